@@ -1,0 +1,146 @@
+import type { BlobStore, ByteRange } from './blob-store.ts'
+import { documentReader } from './documents.ts'
+import { hasCode } from './errors.ts'
+import type { BlobRow, Cache, Commit, Document, DocumentKey, KvRecord, KvStore } from './kv-store.ts'
+import type { Events } from './events.ts'
+import type { Source } from './http/source.ts'
+import { openBlob } from './read-blob.ts'
+import { stageBlob } from './write-blob.ts'
+
+/** Digest of a streamed body beside its sha256: a name of `node:crypto`, or an algorithm of one's own. */
+export type HashName = 'sha1' | 'sha512' | 'md5' | 'sha384'
+
+/** An algorithm that `node:crypto` does not have. */
+export interface Hasher {
+  update(bytes: Uint8Array): unknown
+  /** The digest as lower-case hex. */
+  digestHex(): string
+}
+
+export interface StageOptions {
+  /** `zstd`: stored as frames of 1 MiB content each; `raw`: as it comes, for what is compressed already. */
+  readonly encoding: BlobRow['encoding']
+  /** More content than this is refused with `TOO_LARGE`; `LIMITS.blobBytesMax` when absent. */
+  readonly limitBytes?: number
+  readonly hashes?: readonly HashName[]
+  readonly hashers?: Readonly<Record<string, Hasher>>
+  /** Sees every piece of content before it is written, in order; what it throws aborts the staging. The bytes may be reused after. */
+  readonly inspect?: (bytes: Uint8Array) => MaybeVoid
+}
+
+type MaybeVoid = void | Promise<void>
+
+/** A blob whose content has arrived whole and been hashed, and that nobody can see yet. Disposing it leaves no trace. */
+export interface StagedBlob extends AsyncDisposable {
+  /** sha256 of the content, hex. */
+  readonly digest: string
+  readonly sizeBytes: number
+  /** The further digests that were asked for, hex, by name. */
+  readonly hashes: ReadonlyMap<string, string>
+  /** Read back content; only for `raw`. */
+  read(range: ByteRange): Promise<Uint8Array>
+  /**
+   * Put the bytes into storage, durably, and return the row to commit. Only after that commit may anyone be told.
+   * Content that is there already, whole, is not written again.
+   */
+  publish(): Promise<BlobRow>
+}
+
+/** A blob opened for reading; its size has been checked against its row. */
+export interface OpenBlob extends AsyncDisposable {
+  readonly row: BlobRow
+  /** The bytes as stored: for a zstd blob, a valid `.zst` file. */
+  stored(): Source
+  /** The content, decoded frame by frame. */
+  content(): Source
+}
+
+/** A fresh rendering and the version of the record it was made from. */
+export interface Rendering extends Document {
+  readonly sourceVersion: number
+}
+
+export interface DepotOptions {
+  readonly blobs: BlobStore
+  readonly kv: KvStore
+  readonly events: Events
+}
+
+/** Bytes and names: what every protocol reads and writes. */
+export interface Depot {
+  readonly kv: KvStore
+  readonly blobs: BlobStore
+  readonly events: Events
+  /**
+   * Take in content: hashed, counted and encoded while it streams, into a place that nobody reads.
+   *
+   * @throws DepotError `TOO_LARGE`, `STORAGE_FULL`, `STORAGE_DOWN`, and whatever `content` or `inspect` throw.
+   */
+  stage(cache: Cache, content: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedBlob>
+  /**
+   * Open a blob after checking its stored size. One that is missing or has another size is taken out of service.
+   *
+   * @throws DepotError `NOT_FOUND`
+   */
+  open(row: BlobRow): Promise<OpenBlob>
+  get(cache: Cache, kind: string, key: string): Promise<KvRecord | undefined>
+  /** Every record of a kind whose key starts with `prefix`, page by page. */
+  all(cache: Cache, kind: string, prefix?: string): AsyncGenerator<KvRecord>
+  /** The live blob of that digest, when a record of this cache whose kind starts with `kindPrefix` refers to it. */
+  blobOf(cache: Cache, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
+  /** One atomic, durable change. @throws DepotError `WRITE_CONFLICT` */
+  commit(cache: Cache, change: Omit<Commit, 'cache'>): Promise<void>
+  /** Run `attempt` again, a few times, when another writer came first: for read, change, commit with `expected`. */
+  retryConflicts<T>(attempt: () => Promise<T>): Promise<T>
+  /**
+   * A document: from its row, else rendered once however many ask for it, stored and returned.
+   * `render` returns undefined when the record is not there.
+   */
+  document(key: DocumentKey, render: () => Promise<Rendering | undefined>): Promise<Document | undefined>
+}
+
+export function createDepot({ blobs, kv, events }: DepotOptions): Depot {
+  return {
+    kv,
+    blobs,
+    events,
+    stage: (cache, content, options) => stageBlob({ blobs, kv, events }, cache.domain, content, options),
+    open: (row) => openBlob({ blobs, kv, events }, row),
+    get: async (cache, kind, key) => kv.get(cache.id, kind, key),
+    all: (cache, kind, prefix = '') => allRecords(kv, cache, kind, prefix),
+    blobOf: async (cache, kindPrefix, digest) => kv.blobOf(cache.id, kindPrefix, digest),
+    commit: (cache, change) => kv.commit({ cache: cache.id, ...change }),
+    retryConflicts,
+    document: documentReader(kv, events),
+  }
+}
+
+const PAGE = 500
+
+async function* allRecords(kv: KvStore, cache: Cache, kind: string, prefix: string): AsyncGenerator<KvRecord> {
+  const bounds = prefix === '' ? { from: '' } : { from: prefix, to: endOfPrefix(prefix) }
+  let page = await kv.list(cache.id, kind, { ...bounds, limit: PAGE })
+  while (page.length > 0) {
+    yield* page
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE) return
+    page = await kv.list(cache.id, kind, { ...bounds, after: last.key, limit: PAGE })
+  }
+}
+
+/** The first string behind all that start with `prefix`, which must end in a character below U+007F. */
+function endOfPrefix(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
+}
+
+const ATTEMPTS = 20
+
+async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let left = ATTEMPTS - 1; ; left--) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (left === 0 || !hasCode(error, 'WRITE_CONFLICT')) throw error
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import type { BlobRow } from './kv-store.ts'
+
+/** What happens in a depot that an operator wants to see. One function an event: the log line now, the counter beside it later. */
+export interface Events {
+  blobStored(row: BlobRow): void
+  /** A blob was taken out of service because storage does not hold what its row says. */
+  blobQuarantined(row: Pick<BlobRow, 'domain' | 'digest'>, reason: string): void
+  recordWritten(ecosystem: string, name: string): void
+  requestRefused(requestId: string, status: number, code: string, message: string): void
+  /** A bug: something was thrown that nobody expected. */
+  unexpectedError(requestId: string, error: unknown): void
+}
+
+/** For tests and tools that have nobody to tell. */
+export const SILENT_EVENTS: Events = {
+  blobStored: () => {},
+  blobQuarantined: () => {},
+  recordWritten: () => {},
+  requestRefused: () => {},
+  unexpectedError: () => {},
+}

@@ -1,0 +1,160 @@
+/** Versioned metadata at (cache, kind, key). */
+export interface KvRecord {
+  readonly key: string
+  /** JSON text; the protocol that wrote it parses it by schema. */
+  readonly value: string
+  /** Counts up from 1 with every put. */
+  readonly version: number
+}
+
+export interface RecordPut {
+  readonly kind: string
+  /** At most 1 KiB of UTF-8, compared by bytes, case-sensitive. */
+  readonly key: string
+  readonly value: string
+  /** The version that must be there; 0 = must not exist; absent = whatever is there. */
+  readonly expected?: number
+  /** sha256 (hex) of every blob the record needs, replacing what it referred to before. Each must be live or in `blobs`. */
+  readonly refs?: readonly string[]
+}
+
+export interface RecordDelete {
+  readonly kind: string
+  readonly key: string
+  readonly expected?: number
+}
+
+export type BlobState = 'live' | 'deleting' | 'quarantined'
+
+/** What is known of stored bytes, keyed by (domain, digest). */
+export interface BlobRow {
+  /** Physical separation: a storage prefix of its own; nothing is shared between two domains. */
+  readonly domain: string
+  /** sha256 of the content, before encoding, as 64 hex digits. */
+  readonly digest: string
+  readonly sizeBytes: number
+  readonly encoding: 'raw' | 'zstd'
+  readonly storedBytes: number
+  /** sha256 of the bytes as stored, as hex: what Nix calls FileHash. */
+  readonly storedSha256: string
+  /** How the content is cut: `frames` for zstd (see codec/frames.ts), `whole` for raw. */
+  readonly layout: 'whole' | 'frames'
+  /** Stored length of each frame, packed (codec/frames.ts); empty for a raw blob. */
+  readonly frames: Uint8Array
+  readonly state: BlobState
+}
+
+/** Names a rendered answer. It belongs to the record (cache, kind, key): putting or deleting that record drops it. */
+export interface DocumentKey {
+  readonly cache: number
+  readonly kind: string
+  readonly key: string
+  /** Representation: 'narinfo', 'full', 'abbreviated', 'html', … with a content coding where one is applied: 'full+gzip'. */
+  readonly variant: string
+  /** Public URL that the rendering contains, or empty when it contains none. */
+  readonly origin: string
+}
+
+export interface Document {
+  /** Text, or bytes when `encoding` is set. */
+  readonly body: string | Uint8Array
+  /** Strong entity tag with its quotes. */
+  readonly etag: string
+  /** Content-Encoding, or empty. */
+  readonly encoding: '' | 'gzip' | 'zstd'
+}
+
+export interface DocumentPut extends DocumentKey, Document {
+  /** Version of the record that was rendered: when it has moved on, the document is dropped in silence. */
+  readonly sourceVersion: number
+}
+
+export interface AuditEntry {
+  readonly principal: string
+  /** What was done: `nix:write`, `npm:delete`. */
+  readonly action: string
+  readonly resource: string
+  /** Digest of the bytes concerned, or empty. */
+  readonly digest: string
+  /** Remote address, or empty. */
+  readonly address: string
+}
+
+/** One atomic change: all of it or none. */
+export interface Commit {
+  readonly cache: number
+  readonly puts?: readonly RecordPut[]
+  readonly deletes?: readonly RecordDelete[]
+  /** Rows of blobs that were just published; one that exists is replaced and live again. */
+  readonly blobs?: readonly BlobRow[]
+  readonly documents?: readonly DocumentPut[]
+  readonly audit?: readonly AuditEntry[]
+}
+
+export interface Cache {
+  readonly id: number
+  readonly name: string
+  readonly domain: string
+}
+
+export interface Reference {
+  readonly cache: number
+  readonly kind: string
+  readonly key: string
+  readonly domain: string
+  readonly digest: string
+}
+
+export interface ListOptions {
+  /** First key, inclusive. */
+  readonly from: string
+  /** First key that is not listed any more; absent = to the end of the kind. */
+  readonly to?: string
+  /** Continue behind this key. */
+  readonly after?: string
+  /** At most this many records, 1 to 10,000. */
+  readonly limit: number
+}
+
+export type MaybePromise<T> = T | Promise<T>
+
+/**
+ * Names and small facts, in a database. Whole operations only: there is no transaction callback and no read inside a
+ * commit. What a resolved `commit` wrote is seen by every read that starts afterwards.
+ *
+ * Every method throws (or rejects with) DepotError `STORAGE_DOWN` (503) when the database cannot be reached and
+ * `STORAGE_FULL` (507) when its disk is full.
+ */
+export interface KvStore extends AsyncDisposable {
+  /** The cache of that name, or undefined. `main` is always there, with id 1 and domain `main`. */
+  cache(name: string): MaybePromise<Cache | undefined>
+  get(cache: number, kind: string, key: string): MaybePromise<KvRecord | undefined>
+  /** Records of one kind in ascending byte order of their keys. */
+  list(cache: number, kind: string, options: ListOptions): MaybePromise<readonly KvRecord[]>
+  /**
+   * The live blob with this digest, if a record of this cache whose kind starts with `kindPrefix` refers to it: how a
+   * blob is read without giving away what other caches hold.
+   */
+  blobOf(cache: number, kindPrefix: string, digest: string): MaybePromise<BlobRow | undefined>
+  /** The blob row, whatever its state and whoever refers to it. For writers and fsck, never for answers. */
+  blob(domain: string, digest: string): MaybePromise<BlobRow | undefined>
+  /** One row read; the hot path of every metadata GET. */
+  document(key: DocumentKey): MaybePromise<Document | undefined>
+  /**
+   * Apply the whole change durably, or nothing of it.
+   *
+   * @throws DepotError `WRITE_CONFLICT` when an expected version does not match, or a reference names a blob that is not live.
+   */
+  commit(commit: Commit): Promise<void>
+  /** Take a blob out of service, or back into it. */
+  setBlobState(domain: string, digest: string, state: BlobState): Promise<void>
+  /** Blob rows in order of (domain, digest), behind `after`, at most `limit`. */
+  blobs(after: { readonly domain: string; readonly digest: string } | undefined, limit: number): MaybePromise<readonly BlobRow[]>
+  /** References in a stable order, behind `after`, at most `limit`. */
+  references(after: Reference | undefined, limit: number): MaybePromise<readonly Reference[]>
+  /** Cheap proof that the database answers, for readiness. */
+  ping(): Promise<void>
+}
+
+/** The cache every URL without `/c/<cache>` means. */
+export const MAIN_CACHE: Cache = { id: 1, name: 'main', domain: 'main' }

@@ -1,0 +1,75 @@
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+
+/** Every bound on outside input, with its unit in the name and its reason beside it. */
+export const LIMITS = {
+  /** A record key is built from parsed names; the longest legal one (npm name, `@`, version) is far below. */
+  keyBytesMax: 1 * KIB,
+
+  /** One blob after decompression, so a bomb stops here and not on the disk. */
+  blobBytesMax: 64 * GIB,
+  /** Content of one zstd frame: the unit of Range and of memory on the way out. */
+  frameBytes: 1 * MIB,
+  /** Frames compressed side by side for one upload: two cores are filled by two, a third hides the disk. */
+  framesInFlight: 3,
+  /** Blobs up to this size are read in one synchronous call: cheaper than a trip through the thread pool. */
+  inlineReadBytesMax: 64 * KIB,
+  /** Size of a read buffer of the pool that feeds responses. */
+  readBufferBytes: 256 * KIB,
+  /** Buffers kept for reuse; more are allocated under load and then dropped. */
+  readBuffersKept: 64,
+  /** Dirty bytes handed to the disk between two `fdatasync`: keeps the final sync, and other readers' p99, short. */
+  syncEveryBytes: 16 * MIB,
+
+  /** A narinfo is some hundred bytes and about 60 per reference: room for fifteen thousand. */
+  narinfoBytesMax: 1 * MIB,
+  /** Nix itself stops at 64 levels since 2.36; older clients have no limit. */
+  narDepthMax: 1024,
+  /** File names in an archive: what Linux file systems hold. */
+  narNameBytesMax: 255,
+  /** Symlink targets in an archive: PATH_MAX less its NUL. */
+  narTargetBytesMax: 4095,
+  /** Decoder memory: `xz -9` needs 65 MiB. */
+  decoderMemoryBytesMax: 96 * MIB,
+  /** Largest zstd window (2^27 = 128 MiB, what `zstd --long` makes). */
+  zstdWindowLogMax: 27,
+  /** Decompressions at once in one process; the others wait their turn. */
+  decodersMax: 4,
+
+  /** The JSON of a publish without its attachments: the manifest, readme included. */
+  npmManifestBytesMax: 16 * MIB,
+  /** A packument or manifest sent whole by a PUT. */
+  npmJsonDepthMax: 128,
+  /** Bytes of one tarball after gunzip; only its package.json is kept. */
+  npmUnpackedBytesMax: 16 * GIB,
+  /** Entries read from any tar or zip before it is refused. */
+  archiveEntriesMax: 100_000,
+  /** package.json, METADATA or PKG-INFO inside an archive. */
+  packageMetadataBytesMax: 8 * MIB,
+  /** A text field of a multipart upload: a long description is the largest. */
+  formFieldBytesMax: 1 * MIB,
+  /** Fields of a multipart upload: Requires-Dist and classifiers repeat. */
+  formFieldsMax: 4096,
+
+  /** Longest URL that is looked at, in characters. */
+  urlLengthMax: 8 * KIB,
+  /** All request headers together; Node answers 431 above it. */
+  headerBytesMax: 16 * KIB,
+  /** A client gets this long to send its headers. */
+  headersTimeoutMs: 15 * SECOND,
+  /** Idle keep-alive connections; longer than the 60 s of common load balancers, so they close first. */
+  keepAliveTimeoutMs: 65 * SECOND,
+  /** A connection on which nothing moved for this long is cut. */
+  idleTimeoutMs: 2 * MINUTE,
+  /** After an early refusal the rest of the body is read and dropped this long, so that the client sees the answer. */
+  lingerMs: 5 * SECOND,
+  /** And at most this many bytes of it. */
+  lingerBytesMax: 64 * MIB,
+  /** In-flight requests get this long after SIGTERM. */
+  shutdownGraceMs: 120 * SECOND,
+  /** Retry-After of a 503. */
+  retryAfterSeconds: 5,
+} as const

@@ -1,0 +1,118 @@
+import type { Principal, Resource, RoutePolicy } from './access.ts'
+import type { Depot } from './depot.ts'
+import type { DepotError } from './errors.ts'
+import type { Cache, DocumentKey } from './kv-store.ts'
+
+/** An ecosystem: how its clients read and write blobs and records. One value, and one line in `protocols/index.ts`. */
+export interface Protocol {
+  /** CLI noun, grant word and metric label: 'npm'. */
+  readonly name: string
+  /** Where it is served: '/npm'. */
+  readonly mount: `/${string}`
+  /**
+   * Whether its routes also answer at the root of the server, for clients that are given the bare host. Protocols are asked
+   * in the order of `protocols/index.ts`; first segments that the depot reserves reach only those routes that spell them out.
+   */
+  readonly root?: boolean
+  /**
+   * Bring the decoded path segments to one form before routes are matched: npm joins `@scope`, `name`; Python drops empty
+   * ones. Pure; what it returns is what is authorised and handled.
+   */
+  normalize?(segments: readonly string[]): readonly string[]
+  /** Routes, most specific first. */
+  routes(depot: Depot): readonly Route[]
+  /** The body of a failure as this ecosystem's clients show it. Without it: the message as plain text. */
+  errorBody?(error: DepotError): { readonly contentType: string; readonly body: string }
+}
+
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH'
+
+/**
+ * Parse one decoded path segment: a value, or undefined when the segment is not of this form, so that another route may have
+ * it. May throw DepotError `INVALID_NAME` for one that is clearly meant for this route and is malformed.
+ */
+export type SegmentParser<T> = (segment: string) => T | undefined
+
+export type Params = Readonly<Record<string, SegmentParser<unknown>>>
+export type ParamValues<P extends Params> = { readonly [K in keyof P]: Exclude<ReturnType<P[K]>, undefined> }
+
+/** A route as the router knows it; written with `route()`, which ties the types together. */
+export interface Route {
+  /** GET answers HEAD too. */
+  readonly method: Method
+  /** '/nar/:file' relative to the mount; each `:name` has a parser in `params`. A trailing slash is significant. */
+  readonly pattern: `/${string}`
+  readonly params: Params
+  readonly action: RoutePolicy
+  resource(params: Readonly<Record<string, unknown>>): string
+  hot?(params: Readonly<Record<string, unknown>>, request: HotRequest): HotRead | undefined
+  handle(request: DepotRequest): Promise<Response> | Response
+}
+
+export interface RouteDefinition<P extends Params> {
+  readonly method: Method
+  readonly pattern: `/${string}`
+  readonly params?: P
+  readonly action: RoutePolicy
+  /** The name that a grant is matched against, from the same parsed values the handler gets. Without it: the whole ecosystem. */
+  readonly resource?: (params: ParamValues<P>) => string
+  /**
+   * For a GET that one stored thing answers: which. The server then answers after the same authorisation with one row read,
+   * without calling `handle`; when the thing is not there it calls `handle`, which must give an equal answer.
+   */
+  readonly hot?: (params: ParamValues<P>, request: HotRequest) => HotRead | undefined
+  readonly handle: (request: DepotRequest<ParamValues<P>>) => Promise<Response> | Response
+}
+
+/** What a hot route may look at. */
+export interface HotRequest {
+  readonly cache: Cache
+  /** A request header, by its lower-case name. */
+  header(name: string): string | undefined
+  /** Absolute URL of the protocol's mount, without a trailing slash, or undefined when it is not known. */
+  readonly baseUrl: string | undefined
+}
+
+/** One stored thing that answers a GET. */
+export type HotRead =
+  | { readonly document: DocumentKey; readonly headers: HeaderList }
+  /** A blob as it lies in storage, if a record of this cache whose kind starts with `kindPrefix` refers to it. */
+  | { readonly blob: string; readonly kindPrefix: string; readonly encoding: 'raw' | 'zstd'; readonly headers: HeaderList }
+
+/** Names and values in turn, as `node:http` takes them raw: `['Content-Type', 'text/plain']`. Made once, not per request. */
+export type HeaderList = readonly string[]
+
+/** A request that has been routed and authorised. */
+export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
+  readonly method: string
+  readonly params: P
+  readonly query: URLSearchParams
+  readonly headers: Headers
+  readonly cache: Cache
+  readonly principal: Principal
+  readonly address: string
+  /**
+   * The body as it arrives, once. It throws DepotError `TOO_LARGE` above `limitBytes` (asked before the first byte when the
+   * length is declared) and `BODY_TRUNCATED` when the client goes away.
+   */
+  body(limitBytes: number): AsyncIterable<Uint8Array>
+  /** Path of the protocol's mount as the client sees it, without a trailing slash: '/npm', '' at the root. */
+  readonly mount: string
+  /**
+   * Absolute URL of the protocol's mount, without a trailing slash.
+   *
+   * @throws DepotError `PUBLIC_URL_UNKNOWN` when the depot listens beyond loopback and was not told its public URL.
+   */
+  baseUrl(): string
+}
+
+/** Define a route whose handler sees the types that its parsers return. */
+export function route<const P extends Params = Record<never, never>>(definition: RouteDefinition<P>): Route {
+  // The router calls these with the values that `params` produced, so the casts only forget and restore the same types.
+  return { params: {}, resource: () => '', ...definition } as unknown as Route
+}
+
+/** A resource of one ecosystem in one cache. */
+export function resourceOf(protocol: Protocol, cache: Cache, name: string): Resource {
+  return { cache: cache.name, ecosystem: protocol.name, name }
+}
