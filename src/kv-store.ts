@@ -149,7 +149,10 @@ export interface KvStore extends AsyncDisposable {
   /** Take a blob out of service, or back into it. */
   setBlobState(domain: string, digest: string, state: BlobState): Promise<void>
   /** Blob rows in order of (domain, digest), behind `after`, at most `limit`. */
-  blobs(after: { readonly domain: string; readonly digest: string } | undefined, limit: number): MaybePromise<readonly BlobRow[]>
+  blobs(
+    after: { readonly domain: string; readonly digest: string } | undefined,
+    limit: number,
+  ): MaybePromise<readonly BlobRow[]>
   /** References in a stable order, behind `after`, at most `limit`. */
   references(after: Reference | undefined, limit: number): MaybePromise<readonly Reference[]>
   /** Cheap proof that the database answers, for readiness. */

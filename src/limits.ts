@@ -41,8 +41,8 @@ export const LIMITS = {
 
   /** The JSON of a publish without its attachments: the manifest, readme included. */
   npmManifestBytesMax: 16 * MIB,
-  /** A packument or manifest sent whole by a PUT. */
-  npmJsonDepthMax: 128,
+  /** Nesting of any JSON from outside; package manifests have some ten levels. */
+  jsonDepthMax: 128,
   /** Bytes of one tarball after gunzip; only its package.json is kept. */
   npmUnpackedBytesMax: 16 * GIB,
   /** Entries read from any tar or zip before it is refused. */

@@ -77,7 +77,12 @@ export interface HotRequest {
 export type HotRead =
   | { readonly document: DocumentKey; readonly headers: HeaderList }
   /** A blob as it lies in storage, if a record of this cache whose kind starts with `kindPrefix` refers to it. */
-  | { readonly blob: string; readonly kindPrefix: string; readonly encoding: 'raw' | 'zstd'; readonly headers: HeaderList }
+  | {
+      readonly blob: string
+      readonly kindPrefix: string
+      readonly encoding: 'raw' | 'zstd'
+      readonly headers: HeaderList
+    }
 
 /** Names and values in turn, as `node:http` takes them raw: `['Content-Type', 'text/plain']`. Made once, not per request. */
 export type HeaderList = readonly string[]

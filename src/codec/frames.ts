@@ -22,8 +22,12 @@ export function compressFrame(content: Uint8Array): Promise<Uint8Array> {
 
 /** Decompress one frame; never more than `sizeBytes`, the content it must have. */
 export async function decompressFrame(frame: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
-  const content = await decompress(frame, { maxOutputLength: Math.max(sizeBytes, 1), chunkSize: Math.max(sizeBytes, 64) })
-  if (content.byteLength !== sizeBytes) throw new Error(`a frame of ${content.byteLength} bytes where ${sizeBytes} belong`)
+  const content = await decompress(frame, {
+    maxOutputLength: Math.max(sizeBytes, 1),
+    chunkSize: Math.max(sizeBytes, 64),
+  })
+  if (content.byteLength !== sizeBytes)
+    throw new Error(`a frame of ${content.byteLength} bytes where ${sizeBytes} belong`)
   return content
 }
 

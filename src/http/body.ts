@@ -1,0 +1,89 @@
+import { createGunzip } from 'node:zlib'
+import { pipeline, Readable } from 'node:stream'
+
+import { DepotError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import type { DepotRequest } from '../protocol.ts'
+
+type WithBody = Pick<DepotRequest, 'body' | 'headers'>
+
+/** The whole body as UTF-8 text. @throws DepotError `TOO_LARGE`, `BAD_REQUEST` for bytes that are not UTF-8 */
+export async function readText(request: WithBody, limitBytes: number): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of decodedBody(request, limitBytes)) pieces.push(Uint8Array.from(piece))
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(pieces))
+  } catch (cause) {
+    throw new DepotError('BAD_REQUEST', 'the body is not UTF-8 text', { cause })
+  }
+}
+
+/** The whole body as JSON. @throws DepotError as `readText` and `parseJson` */
+export async function readJson(request: WithBody, limitBytes: number): Promise<unknown> {
+  return parseJson(await readText(request, limitBytes))
+}
+
+/**
+ * Parse JSON from outside.
+ *
+ * @throws DepotError `BAD_REQUEST` when it is not JSON, nests deeper than `LIMITS.jsonDepthMax`, or has a `__proto__` key,
+ * which some later copy of the object could take for its prototype.
+ */
+export function parseJson(text: string): unknown {
+  refuseDepth(text)
+  try {
+    return JSON.parse(text, (key, value: unknown) => {
+      if (key === '__proto__') throw new DepotError('BAD_REQUEST', 'the JSON has a __proto__ key')
+      return value
+    })
+  } catch (error) {
+    if (error instanceof DepotError) throw error
+    throw new DepotError('BAD_REQUEST', 'the body is not JSON', { cause: error })
+  }
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPENING = new Set([0x5b, 0x7b])
+const CLOSING = new Set([0x5d, 0x7d])
+
+/** Before the parser runs: its reviver recurses, and a million open brackets would end the process's stack. */
+function refuseDepth(text: string): void {
+  let depth = 0
+  let quoted = false
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (quoted) {
+      if (code === BACKSLASH) index++
+      else if (code === QUOTE) quoted = false
+    } else if (code === QUOTE) quoted = true
+    else if (OPENING.has(code)) depth++
+    else if (CLOSING.has(code)) depth--
+    if (depth > LIMITS.jsonDepthMax)
+      throw new DepotError('BAD_REQUEST', `the JSON nests deeper than ${LIMITS.jsonDepthMax}`)
+  }
+}
+
+/**
+ * The body with its Content-Encoding (none or gzip) taken off; the limit holds before and after.
+ *
+ * @throws DepotError `UNSUPPORTED_CODEC`, `TOO_LARGE`, `BODY_TRUNCATED`, `BAD_REQUEST` for what is not gzip
+ */
+export async function* decodedBody(request: WithBody, limitBytes: number): AsyncGenerator<Uint8Array> {
+  const coding = (request.headers.get('content-encoding') ?? 'identity').trim().toLowerCase()
+  if (coding === 'identity') return yield* request.body(limitBytes)
+  if (coding !== 'gzip')
+    throw new DepotError('UNSUPPORTED_CODEC', 'send the body as it is, or with Content-Encoding: gzip')
+  const inflated = pipeline(Readable.from(request.body(limitBytes), { objectMode: false }), createGunzip(), () => {})
+  let sizeBytes = 0
+  try {
+    for await (const piece of inflated as AsyncIterable<Uint8Array>) {
+      sizeBytes += piece.byteLength
+      if (sizeBytes > limitBytes) throw new DepotError('TOO_LARGE', `more than ${limitBytes} bytes`)
+      yield piece
+    }
+  } catch (error) {
+    if (error instanceof DepotError) throw error
+    throw new DepotError('BAD_REQUEST', 'the body is not whole gzip data', { cause: error })
+  }
+}

@@ -1,0 +1,31 @@
+import { DepotError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import type { Protocol } from '../protocol.ts'
+
+/** An expected failure as the protocol's clients show it; anything else as a bare 500 that tells nothing. */
+export function errorResponse(error: unknown, protocol: Protocol | undefined): Response {
+  if (!(error instanceof DepotError)) return respond(500, 'text/plain; charset=utf-8', 'internal error\n', {})
+  const rendered = protocol?.errorBody?.(error)
+  const contentType = rendered?.contentType ?? 'text/plain; charset=utf-8'
+  const retry = error.status === 503 ? { 'Retry-After': String(LIMITS.retryAfterSeconds) } : {}
+  return respond(error.status, contentType, rendered?.body ?? `${error.message}\n`, { ...retry, ...error.headers })
+}
+
+function respond(
+  status: number,
+  contentType: string,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): Response {
+  return new Response(body, {
+    status,
+    headers: {
+      'Content-Type': contentType,
+      'Content-Length': String(Buffer.byteLength(body)),
+      // A miss must not outlive the push that ends it.
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      ...headers,
+    },
+  })
+}

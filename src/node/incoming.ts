@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { DepotError } from '../errors.ts'
+import type { RawRequest } from '../gate.ts'
+
+/** The request line and headers of a Node request, as they came. */
+export function rawRequestOf(incoming: IncomingMessage): RawRequest {
+  const { headers } = incoming
+  return {
+    method: incoming.method ?? 'GET',
+    target: incoming.url ?? '',
+    header(name) {
+      const value = headers[name]
+      return typeof value === 'string' ? value : value?.join(', ')
+    },
+  }
+}
+
+/**
+ * The body of a Node request. A client that asked for `100 Continue` is told to go on when the first byte is wanted, so that a
+ * refusal costs it no upload.
+ */
+export function bodyOf(incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean) {
+  return async function* body(limitBytes: number): AsyncGenerator<Uint8Array> {
+    const declared = Number(incoming.headers['content-length'] ?? 0)
+    if (declared > limitBytes) throw tooLarge(limitBytes)
+    if (expectsContinue) outgoing.writeContinue()
+    let sizeBytes = 0
+    try {
+      // Ending the iteration must not destroy the request: the answer goes out on the same socket.
+      for await (const bytes of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+        sizeBytes += bytes.byteLength
+        if (sizeBytes > limitBytes) throw tooLarge(limitBytes)
+        yield bytes
+      }
+    } catch (error) {
+      if (isAborted(error)) throw new DepotError('BODY_TRUNCATED', 'the upload was cut off', { cause: error })
+      throw error
+    }
+    if (!incoming.complete) throw new DepotError('BODY_TRUNCATED', 'the upload was cut off')
+  }
+}
+
+function tooLarge(limitBytes: number): DepotError {
+  return new DepotError('TOO_LARGE', `the body is larger than the ${limitBytes} bytes that are taken here`)
+}
+
+function isAborted(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    ['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(String(error.code))
+  )
+}

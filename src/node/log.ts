@@ -1,0 +1,40 @@
+import pino from 'pino'
+
+import type { Events } from '../events.ts'
+import type { AccessLog } from './access-log.ts'
+
+const FLUSH_BYTES = 64 * 1024
+const FLUSH_EVERY_MS = 50
+
+export interface Log {
+  readonly events: Events
+  readonly access: AccessLog
+  /** Write what is still held back. */
+  flush(): void
+}
+
+/** JSON lines on stderr. Access lines are collected for 64 KiB or 50 ms; everything that happens is one function of `events`. */
+export function createLog({ verbose }: { readonly verbose: boolean }): Log {
+  const destination = pino.destination({ fd: 2, sync: false, minLength: FLUSH_BYTES })
+  const logger = pino({ level: verbose ? 'debug' : 'info' }, destination)
+  const timer = setInterval(() => destination.flush(), FLUSH_EVERY_MS)
+  timer.unref()
+  return {
+    events: eventsOf(logger),
+    access: { write: (line) => void destination.write(line) },
+    flush: () => destination.flushSync(),
+  }
+}
+
+function eventsOf(logger: pino.Logger): Events {
+  return {
+    blobStored: ({ domain, digest, sizeBytes, storedBytes }) => {
+      logger.debug({ domain, digest, sizeBytes, storedBytes }, 'blob stored')
+    },
+    blobQuarantined: ({ domain, digest }, reason) =>
+      logger.error({ domain, digest, reason }, 'blob taken out of service'),
+    recordWritten: (ecosystem, name) => logger.info({ ecosystem, name }, 'written'),
+    requestRefused: (id, status, code, message) => logger.debug({ id, status, code, message }, 'refused'),
+    unexpectedError: (id, err) => logger.error({ id, err }, 'unexpected error'),
+  }
+}

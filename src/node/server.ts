@@ -1,0 +1,168 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { getRequestListener } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+
+import type { App } from '../app.ts'
+import { sourceOf } from '../http/respond.ts'
+import { LIMITS } from '../limits.ts'
+import { accessLine, type AccessLog } from './access-log.ts'
+import { hotAnswer, sendHot } from './hot.ts'
+import { bodyOf, rawRequestOf } from './incoming.ts'
+import { lingerAfterRefusal } from './linger.ts'
+import { sendSource } from './send.ts'
+
+export interface ServerOptions {
+  readonly app: App
+  readonly host: string | undefined
+  /** 0 for any free port. */
+  readonly port: number
+  readonly accessLog?: AccessLog
+  /** In-flight requests get this long after `close`. */
+  readonly graceMs?: number
+}
+
+export interface RunningServer extends AsyncDisposable {
+  readonly address: AddressInfo
+  /** Take no new connections, let what is running finish within the grace, cut the rest. */
+  close(): Promise<void>
+  /** End every connection now. */
+  abort(): void
+}
+
+/** Serve an application over HTTP/1.1. */
+export async function startServer({
+  app,
+  host,
+  port,
+  accessLog,
+  graceMs = LIMITS.shutdownGraceMs,
+}: ServerOptions): Promise<RunningServer> {
+  const listen = listener(app, accessLog)
+  const server = createServer({
+    headersTimeout: LIMITS.headersTimeoutMs,
+    // Node's own five minutes would cut a long upload; an idle connection is what ends one here.
+    requestTimeout: 0,
+    keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
+    maxHeaderSize: LIMITS.headerBytesMax,
+    noDelay: true,
+  })
+  server.maxHeadersCount = 200
+  server.timeout = LIMITS.idleTimeoutMs
+  server.on('request', (incoming, outgoing) => listen(incoming, outgoing, false))
+  // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => listen(incoming, outgoing, true))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+
+  let closing: Promise<void> | undefined
+  function close(): Promise<void> {
+    closing ??= new Promise<void>((resolve) => {
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+      server.close(() => {
+        clearTimeout(cut)
+        resolve()
+      })
+      server.closeIdleConnections()
+    })
+    return closing
+  }
+  return {
+    address: server.address() as AddressInfo,
+    close,
+    abort: () => server.closeAllConnections(),
+    async [Symbol.asyncDispose]() {
+      const closed = close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+type Listener = (incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean) => void
+
+function listener(app: App, accessLog: AccessLog | undefined): Listener {
+  const handlers = slowHandler(app)
+  let count = 0
+  const prefix = Math.random().toString(36).slice(2, 8)
+
+  return (incoming, outgoing, expectsContinue) => {
+    const startedAt = performance.now()
+    const requestId = `${prefix}-${(++count).toString(36)}`
+    const request = rawRequestOf(incoming)
+    if (accessLog !== undefined) {
+      const { socket } = incoming
+      const sentBefore = socket.bytesWritten
+      outgoing.once('close', () => {
+        const durationMs = performance.now() - startedAt
+        accessLog.write(
+          accessLine({ requestId, incoming, outgoing, durationMs, sentBytes: socket.bytesWritten - sentBefore }),
+        )
+      })
+    }
+    answerHot(app, request, outgoing)
+      .then((answered) => (answered ? undefined : handlers(incoming, outgoing, { requestId, expectsContinue })))
+      .catch((error: unknown) => {
+        app.depot.events.unexpectedError(requestId, error)
+        outgoing.destroy()
+      })
+  }
+}
+
+async function answerHot(
+  app: App,
+  request: ReturnType<typeof rawRequestOf>,
+  outgoing: ServerResponse,
+): Promise<boolean> {
+  let answer
+  try {
+    const admitted = app.gate.admit(request)
+    answer = await hotAnswer(app, admitted instanceof Promise ? await admitted : admitted, request)
+  } catch {
+    // Refusals have one place where they are rendered and logged: the application, which comes to the same result.
+    return false
+  }
+  if (answer === undefined) return false
+  sendHot(outgoing, answer, request.method)
+  return true
+}
+
+interface Context {
+  readonly requestId: string
+  readonly expectsContinue: boolean
+}
+
+function slowHandler(app: App) {
+  const contexts = new WeakMap<IncomingMessage, Context>()
+  const listen = getRequestListener(
+    async (request, env) => {
+      const incoming = env.incoming as IncomingMessage
+      const outgoing = env.outgoing as ServerResponse
+      const { requestId, expectsContinue } = contexts.get(incoming) ?? { requestId: '', expectsContinue: false }
+      const response = await app.fetch(request, {
+        requestId,
+        address: incoming.socket.remoteAddress ?? '',
+        raw: rawRequestOf(incoming),
+        body: bodyOf(incoming, outgoing, expectsContinue),
+        sendsSources: true,
+      })
+      if (!incoming.complete) lingerAfterRefusal(incoming, outgoing)
+      const promised = sourceOf(response)
+      if (promised === undefined) return response
+      const headers = [...response.headers].flat()
+      await sendSource(outgoing, { status: response.status, headers }, promised.source, promised.range)
+      return RESPONSE_ALREADY_SENT
+    },
+    { autoCleanupIncoming: false },
+  )
+  return async (incoming: IncomingMessage, outgoing: ServerResponse, context: Context): Promise<void> => {
+    contexts.set(incoming, context)
+    await listen(incoming, outgoing)
+  }
+}

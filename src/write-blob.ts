@@ -1,0 +1,169 @@
+import { createHash, type Hash } from 'node:crypto'
+
+import type { BlobStore, StagedBytes } from './blob-store.ts'
+import { blobLocation } from './blob-location.ts'
+import { compressFrame, packFrames } from './codec/frames.ts'
+import type { Hasher, StagedBlob, StageOptions } from './depot.ts'
+import { DepotError } from './errors.ts'
+import type { Events } from './events.ts'
+import type { BlobRow, KvStore } from './kv-store.ts'
+import { LIMITS } from './limits.ts'
+
+interface Ports {
+  readonly blobs: BlobStore
+  readonly kv: KvStore
+  readonly events: Events
+}
+
+/** See `Depot.stage`. */
+export async function stageBlob(
+  ports: Ports,
+  domain: string,
+  content: AsyncIterable<Uint8Array>,
+  options: StageOptions,
+): Promise<StagedBlob> {
+  const staged = await ports.blobs.stage()
+  try {
+    const hashes = hashersFor(options)
+    const encoder = options.encoding === 'zstd' ? framesInto(staged) : rawInto(staged)
+    const sizeBytes = await pour(content, encoder, hashes, options)
+    const digests = new Map([...hashes].map(([name, hasher]) => [name, hasher.digestHex()]))
+    return stagedBlob(ports, domain, staged, { sizeBytes, digests, ...(await encoder.end()) })
+  } catch (error) {
+    await staged[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+interface Encoder {
+  write(bytes: Uint8Array): Promise<void> | undefined
+  /** Without a stored digest the bytes are stored as they came, and the content's own holds. */
+  end(): Promise<{ storedBytes?: number; storedSha256?: string; frames?: Uint8Array }>
+}
+
+async function pour(
+  content: AsyncIterable<Uint8Array>,
+  encoder: Encoder,
+  hashes: ReadonlyMap<string, Hasher>,
+  { limitBytes = LIMITS.blobBytesMax, inspect }: StageOptions,
+): Promise<number> {
+  let sizeBytes = 0
+  for await (const bytes of content) {
+    sizeBytes += bytes.byteLength
+    if (sizeBytes > limitBytes) throw new DepotError('TOO_LARGE', `more than ${limitBytes} bytes of content`)
+    const inspected = inspect?.(bytes)
+    if (inspected !== undefined) await inspected
+    for (const hasher of hashes.values()) hasher.update(bytes)
+    const written = encoder.write(bytes)
+    if (written !== undefined) await written
+  }
+  return sizeBytes
+}
+
+function hashersFor(options: StageOptions): ReadonlyMap<string, Hasher> {
+  const named = ['sha256', ...(options.hashes ?? [])].map((name) => [name, cryptoHasher(createHash(name))] as const)
+  return new Map<string, Hasher>([...named, ...Object.entries(options.hashers ?? {})])
+}
+
+function cryptoHasher(hash: Hash): Hasher {
+  return { update: (bytes) => hash.update(bytes), digestHex: () => hash.digest('hex') }
+}
+
+function rawInto(staged: StagedBytes): Encoder {
+  return { write: (bytes) => staged.write(bytes), end: async () => ({}) }
+}
+
+/** Cuts content into frames and compresses a few of them side by side, writing them in order. */
+function framesInto(staged: StagedBytes): Encoder {
+  const stored = createHash('sha256')
+  const lengths: number[] = []
+  const inFlight: Promise<Uint8Array>[] = []
+  const spare: Uint8Array<ArrayBuffer>[] = []
+  let storedBytes = 0
+  let frame = new Uint8Array(LIMITS.frameBytes)
+  let filled = 0
+
+  async function writeOldest(): Promise<void> {
+    const compressed = await inFlight.shift()
+    if (compressed === undefined) return
+    stored.update(compressed)
+    lengths.push(compressed.byteLength)
+    storedBytes += compressed.byteLength
+    await staged.write(compressed)
+  }
+
+  function launch(): void {
+    const content = frame
+    const compressed = compressFrame(content.subarray(0, filled)).finally(() => spare.push(content))
+    // It is awaited in its turn; until then a failure must not count as unhandled.
+    compressed.catch(() => {})
+    inFlight.push(compressed)
+    frame = spare.pop() ?? new Uint8Array(LIMITS.frameBytes)
+    filled = 0
+  }
+
+  async function fill(bytes: Uint8Array): Promise<void> {
+    for (let offset = 0; offset < bytes.byteLength;) {
+      const piece = bytes.subarray(offset, offset + LIMITS.frameBytes - filled)
+      frame.set(piece, filled)
+      filled += piece.byteLength
+      offset += piece.byteLength
+      if (filled < LIMITS.frameBytes) return
+      launch()
+      while (inFlight.length >= LIMITS.framesInFlight) await writeOldest()
+    }
+  }
+
+  return {
+    write(bytes) {
+      if (filled + bytes.byteLength >= LIMITS.frameBytes) return fill(bytes)
+      frame.set(bytes, filled)
+      filled += bytes.byteLength
+      return undefined
+    },
+    async end() {
+      if (filled > 0 || (lengths.length === 0 && inFlight.length === 0)) launch()
+      while (inFlight.length > 0) await writeOldest()
+      return { storedBytes, storedSha256: stored.digest('hex'), frames: packFrames(lengths) }
+    },
+  }
+}
+
+interface Arrived {
+  readonly sizeBytes: number
+  readonly digests: ReadonlyMap<string, string>
+  readonly storedBytes?: number
+  readonly storedSha256?: string
+  readonly frames?: Uint8Array
+}
+
+function stagedBlob({ blobs, kv, events }: Ports, domain: string, staged: StagedBytes, arrived: Arrived): StagedBlob {
+  const digest = arrived.digests.get('sha256') ?? ''
+  const row: BlobRow = {
+    domain,
+    digest,
+    sizeBytes: arrived.sizeBytes,
+    encoding: arrived.frames === undefined ? 'raw' : 'zstd',
+    storedBytes: arrived.storedBytes ?? arrived.sizeBytes,
+    storedSha256: arrived.storedSha256 ?? digest,
+    layout: arrived.frames === undefined ? 'whole' : 'frames',
+    frames: arrived.frames ?? new Uint8Array(0),
+    state: 'live',
+  }
+  return {
+    digest,
+    sizeBytes: arrived.sizeBytes,
+    hashes: arrived.digests,
+    read: (range) => staged.read(range),
+    async publish() {
+      const location = blobLocation(domain, digest)
+      const known = await kv.blob(domain, digest)
+      // Trust a row only as far as storage bears it out: sending a damaged blob again is how a user heals it.
+      if (known?.state === 'live' && (await blobs.stat(location))?.sizeBytes === known.storedBytes) return known
+      await staged.publish(location)
+      events.blobStored(row)
+      return row
+    },
+    [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
+  }
+}
