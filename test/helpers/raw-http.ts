@@ -1,0 +1,67 @@
+import { once } from 'node:events'
+import { request, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { connect } from 'node:net'
+
+export interface RawRequest {
+  readonly method?: string
+  /** Sent as it is: fetch would resolve `..`, decode `%2e` and refuse a NUL. */
+  readonly path: string
+  readonly headers?: OutgoingHttpHeaders
+  readonly body?: Uint8Array | string
+}
+
+export interface RawResponse {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+}
+
+const TIME_LIMIT_MS = 20_000
+
+/** One request whose target reaches the server byte for byte. Names and values of headers are `node:http`'s affair. */
+export async function rawRequest(
+  base: string | URL,
+  { method = 'GET', path, headers, body }: RawRequest,
+): Promise<RawResponse> {
+  const { hostname, port } = new URL(base)
+  const outgoing = request({
+    hostname,
+    port,
+    method,
+    path: '/',
+    headers: headers ?? {},
+    agent: false,
+    timeout: TIME_LIMIT_MS,
+  })
+  // Assigned afterwards: the constructor refuses control characters, and a hostile client does not ask it.
+  outgoing.path = path
+  outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer to ${method} ${path}`)))
+  const answer = once(outgoing, 'response')
+  outgoing.end(body)
+  const [incoming] = (await answer) as [IncomingMessage]
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(await incoming.toArray()) }
+}
+
+export interface Exchange {
+  /** Status codes of every answer on the connection, in order: smuggling shows as one too many. */
+  readonly statuses: readonly number[]
+  readonly text: string
+}
+
+/** Write bytes on a bare connection and read until the server closes it or falls silent. */
+export async function exchange(base: string | URL, bytes: string | Uint8Array, silenceMs = 1000): Promise<Exchange> {
+  const { hostname, port } = new URL(base)
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
+  const chunks: Buffer[] = []
+  const { promise: finished, resolve } = Promise.withResolvers<void>()
+  socket.on('data', (chunk) => chunks.push(chunk))
+  // A reset after the answer is the server's right; what was read until then is what counts.
+  socket.on('error', () => resolve())
+  socket.on('end', () => resolve())
+  socket.setTimeout(silenceMs, resolve)
+  socket.write(bytes)
+  await finished
+  socket.destroy()
+  const text = Buffer.concat(chunks).toString('latin1')
+  return { text, statuses: [...text.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].map(([, status]) => Number(status)) }
+}
