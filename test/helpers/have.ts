@@ -29,7 +29,7 @@ export function describeWith(needs: Part | readonly Part[], title: string, suite
   const reasons = missing.map(reason).join('; ')
   const required = missing.some(isRequired)
   if (missing.length > 0 && !required) writeSync(2, `skip ${title}: ${reasons}\n`)
-  describe.skipIf(missing.length > 0 && !required)(title, required ? () => failure(reasons) : () => suite())
+  describe.skipIf(missing.length > 0 && !required)(title, () => (required ? failure(reasons) : suite()))
 }
 
 function failure(reasons: string): void {
