@@ -21,6 +21,10 @@ export const LIMITS = {
   readBufferBytes: 256 * KIB,
   /** Buffers kept for reuse; more are allocated under load and then dropped. */
   readBuffersKept: 64,
+  /** The memory store refuses more: it is for tests and trials, beside everything else in the process. */
+  memoryStoreBytesMax: 1 * GIB,
+  /** Small pieces of an upload are gathered to this size: fewer trips through the thread pool. Two a staged blob. */
+  writeBufferBytes: 256 * KIB,
   /** Dirty bytes handed to the disk between two `fdatasync`: keeps the final sync, and other readers' p99, short. */
   syncEveryBytes: 16 * MIB,
 
@@ -39,6 +43,10 @@ export const LIMITS = {
   /** Decompressions at once in one process; the others wait their turn. */
   decodersMax: 4,
 
+  /** One tarball. npm itself holds a publish in one string, which ends at some 380 MB; a plain PUT has no such end. */
+  npmTarballBytesMax: 4 * GIB,
+  /** A publish: a tarball in base64, which is a third longer, and the manifest. */
+  npmPublishBytesMax: 6 * GIB,
   /** The JSON of a publish without its attachments: the manifest, readme included. */
   npmManifestBytesMax: 16 * MIB,
   /** Nesting of any JSON from outside; package manifests have some ten levels. */
@@ -53,6 +61,19 @@ export const LIMITS = {
   formFieldBytesMax: 1 * MIB,
   /** Fields of a multipart upload: Requires-Dist and classifiers repeat. */
   formFieldsMax: 4096,
+
+  /** Longest version that is parsed: real ones stay below 100, and a pattern never sees more. */
+  pythonVersionLengthMax: 256,
+  /** File names of distributions and project names: what file systems hold, because clients save under them. */
+  pythonFileNameLengthMax: 255,
+  /** Requires-Python is copied into every listing: PyPI's longest is some 100 characters. */
+  requiresPythonLengthMax: 1 * KIB,
+  /** One file's entry of a simple JSON page, sent beside the file. */
+  pythonEntryBytesMax: 64 * KIB,
+  /** Directory of a zip file, read at once: 100,000 entries take about 10 MiB. */
+  zipDirectoryBytesMax: 32 * MIB,
+  /** Bytes of one sdist after gunzip; only its PKG-INFO is kept. */
+  sdistUnpackedBytesMax: 8 * GIB,
 
   /** Longest URL that is looked at, in characters. */
   urlLengthMax: 8 * KIB,

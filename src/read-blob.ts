@@ -9,8 +9,8 @@ import type { BlobRow, KvStore } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 
 interface Ports {
-  readonly blobs: BlobStore
-  readonly kv: KvStore
+  readonly blobs: Pick<BlobStore, 'open'>
+  readonly kv: Pick<KvStore, 'setBlobState'>
   readonly events: Events
 }
 

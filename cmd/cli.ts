@@ -1,0 +1,171 @@
+import { parseArgs } from 'node:util'
+
+import { renderUsage, type ArgsDef, type CommandDef } from 'citty'
+import { closest, distance } from 'fastest-levenshtein'
+
+import { DepotError } from '../src/errors.ts'
+
+/** A mistake in how the command was called: told in one line, exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** One command. Data first: help, completions and the argument check all read it. */
+export interface Command {
+  readonly name: string
+  readonly description: string
+  readonly args: ArgsDef
+  /** Whole command lines, each doing something a newcomer wants. */
+  readonly examples: readonly string[]
+  /** Returns the exit status. */
+  run(args: ParsedArgs): Promise<number>
+}
+
+/** Values as they were typed: flags by name, and what came without one. A flag may repeat. */
+export interface ParsedArgs {
+  readonly flags: Readonly<Record<string, readonly string[]>>
+  readonly positionals: readonly string[]
+}
+
+export interface CliIo {
+  out(line: string): void
+  err(line: string): void
+}
+
+/** Commands by name, loaded when they are wanted. */
+export type CommandTable = Readonly<Record<string, () => Promise<Command>>>
+
+export interface Cli {
+  readonly version: string
+  readonly commands: CommandTable
+  readonly descriptions: Readonly<Record<string, string>>
+  readonly io: CliIo
+}
+
+/**
+ * Run one command line and return its exit status: 0, 1 for a failure, 2 for wrong usage. citty describes the commands and prints
+ * their usage; the arguments are parsed here because it takes unknown flags in silence and keeps only the last of a repeated one.
+ */
+export async function runCli(cli: Cli, argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv
+  try {
+    if (name === undefined || name === 'help' || isHelp(name)) {
+      cli.io.out(overview(cli))
+      return name === undefined ? 2 : 0
+    }
+    if (name === '--version' || name === '-v') {
+      cli.io.out(cli.version)
+      return 0
+    }
+    const load = Object.hasOwn(cli.commands, name) ? cli.commands[name] : undefined
+    if (load === undefined) throw new UsageError(`unknown command '${name}'${hint(name, Object.keys(cli.commands))}`)
+    const command = await load()
+    if (rest.some(isHelp)) {
+      cli.io.out(await usage(command))
+      return 0
+    }
+    return await command.run(parseArguments(command, rest))
+  } catch (error) {
+    return report(error, cli.io)
+  }
+}
+
+function isHelp(argument: string): boolean {
+  return argument === '--help' || argument === '-h'
+}
+
+function overview({ commands, descriptions, version }: Cli): string {
+  const rows = Object.keys(commands).map((name) => `  ${name.padEnd(8)} ${descriptions[name] ?? ''}`)
+  return [
+    `depot ${version}`,
+    '',
+    'Usage: depot <command> [options]',
+    '',
+    ...rows,
+    '',
+    "See 'depot <command> --help'.",
+  ].join('\n')
+}
+
+/** How a command is called, its options and examples. */
+async function usage(command: Command): Promise<string> {
+  const definition: CommandDef<ArgsDef> = {
+    meta: { name: command.name, description: command.description },
+    args: command.args,
+  }
+  const text = await renderUsage(definition, { meta: { name: 'depot' } })
+  return [text.trimEnd(), '', 'EXAMPLES', '', ...command.examples.map((line) => `  ${line}`)].join('\n')
+}
+
+/** Split and check the arguments of a command. @throws UsageError naming the nearest known flag */
+export function parseArguments(command: Pick<Command, 'args'>, argv: readonly string[]): ParsedArgs {
+  const options = Object.fromEntries(
+    Object.entries(command.args)
+      .filter(([, definition]) => definition.type !== 'positional')
+      .map(([name, { type }]) => [
+        name,
+        { type: type === 'boolean' ? ('boolean' as const) : ('string' as const), multiple: true as const },
+      ]),
+  )
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true })
+  const flags: Record<string, string[]> = {}
+  const positionals: string[] = []
+  for (const token of tokens) {
+    if (token.kind === 'positional') positionals.push(token.value)
+    if (token.kind === 'option') addFlag(flags, token, options)
+  }
+  refuseExtra(command, positionals)
+  return { flags, positionals }
+}
+
+interface OptionToken {
+  readonly name: string
+  readonly rawName: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+function addFlag(
+  flags: Record<string, string[]>,
+  { name, rawName, value, inlineValue }: OptionToken,
+  options: Readonly<Record<string, { readonly type: 'boolean' | 'string' }>>,
+): void {
+  const option = Object.hasOwn(options, name) ? options[name] : undefined
+  const names = Object.keys(options).map((known) => `--${known}`)
+  if (option === undefined) throw new UsageError(`unknown flag '${rawName}'${hint(rawName, names)}`)
+  const missing = value === undefined || value === '' || (inlineValue === false && value.startsWith('--'))
+  if (option.type === 'string' && missing) throw new UsageError(`${rawName} needs a value`)
+  const given = option.type === 'boolean' ? booleanWord(rawName, value) : (value ?? '')
+  flags[name] = [...(flags[name] ?? []), given]
+}
+
+function booleanWord(rawName: string, value: string | undefined): string {
+  if (value === undefined || value === 'true') return 'true'
+  if (value === 'false') return 'false'
+  throw new UsageError(`${rawName} is either there or not; it takes no value '${value}'`)
+}
+
+function refuseExtra({ args }: Pick<Command, 'args'>, positionals: readonly string[]): void {
+  const expected = Object.values(args).filter(({ type }) => type === 'positional').length
+  if (positionals.length > expected) throw new UsageError(`unexpected argument '${positionals[expected]}'`)
+}
+
+/** ' (did you mean X?)' when a known word is near enough to be a slip of the finger. */
+export function hint(word: string, known: readonly string[]): string {
+  if (known.length === 0) return ''
+  const nearest = closest(word, [...known])
+  return distance(word, nearest) <= Math.max(2, word.length / 3) ? ` (did you mean ${nearest}?)` : ''
+}
+
+function report(error: unknown, io: CliIo): number {
+  if (error instanceof UsageError) {
+    io.err(`depot: ${error.message}`)
+    return 2
+  }
+  if (error instanceof DepotError) {
+    io.err(`depot: ${error.message}`)
+    return 1
+  }
+  io.err(`depot: a bug, please report it:\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  return 1
+}

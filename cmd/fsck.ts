@@ -1,0 +1,49 @@
+import { fsck, type FsckCounts } from '../src/fsck.ts'
+import { openStorage } from '../storage/open.ts'
+import type { Command } from './cli.ts'
+import { SERVE_SETTINGS, STORAGE_SETTINGS, storageConfig } from './config.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs } from './load-settings.ts'
+import type { Environment } from './settings.ts'
+
+/** `depot fsck`: compare what the database promises with what storage holds. */
+export function fsckCommand(env: Environment): Command {
+  return {
+    name: 'fsck',
+    description:
+      'Check that every blob the database knows is stored whole. Changes nothing; safe beside a running server.',
+    args: {
+      ...settingArgs(STORAGE_SETTINGS),
+      ...CONFIG_ARGS,
+      full: { type: 'boolean', description: 'Read and hash every byte, rather than only compare sizes' },
+      json: { type: 'boolean', description: 'One JSON object a line' },
+    },
+    examples: ['depot fsck', 'depot fsck --full --store-path /srv/depot', 'depot fsck --full --json'],
+    async run({ flags }) {
+      // The file may configure the server too, so it is read by the server's table.
+      const { values, warnings, home } = loadSettings(SERVE_SETTINGS, flags, env)
+      for (const warning of warnings) process.stderr.write(`depot: ${warning}\n`)
+      const json = flags['json']?.at(-1) === 'true'
+      const full = flags['full']?.at(-1) === 'true'
+      const { blobs, kv } = await openStorage(storageConfig(values, env, home))
+      await using ownedBlobs = blobs
+      await using ownedKv = kv
+      const counts: FsckCounts = { blobs: 0, references: 0, hashedBytes: 0 }
+      let errors = 0
+      for await (const finding of fsck({ blobs: ownedBlobs, kv: ownedKv, full, counts })) {
+        if (finding.severity === 'error') errors++
+        process.stdout.write(
+          json
+            ? `${JSON.stringify(finding)}\n`
+            : `${finding.severity}: ${finding.kind} ${finding.subject}: ${finding.detail}\n`,
+        )
+      }
+      const summary = { ...counts, errors }
+      process.stdout.write(
+        json
+          ? `${JSON.stringify({ kind: 'summary', ...summary })}\n`
+          : `${counts.blobs} blobs, ${counts.references} references, ${counts.hashedBytes} bytes hashed: ${errors} errors\n`,
+      )
+      return errors === 0 ? 0 : 1
+    },
+  }
+}

@@ -1,0 +1,60 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+
+import type { ArgsDef } from 'citty'
+
+import { UsageError, type ParsedArgs } from './cli.ts'
+import {
+  configPaths,
+  mergeSettings,
+  unknownVariables,
+  type Environment,
+  type SettingTable,
+  type SettingValues,
+} from './settings.ts'
+
+/** What every command that reads settings takes besides. */
+export const CONFIG_ARGS = {
+  config: {
+    type: 'string',
+    description: 'Configuration file (default: depot.toml in $XDG_CONFIG_HOME/depot or /etc/depot)',
+    valueHint: 'FILE',
+  },
+} as const satisfies ArgsDef
+
+/** The settings of a table as flags, for the help and the argument check. */
+export function settingArgs(table: SettingTable): ArgsDef {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, { type, description, hint }]) => [
+      name,
+      type === 'boolean'
+        ? { type: 'boolean' as const, description }
+        : { type: 'string' as const, description, ...(hint === undefined ? {} : { valueHint: hint }) },
+    ]),
+  )
+}
+
+export interface LoadedSettings {
+  readonly values: SettingValues
+  readonly warnings: readonly string[]
+  readonly home: string
+}
+
+/** Read the configuration file, if there is one, and bring all sources together. @throws UsageError */
+export function loadSettings(table: SettingTable, flags: ParsedArgs['flags'], env: Environment): LoadedSettings {
+  const home = env['HOME'] ?? homedir()
+  const named = flags['config']?.at(-1) ?? env['DEPOT_CONFIG']
+  const path = named ?? configPaths(env, home).find((candidate) => existsSync(candidate))
+  const file = path === undefined ? {} : { file: { path, text: readConfig(path) } }
+  return { values: mergeSettings(table, { flags, env, ...file }), warnings: unknownVariables(table, env), home }
+}
+
+function readConfig(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(
+      `cannot read the configuration ${path}: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}

@@ -1,0 +1,95 @@
+import { DepotError } from '../src/errors.ts'
+import { createLog } from '../src/node/log.ts'
+import { boot, type BootedDepot } from './boot.ts'
+import type { Command } from './cli.ts'
+import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs } from './load-settings.ts'
+import type { Environment } from './settings.ts'
+
+/** `depot serve`: the server, until it is told to stop. */
+export function serveCommand(env: Environment): Command {
+  return {
+    name: 'serve',
+    description:
+      'Serve Nix, npm and Python clients from one store. Without any option: on loopback, open, data in your home.',
+    args: {
+      ...settingArgs(SERVE_SETTINGS),
+      ...CONFIG_ARGS,
+      'check-config': { type: 'boolean', description: 'Check the configuration, print what is wrong, and exit' },
+    },
+    examples: [
+      'depot serve',
+      'depot serve --listen-addr 127.0.0.1:9000 --store-path /srv/depot',
+      'depot serve --database-url postgres://depot@db/depot --public-url https://depot.example.org',
+    ],
+    async run({ flags }) {
+      const { values, warnings, home } = loadSettings(SERVE_SETTINGS, flags, env)
+      for (const warning of warnings) process.stderr.write(`depot: ${warning}\n`)
+      const config = serveConfig(values, env, home)
+      if (flags['check-config']?.at(-1) === 'true') {
+        process.stdout.write('the configuration is fine\n')
+        return 0
+      }
+      return serve(config)
+    },
+  }
+}
+
+async function serve(config: ServeConfig): Promise<number> {
+  const log = createLog({ verbose: config.verbose })
+  process.once('exit', () => log.flush())
+  if (!config.loopback) {
+    process.stderr.write(
+      'depot: WARNING: open to everyone who can reach it (--insecure-open): no credentials are asked for\n',
+    )
+  }
+  const stopped = stopSignal()
+  const booted = await boot({ config, events: log.events, accessLog: log.access }).catch((error: unknown) => {
+    throw startFailure(error, config)
+  })
+  process.stdout.write(greeting(booted, config))
+  await stopped.first
+  process.stderr.write('depot: stopping; running requests may finish (again to stop at once)\n')
+  await Promise.race([booted.drain(), stopped.second.then(() => booted.server.abort())])
+  return 0
+}
+
+/** The first SIGTERM or SIGINT asks for an orderly end, the second for an immediate one. */
+function stopSignal(): { readonly first: Promise<void>; readonly second: Promise<void> } {
+  const first = Promise.withResolvers<void>()
+  const second = Promise.withResolvers<void>()
+  let count = 0
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      count++
+      if (count === 1) first.resolve()
+      else second.resolve()
+    })
+  }
+  return { first: first.promise, second: second.promise }
+}
+
+function startFailure(error: unknown, { host, port }: ServeConfig): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const where = `${host ?? '*'}:${port}`
+  if (code === 'EADDRINUSE')
+    return new DepotError('BAD_REQUEST', `${where} is taken; choose another with --listen-addr`)
+  if (code === 'EACCES')
+    return new DepotError('BAD_REQUEST', `may not listen on ${where}: ports below 1024 need privileges`)
+  return error
+}
+
+/** What a newcomer pastes next. */
+function greeting({ url, publicKey }: BootedDepot, { publicUrl, storePath }: ServeConfig): string {
+  const base = publicUrl ?? url
+  return `depot serves ${base}   (data in ${storePath})
+
+  Nix     nix copy --to '${base}/nix' ./result
+          nix copy --from '${base}/nix' --option trusted-public-keys '${publicKey}' /nix/store/…
+  npm     npm publish --registry ${base}/npm/
+          npm install --registry ${base}/npm/ <package>
+  Python  uv publish --publish-url ${base}/python/legacy/ dist/*
+          pip install --index-url ${base}/python/simple/ <project>
+
+`
+}

@@ -1,0 +1,106 @@
+import path from 'node:path'
+
+import { parse as parseToml } from 'smol-toml'
+
+import { hint, UsageError, type ParsedArgs } from './cli.ts'
+
+/** One setting under its three names: flag `--listen-addr`, variable `DEPOT_LISTEN_ADDR`, TOML key `listen-addr`. */
+export interface Setting {
+  readonly type: 'string' | 'boolean' | 'list'
+  readonly description: string
+  /** Shown in the help beside the flag. */
+  readonly hint?: string
+}
+
+export type SettingTable = Readonly<Record<string, Setting>>
+
+/** Values as text, from the strongest source that had one. */
+export type SettingValues = ReadonlyMap<string, readonly string[]>
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** The variable of a setting: `listen-addr` is `DEPOT_LISTEN_ADDR`. */
+export function variableOf(setting: string): string {
+  return `DEPOT_${setting.toUpperCase().replaceAll('-', '_')}`
+}
+
+/**
+ * Bring the sources together: flags, then environment, then file. Pure; the caller has read the file.
+ *
+ * @throws UsageError for a file that is not TOML, and for a key or a type that the table does not know.
+ */
+export function mergeSettings(
+  table: SettingTable,
+  sources: {
+    readonly flags: ParsedArgs['flags']
+    readonly env: Environment
+    readonly file?: { readonly path: string; readonly text: string }
+  },
+): SettingValues {
+  const fromFile = sources.file === undefined ? new Map<string, readonly string[]>() : parseFile(table, sources.file)
+  const values = new Map<string, readonly string[]>()
+  for (const [name, { type }] of Object.entries(table)) {
+    const flag = Object.hasOwn(sources.flags, name) ? sources.flags[name] : undefined
+    const value = flag ?? fromVariable(type, sources.env[variableOf(name)]) ?? fromFile.get(name)
+    if (value !== undefined) values.set(name, onlyOne(name, type, value))
+  }
+  return values
+}
+
+function onlyOne(name: string, type: Setting['type'], values: readonly string[]): readonly string[] {
+  if (type === 'list' || values.length === 1) return values
+  throw new UsageError(`--${name} was given ${values.length} times; it takes one value`)
+}
+
+function fromVariable(type: Setting['type'], value: string | undefined): readonly string[] | undefined {
+  if (value === undefined || value === '') return undefined
+  return type === 'list' ? value.split(',').map((item) => item.trim()) : [value]
+}
+
+function parseFile(
+  table: SettingTable,
+  { path: file, text }: { readonly path: string; readonly text: string },
+): SettingValues {
+  let parsed: Record<string, unknown>
+  try {
+    parsed = parseToml(text)
+  } catch (error) {
+    throw new UsageError(`${file}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  const values = new Map<string, readonly string[]>()
+  for (const [key, value] of Object.entries(parsed)) {
+    const setting = Object.hasOwn(table, key) ? table[key] : undefined
+    if (setting === undefined) throw new UsageError(`${file}: unknown setting '${key}'${hint(key, Object.keys(table))}`)
+    values.set(key, tomlValue(`${file}: ${key}`, setting.type, value))
+  }
+  return values
+}
+
+function tomlValue(where: string, type: Setting['type'], value: unknown): readonly string[] {
+  if (type === 'list' && Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
+  if (type === 'boolean' && typeof value === 'boolean') return [String(value)]
+  if (type === 'string' && (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'))
+    return [String(value)]
+  throw new UsageError(`${where} must be a ${type === 'list' ? 'list of strings' : type}`)
+}
+
+/** Where a configuration file may lie, strongest first. Never the working directory: a checkout must not configure a server. */
+export function configPaths(env: Environment, home: string): readonly string[] {
+  const configHome = env['XDG_CONFIG_HOME'] ?? path.join(home, '.config')
+  return [path.join(configHome, 'depot', 'depot.toml'), '/etc/depot/depot.toml']
+}
+
+/** Variables that other commands and the tests read; anything else that starts with DEPOT_ is likely a slip. */
+const OTHER_VARIABLES = new Set(['DEPOT_CONFIG', 'DEPOT_AUTH_TOKEN', 'DEPOT_NPM_DIR', 'DEPOT_PYTHON_DIR'])
+
+/** A line for each DEPOT_ variable that means nothing. A warning only: Kubernetes sets some by itself. */
+export function unknownVariables(table: SettingTable, env: Environment): readonly string[] {
+  const known = Object.keys(table).map(variableOf)
+  return Object.keys(env)
+    .filter(
+      (name) => name.startsWith('DEPOT_') && !name.startsWith('DEPOT_TEST_') && !name.startsWith('DEPOT_SERVICE_'),
+    )
+    .filter((name) => name !== 'DEPOT_PORT' && !name.startsWith('DEPOT_PORT_'))
+    .filter((name) => !known.includes(name) && !OTHER_VARIABLES.has(name))
+    .map((name) => `the variable ${name} means nothing to depot${hint(name, known)}`)
+}

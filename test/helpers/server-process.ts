@@ -1,0 +1,87 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import process from 'node:process'
+
+import { cleanEnv } from './clean-env.ts'
+import { tempDir } from './temp-dir.ts'
+
+const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
+
+export interface ServerProcess extends AsyncDisposable {
+  readonly url: string
+  readonly pid: number
+  readonly dataDir: string
+  /** What the server printed on stdout before it was ready: the lines to paste. */
+  readonly greeting: string
+  /** Everything on stderr so far. */
+  logs(): string
+  /** Send a signal and wait for the end; returns the exit status, or null when the signal ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+export interface ServerProcessOptions {
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Kept afterwards when given; otherwise a temporary one. */
+  readonly dataDir?: string
+  readonly port?: number
+}
+
+/** `depot serve` as users start it, in a process of its own with a clean environment. */
+export async function startServerProcess(options: ServerProcessOptions = {}): Promise<ServerProcess> {
+  const home = await tempDir('server')
+  const dataDir = options.dataDir ?? home.join('data')
+  const args = [
+    'serve',
+    '--listen-addr',
+    `127.0.0.1:${options.port ?? 0}`,
+    '--store-path',
+    dataDir,
+    ...(options.args ?? []),
+  ]
+  const child = spawn(process.execPath, [LAUNCHER, ...args], {
+    env: cleanEnv(home.path, options.env),
+    cwd: home.path,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let logs = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (logs += text))
+  const greeting = await readGreeting(child, () => logs).catch(async (error: unknown) => {
+    await end(child, 'SIGKILL')
+    await home[Symbol.asyncDispose]()
+    throw error
+  })
+  return {
+    url: /http:\/\/[^\s]+/.exec(greeting)?.[0] ?? '',
+    pid: child.pid ?? 0,
+    dataDir,
+    greeting,
+    logs: () => logs,
+    stop: (signal = 'SIGTERM') => end(child, signal),
+    async [Symbol.asyncDispose]() {
+      await end(child, 'SIGKILL')
+      await home[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function readGreeting(child: ChildProcess, logs: () => string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    child.stdout?.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece
+      if (text.includes('pip install')) resolve(text)
+    })
+    child.once('error', reject)
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${text}${logs()}`)))
+  })
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  await exited
+  return child.exitCode
+}
