@@ -10,7 +10,7 @@ import postgres from 'postgres'
 import { tempDir } from './temp-dir.ts'
 
 /** Things outside the project that a suite may need. */
-export type Part = keyof typeof PARTS
+export type Part = keyof typeof PARTS | 'postgres'
 
 /** Where a part is (a program, a script, a URL), or why it cannot be used and how to get it. */
 export type Found = { readonly path: string } | { readonly missing: string }
@@ -23,7 +23,6 @@ const TOOLS_HINT = 'test/tools.sh installs it'
 /** A part is found by running it, never by looking at the platform. */
 const PARTS = {
   nix: () => program([process.env['DEPOT_TEST_NIX'], onPath('nix')], 'no nix on PATH (apt-get install nix-bin)'),
-  postgres: postgresUrl,
   npm: npmScript,
   pnpm: () => program([tool('pnpm', 'PNPM', 'node_modules/.bin/pnpm'), onPath('pnpm')], `no pnpm (${TOOLS_HINT})`),
   pnpmOld: () => program([tool('pnpm', 'PNPM_OLD', 'node_modules/.bin/pnpm')], `no pnpm 10 (${TOOLS_HINT})`),
@@ -37,9 +36,10 @@ const PARTS = {
   tmpfs,
 } satisfies Record<string, () => Promise<Found>>
 
-/** Try every part, side by side, each within a time limit. */
-export async function detect(): Promise<Detection> {
-  const found = await Promise.all(Object.entries(PARTS).map(async ([part, find]) => [part, await find()] as const))
+/** Try every part, side by side, each within a time limit. `postgresUrl`: where PostgreSQL should answer, if anywhere. */
+export async function detect(postgresUrl: string | undefined): Promise<Detection> {
+  const finders = Object.entries<() => Promise<Found>>({ ...PARTS, postgres: () => postgresAt(postgresUrl) })
+  const found = await Promise.all(finders.map(async ([part, find]) => [part, await find()] as const))
   return Object.fromEntries(found) as unknown as Detection
 }
 
@@ -100,8 +100,7 @@ async function python(): Promise<Found> {
   }
 }
 
-async function postgresUrl(): Promise<Found> {
-  const url = process.env['DEPOT_TEST_POSTGRES_URL']
+async function postgresAt(url: string | undefined): Promise<Found> {
   if (url === undefined)
     return { missing: 'no PostgreSQL (apt-get install postgresql, or set DEPOT_TEST_POSTGRES_URL)' }
   const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => undefined })
@@ -109,7 +108,7 @@ async function postgresUrl(): Promise<Found> {
     await sql`select 1`
     return { path: url }
   } catch (error) {
-    return { missing: `DEPOT_TEST_POSTGRES_URL does not answer: ${String(error)}` }
+    return { missing: `PostgreSQL does not answer: ${String(error)}` }
   } finally {
     await sql.end({ timeout: 1 })
   }
