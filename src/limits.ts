@@ -9,6 +9,23 @@ export const LIMITS = {
   /** A record key is built from parsed names; the longest legal one (npm name, `@`, version) is far below. */
   keyBytesMax: 1 * KIB,
 
+  /** Records in one page of a list: some megabytes at most of what protocols store. */
+  listPageMax: 10_000,
+  /** A statement waits this long for another process's lock before the database counts as down. */
+  databaseBusyTimeoutMs: 5 * SECOND,
+  /** A PostgreSQL statement that takes longer is cancelled: every one of ours takes milliseconds. */
+  databaseStatementTimeoutMs: 30 * SECOND,
+  /** Page cache of the reading connection: holds the documents of some 50,000 packages. */
+  databaseReadCacheBytes: 64 * MIB,
+  /** Page cache of the writing connection. */
+  databaseWriteCacheBytes: 16 * MIB,
+  /** Commits that share one transaction, and so one fsync: more would only make the first of them wait. */
+  commitsPerBatch: 256,
+  /** Commits waiting for the database; beyond it the answer is 503, not memory. */
+  commitsWaitingMax: 10_000,
+  /** Connections to PostgreSQL of one process, unless told otherwise: its default limit is 100 for all. */
+  databaseConnections: 10,
+
   /** One blob after decompression, so a bomb stops here and not on the disk. */
   blobBytesMax: 64 * GIB,
   /** Content of one zstd frame: the unit of Range and of memory on the way out. */

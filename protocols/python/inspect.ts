@@ -1,0 +1,55 @@
+import { LIMITS } from '../../src/limits.ts'
+import { brokenArchive } from './archive-error.ts'
+import type { Distribution } from './filename.ts'
+import { type CoreMetadata, parseCoreMetadata } from './metadata.ts'
+import { normalizeProjectName } from './project-name.ts'
+import { readSdistMetadata } from './sdist.ts'
+import { compareVersions, parseVersion } from './version.ts'
+import { readWheelMetadata } from './wheel.ts'
+import type { ByteSource } from './zip.ts'
+
+/** What the bytes of a distribution say about it, after they have been held against its file name. */
+export interface Inspected {
+  /** The project's name in its own spelling. */
+  readonly name: string
+  readonly requiresPython: string | undefined
+  /** METADATA of a wheel. An sdist's PKG-INFO is no promise about the wheel built from it, so it is not served. */
+  readonly metadata: Uint8Array | undefined
+}
+
+/** @throws DepotError `CONTENT_MISMATCH` (400) when the archive does not open or is another project's or version's */
+export async function inspectDistribution(source: ByteSource, distribution: Distribution): Promise<Inspected> {
+  const isWheel = distribution.kind === 'wheel'
+  const content = isWheel ? await readWheelMetadata(source) : await readSdistMetadata(source, distribution)
+  if (content === undefined) return { name: distribution.project, requiresPython: undefined, metadata: undefined }
+  const label = isWheel ? 'METADATA' : 'PKG-INFO'
+  const core = parseCoreMetadata(content)
+  if (core === undefined) throw brokenArchive(`${label} does not give one Name and one Version`)
+  refuseStranger(core, distribution, label)
+  return {
+    name: core.name,
+    requiresPython: requiresPythonOf(core, label),
+    metadata: isWheel ? content : undefined,
+  }
+}
+
+function refuseStranger(core: CoreMetadata, { project, version }: Distribution, label: string): void {
+  if (normalizeProjectName(core.name) !== project) {
+    throw brokenArchive(`${label} names another project than the file name, which is for ${project}`)
+  }
+  const stated = parseVersion(core.version)
+  if (stated === undefined || compareVersions(stated, version) !== 0) {
+    throw brokenArchive(`${label} gives another version than the file name, which is for ${version.text}`)
+  }
+}
+
+function requiresPythonOf({ requiresPython }: CoreMetadata, label: string): string | undefined {
+  if (requiresPython === undefined || requiresPython === '') return undefined
+  if (!isRequiresPython(requiresPython)) throw brokenArchive(`${label} has a malformed Requires-Python`)
+  return requiresPython
+}
+
+/** Printable ASCII of bounded length. Whether it means anything is for pip to say: old files have odd ones. */
+export function isRequiresPython(value: string): boolean {
+  return value.length <= LIMITS.requiresPythonLengthMax && /^[\x20-\x7e]+$/.test(value)
+}

@@ -1,0 +1,62 @@
+/** The core metadata (packaging.python.org, "Core metadata specifications") that an index needs. */
+export interface CoreMetadata {
+  readonly metadataVersion: string | undefined
+  readonly name: string
+  readonly version: string
+  readonly requiresPython: string | undefined
+}
+
+/**
+ * Read METADATA or PKG-INFO: headers as in an e-mail, up to the first empty line. Undefined when it does not name exactly one
+ * project and one version.
+ */
+export function parseCoreMetadata(content: Uint8Array): CoreMetadata | undefined {
+  const headers = parseHeaders(new TextDecoder().decode(content))
+  const name = only(headers.get('name'))
+  const version = only(headers.get('version'))
+  if (name === undefined || version === undefined) return undefined
+  return {
+    metadataVersion: only(headers.get('metadata-version')),
+    name,
+    version,
+    requiresPython: only(headers.get('requires-python')),
+  }
+}
+
+function only(values: readonly string[] | undefined): string | undefined {
+  return values?.length === 1 ? values[0] : undefined
+}
+
+const WANTED = new Set(['metadata-version', 'name', 'version', 'requires-python'])
+
+function parseHeaders(text: string): ReadonlyMap<string, readonly string[]> {
+  const headers = new Map<string, string[]>()
+  let last: string[] | undefined
+  for (const line of lines(text)) {
+    const folded = line.startsWith(' ') || line.startsWith('\t')
+    const colon = line.indexOf(':')
+    // An empty line ends the headers; so does one that is none, as in Python's own parser.
+    if (!folded && colon <= 0) break
+    if (folded) {
+      if (last !== undefined) last.push(`${last.pop() ?? ''} ${line.trim()}`.trim())
+      continue
+    }
+    const name = line.slice(0, colon).toLowerCase()
+    last = undefined
+    if (!WANTED.has(name)) continue
+    last = headers.get(name) ?? []
+    last.push(line.slice(colon + 1).trim())
+    headers.set(name, last)
+  }
+  return headers
+}
+
+/** Line by line without cutting up a description of megabytes. */
+function* lines(text: string): Generator<string> {
+  for (let start = 0; start <= text.length;) {
+    const newline = text.indexOf('\n', start)
+    const end = newline === -1 ? text.length : newline
+    yield text.slice(start, end).replace(/\r$/, '')
+    start = end + 1
+  }
+}

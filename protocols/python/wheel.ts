@@ -1,0 +1,23 @@
+import { LIMITS } from '../../src/limits.ts'
+import { brokenArchive } from './archive-error.ts'
+import { type ByteSource, readZipDirectory, readZipEntry, type ZipEntry } from './zip.ts'
+
+const METADATA = /^[^/]+\.dist-info\/METADATA$/
+
+/**
+ * The METADATA file of a wheel, byte for byte: what an index serves as `<wheel>.metadata` (PEP 658). Only the archive's
+ * directory and this one entry are read.
+ *
+ * @throws DepotError `CONTENT_MISMATCH` (400) when the file is no zip archive, or has no or several such entries
+ */
+export async function readWheelMetadata(source: ByteSource): Promise<Uint8Array> {
+  const entries = await readZipDirectory(source)
+  return readZipEntry(source, onlyMetadata(entries), LIMITS.packageMetadataBytesMax)
+}
+
+function onlyMetadata(entries: readonly ZipEntry[]): ZipEntry {
+  const [entry, second] = entries.filter(({ name }) => METADATA.test(name))
+  if (entry === undefined) throw brokenArchive('the wheel has no .dist-info/METADATA')
+  if (second !== undefined) throw brokenArchive('the wheel has more than one .dist-info/METADATA')
+  return entry
+}
