@@ -1,0 +1,55 @@
+import { DepotError } from '../../src/errors.ts'
+import type { Commit, ListOptions } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+
+/**
+ * Refuse a commit that one of the databases could not hold as it is, so that both behave alike.
+ *
+ * @throws DepotError `INVALID_NAME` for a key, `BAD_REQUEST` for a value or a record that is named twice.
+ */
+export function checkCommit({ puts = [], deletes = [], documents = [] }: Commit): void {
+  for (const { key } of [...puts, ...deletes, ...documents]) checkKey(key)
+  for (const { value } of puts) checkText(value)
+  const names = new Set([...puts, ...deletes].map(({ kind, key }) => `${kind}\0${key}`))
+  if (names.size < puts.length + deletes.length) throw new DepotError('BAD_REQUEST', 'one change names a record twice')
+}
+
+/** True for a key that a record can have: up to 1 KiB of valid UTF-8 without NUL, which PostgreSQL cannot store. */
+export function isKey(key: string): boolean {
+  return isText(key) && Buffer.byteLength(key) <= LIMITS.keyBytesMax
+}
+
+function checkKey(key: string): void {
+  if (!isKey(key))
+    throw new DepotError('INVALID_NAME', `a name is too long (over ${LIMITS.keyBytesMax} bytes) or not plain text`)
+}
+
+function checkText(text: string): void {
+  if (!isText(text)) throw new DepotError('BAD_REQUEST', 'a value contains NUL or half a character')
+}
+
+function isText(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
+}
+
+/** Where a page of a list begins, and how many records it may have. A place behind `after` never lies before `from`. */
+export function pageStart({ from, after, limit }: ListOptions): {
+  readonly start: string
+  readonly inclusive: boolean
+} {
+  checkPageLimit(limit)
+  if (after === undefined || Buffer.compare(Buffer.from(after), Buffer.from(from)) < 0)
+    return { start: from, inclusive: true }
+  return { start: after, inclusive: false }
+}
+
+/** @throws Error (a bug) when `limit` is not between 1 and `LIMITS.listPageMax`. */
+export function checkPageLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.listPageMax) throw new Error(`a page of ${limit} records`)
+}
+
+/** The first string behind all that start with `prefix`, an ASCII one; kinds are. */
+export function prefixEnd(prefix: string): string {
+  if (prefix === '') return '\u{10ffff}'
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
+}

@@ -1,0 +1,53 @@
+import type * as SqliteCore from 'drizzle-orm/sqlite-core'
+
+import type { BlobRow, BlobState } from '../../../src/kv-store.ts'
+import { loadDrizzle } from '../drizzle.ts'
+
+const { blob: bytes, integer, sqliteTable, text } = loadDrizzle('drizzle-orm/sqlite-core') as typeof SqliteCore
+
+// What reads need to know of the tables; keys, checks and defaults stand in the migrations.
+
+export const cacheTable = sqliteTable('cache', {
+  id: integer('id').notNull(),
+  name: text('name').notNull(),
+  domain: text('domain').notNull(),
+})
+
+export const recordTable = sqliteTable('record', {
+  cache: integer('cache').notNull(),
+  kind: text('kind').notNull(),
+  key: text('key').notNull(),
+  value: text('value').notNull(),
+  version: integer('version').notNull(),
+})
+
+export const blobTable = sqliteTable('blob', {
+  domain: text('domain').notNull(),
+  digest: text('digest').notNull(),
+  sizeBytes: integer('size_bytes').notNull(),
+  encoding: text('encoding').$type<BlobRow['encoding']>().notNull(),
+  storedBytes: integer('stored_bytes').notNull(),
+  storedSha256: text('stored_sha256').notNull(),
+  layout: text('layout').$type<BlobRow['layout']>().notNull(),
+  frames: bytes('frames', { mode: 'buffer' }).notNull(),
+  state: text('state').$type<BlobState>().notNull(),
+})
+
+export const referenceTable = sqliteTable('reference', {
+  cache: integer('cache').notNull(),
+  kind: text('kind').notNull(),
+  key: text('key').notNull(),
+  domain: text('domain').notNull(),
+  digest: text('digest').notNull(),
+})
+
+export const documentTable = sqliteTable('document', {
+  cache: integer('cache').notNull(),
+  kind: text('kind').notNull(),
+  key: text('key').notNull(),
+  variant: text('variant').notNull(),
+  origin: text('origin').notNull(),
+  body: text('body').notNull(),
+  etag: text('etag').notNull(),
+  encoding: text('encoding').notNull(),
+})

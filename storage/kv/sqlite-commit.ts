@@ -1,0 +1,109 @@
+import type { Database } from 'better-sqlite3'
+
+import { DepotError } from '../../src/errors.ts'
+import type { BlobRow, BlobState, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
+
+/** One change as it travels to the writer thread. */
+export type Write =
+  | { readonly commit: Commit }
+  | { readonly blobState: { readonly domain: string; readonly digest: string; readonly state: BlobState } }
+
+/**
+ * Returns the function that applies one write inside a transaction that is already open. It throws DepotError
+ * `WRITE_CONFLICT` and then may have done half of it: the caller rolls back to where it began.
+ */
+export function writeApplier(database: Database): (write: Write) => void {
+  const statements = prepareStatements(database)
+  const { setBlobState } = statements
+  return (write) => {
+    if ('commit' in write) applyCommit(statements, write.commit)
+    else setBlobState.run(write.blobState)
+  }
+}
+
+function applyCommit(statements: Statements, { cache, blobs, puts, deletes, documents, audit }: Commit): void {
+  for (const row of blobs ?? []) statements.putBlob.run(blobValues(row))
+  for (const change of deletes ?? []) deleteRecord(statements, cache, change)
+  for (const change of puts ?? []) putRecord(statements, cache, change)
+  for (const document of documents ?? []) statements.putDocument.run(documentValues(document))
+  for (const entry of audit ?? []) statements.addAudit.run({ cache, ...entry })
+}
+
+function blobValues(row: BlobRow): object {
+  return { ...row, frames: Buffer.from(row.frames) }
+}
+
+function documentValues(document: DocumentPut): object {
+  const { body } = document
+  return { ...document, body: typeof body === 'string' ? body : Buffer.from(body) }
+}
+
+function deleteRecord(
+  { dropDocuments, dropRecord }: Statements,
+  cache: number,
+  { kind, key, expected }: RecordDelete,
+): void {
+  const { changes } = dropRecord.run({ cache, kind, key, expected: expected ?? null })
+  if (expected !== undefined && changes === 0) throw conflict(kind, key)
+  dropDocuments.run({ cache, kind, key })
+}
+
+function putRecord(statements: Statements, cache: number, { kind, key, value, expected, refs }: RecordPut): void {
+  const statement =
+    expected === undefined ? statements.putRecord : expected === 0 ? statements.newRecord : statements.nextRecord
+  const { changes } = statement.run({ cache, kind, key, value, expected: expected ?? null })
+  if (changes === 0) throw conflict(kind, key)
+  statements.dropDocuments.run({ cache, kind, key })
+  if (refs === undefined) return
+  statements.dropReferences.run({ cache, kind, key })
+  for (const digest of new Set(refs)) {
+    const added = statements.addReference.run({ cache, kind, key, digest })
+    if (added.changes === 0)
+      throw new DepotError('WRITE_CONFLICT', `the blob ${digest} is not here, or is being removed: send it again`)
+  }
+}
+
+function conflict(kind: string, key: string): DepotError {
+  return new DepotError('WRITE_CONFLICT', `${kind} ${key} was changed by someone else: read it again and retry`)
+}
+
+const NOW = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+
+type Statements = ReturnType<typeof prepareStatements>
+
+/** Plain SQL: this thread does without drizzle and its memory. `@name` is bound by name. */
+function prepareStatements(database: Database) {
+  return {
+    putBlob: database.prepare(`
+      INSERT INTO blob (domain, digest, size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, state)
+      VALUES (@domain, @digest, @sizeBytes, @encoding, @storedBytes, @storedSha256, @layout, @frames, 'live')
+      ON CONFLICT (domain, digest) DO UPDATE SET size_bytes = excluded.size_bytes, encoding = excluded.encoding,
+        stored_bytes = excluded.stored_bytes, stored_sha256 = excluded.stored_sha256, layout = excluded.layout,
+        frames = excluded.frames, state = 'live', claimed_at = ${NOW}`),
+    setBlobState: database.prepare('UPDATE blob SET state = @state WHERE domain = @domain AND digest = @digest'),
+    newRecord: database.prepare(`
+      INSERT INTO record (cache, kind, key, value, version) VALUES (@cache, @kind, @key, @value, 1) ON CONFLICT DO NOTHING`),
+    nextRecord: database.prepare(`
+      UPDATE record SET value = @value, version = version + 1, updated_at = ${NOW}
+      WHERE cache = @cache AND kind = @kind AND key = @key AND version = @expected`),
+    putRecord: database.prepare(`
+      INSERT INTO record (cache, kind, key, value, version) VALUES (@cache, @kind, @key, @value, 1)
+      ON CONFLICT (cache, kind, key) DO UPDATE SET value = excluded.value, version = version + 1, updated_at = ${NOW}`),
+    dropRecord: database.prepare(`
+      DELETE FROM record WHERE cache = @cache AND kind = @kind AND key = @key AND (@expected IS NULL OR version = @expected)`),
+    dropReferences: database.prepare('DELETE FROM reference WHERE cache = @cache AND kind = @kind AND key = @key'),
+    addReference: database.prepare(`
+      INSERT INTO reference (cache, kind, key, domain, digest)
+      SELECT cache.id, @kind, @key, blob.domain, blob.digest FROM cache JOIN blob ON blob.domain = cache.domain
+      WHERE cache.id = @cache AND blob.digest = @digest AND blob.state = 'live'`),
+    dropDocuments: database.prepare('DELETE FROM document WHERE cache = @cache AND kind = @kind AND key = @key'),
+    putDocument: database.prepare(`
+      INSERT INTO document (cache, kind, key, variant, origin, body, etag, encoding)
+      SELECT cache, kind, key, @variant, @origin, @body, @etag, @encoding FROM record
+      WHERE cache = @cache AND kind = @kind AND key = @key AND version = @sourceVersion
+      ON CONFLICT DO UPDATE SET body = excluded.body, etag = excluded.etag, encoding = excluded.encoding`),
+    addAudit: database.prepare(`
+      INSERT INTO audit (cache, principal, action, resource, digest, address)
+      VALUES (@cache, @principal, @action, @resource, @digest, @address)`),
+  }
+}

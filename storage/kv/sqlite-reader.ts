@@ -1,0 +1,144 @@
+import type { Database } from 'better-sqlite3'
+import type * as SqliteDriver from 'drizzle-orm/better-sqlite3'
+
+import type { BlobRow, Cache, Document, DocumentKey, KvRecord, ListOptions, Reference } from '../../src/kv-store.ts'
+import { checkPageLimit, pageStart, prefixEnd } from './checks.ts'
+import { loadDrizzle, orm } from './drizzle.ts'
+import { blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
+import { translatedSqlite } from './sqlite-errors.ts'
+
+const { and, asc, eq, gt, gte, lt, sql } = orm
+const { drizzle } = loadDrizzle('drizzle-orm/better-sqlite3') as typeof SqliteDriver
+const at = sql.placeholder
+
+/** The reads of a KvStore, answered at once. */
+export interface SqliteReader {
+  cache(name: string): Cache | undefined
+  get(cache: number, kind: string, key: string): KvRecord | undefined
+  list(cache: number, kind: string, options: ListOptions): readonly KvRecord[]
+  blobOf(cache: number, kindPrefix: string, digest: string): BlobRow | undefined
+  blob(domain: string, digest: string): BlobRow | undefined
+  document(key: DocumentKey): Document | undefined
+  blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobRow[]
+  references(after: Reference | undefined, limit: number): readonly Reference[]
+}
+
+/** Reads over one connection; every query is prepared once, here. */
+export function sqliteReader(connection: Database): SqliteReader {
+  const queries = prepareQueries(connection)
+  const document = documentQuery(connection)
+  return {
+    document: (key) => translatedSqlite(() => document(key)),
+    cache: (name) => translatedSqlite(() => queries.cache.get({ name })),
+    get: (cache, kind, key) => translatedSqlite(() => queries.record.get({ cache, kind, key })),
+    list(cache, kind, options) {
+      const { start, inclusive } = pageStart(options)
+      const query = queries.list(inclusive, options.to !== undefined)
+      return translatedSqlite(() => query.all({ cache, kind, start, to: options.to, limit: options.limit }))
+    },
+    blobOf: (cache, kindPrefix, digest) =>
+      translatedSqlite(() => queries.blobOf.get({ cache, kindPrefix, kindEnd: prefixEnd(kindPrefix), digest })),
+    blob: (domain, digest) => translatedSqlite(() => queries.blob.get({ domain, digest })),
+    blobs(after = { domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return translatedSqlite(() => queries.blobs.all({ ...after, limit }))
+    },
+    references(after = { cache: 0, kind: '', key: '', domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return translatedSqlite(() => queries.references.all({ ...after, limit }))
+    },
+  }
+}
+
+function prepareQueries(connection: Database) {
+  const db = drizzle(connection)
+  const { key, value, version } = recordTable
+  const inKind = [eq(recordTable.cache, at('cache')), eq(recordTable.kind, at('kind'))]
+  const list = (inclusive: boolean, bounded: boolean) =>
+    db
+      .select({ key, value, version })
+      .from(recordTable)
+      .where(and(...inKind, (inclusive ? gte : gt)(key, at('start')), bounded ? lt(key, at('to')) : undefined))
+      .orderBy(asc(key))
+      .limit(at('limit'))
+      .prepare()
+  const lists = [list(false, false), list(false, true), list(true, false), list(true, true)] as const
+  return {
+    cache: db
+      .select()
+      .from(cacheTable)
+      .where(eq(cacheTable.name, at('name')))
+      .prepare(),
+    record: db
+      .select({ key, value, version })
+      .from(recordTable)
+      .where(and(...inKind, eq(key, at('key'))))
+      .prepare(),
+    list: (inclusive: boolean, bounded: boolean) => (inclusive ? lists[bounded ? 3 : 2] : lists[bounded ? 1 : 0]),
+    blob: db
+      .select()
+      .from(blobTable)
+      .where(and(eq(blobTable.domain, at('domain')), eq(blobTable.digest, at('digest'))))
+      .prepare(),
+    blobOf: blobOfQuery(db),
+    blobs: db
+      .select()
+      .from(blobTable)
+      .where(sql`(${blobTable.domain}, ${blobTable.digest}) > (${at('domain')}, ${at('digest')})`)
+      .orderBy(asc(blobTable.domain), asc(blobTable.digest))
+      .limit(at('limit'))
+      .prepare(),
+    references: referencesQuery(db),
+  }
+}
+
+type Db = ReturnType<typeof drizzle>
+
+function blobOfQuery(db: Db) {
+  const { cache, kind, domain, digest } = referenceTable
+  return db
+    .select({ ...orm.getTableColumns(blobTable) })
+    .from(referenceTable)
+    .innerJoin(blobTable, and(eq(blobTable.domain, domain), eq(blobTable.digest, digest)))
+    .where(
+      and(
+        eq(cache, at('cache')),
+        eq(digest, at('digest')),
+        gte(kind, at('kindPrefix')),
+        lt(kind, at('kindEnd')),
+        eq(blobTable.state, 'live'),
+      ),
+    )
+    .limit(1)
+    .prepare()
+}
+
+function referencesQuery(db: Db) {
+  const { cache, kind, key, domain, digest } = referenceTable
+  return db
+    .select()
+    .from(referenceTable)
+    .where(
+      sql`(${cache}, ${kind}, ${key}, ${domain}, ${digest})
+        > (${at('cache')}, ${at('kind')}, ${at('key')}, ${at('domain')}, ${at('digest')})`,
+    )
+    .orderBy(asc(cache), asc(kind), asc(key), asc(domain), asc(digest))
+    .limit(at('limit'))
+    .prepare()
+}
+
+type DocumentColumns = [body: string | Uint8Array, etag: string, encoding: Document['encoding']]
+
+/** The hot path of every metadata GET: drizzle writes the SQL, and its row mapping, a sixth of the time, is left out. */
+function documentQuery(connection: Database): (key: DocumentKey) => Document | undefined {
+  const { cache, kind, key, variant, origin, body, etag, encoding } = documentTable
+  const query = drizzle(connection)
+    .select({ body, etag, encoding })
+    .from(documentTable)
+    .where(and(...[cache, kind, key, variant, origin].map((column) => eq(column, at(column.name)))))
+  const statement = connection.prepare<unknown[], DocumentColumns>(query.toSQL().sql).raw()
+  return (name) => {
+    const row = statement.get(name.cache, name.kind, name.key, name.variant, name.origin)
+    return row === undefined ? undefined : { body: row[0], etag: row[1], encoding: row[2] }
+  }
+}

@@ -1,0 +1,69 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+
+import type { KvStore } from '../../src/kv-store.ts'
+import { storageError } from '../blob/fs-errors.ts'
+import { checkCommit } from './checks.ts'
+import { migrateSqlite } from './migrate.ts'
+import { journalModeFor, openConnection, type ConnectionOptions } from './sqlite-connection.ts'
+import { translatedSqlite } from './sqlite-errors.ts'
+import { openWriteQueue } from './sqlite-queue.ts'
+import { sqliteReader } from './sqlite-reader.ts'
+
+export interface SqliteKvOptions {
+  /** Database file, made with its directory when it is not there. */
+  readonly file: string
+  /** Told when the file lies where SQLite must not use its write-ahead log. */
+  readonly warn?: (message: string) => void
+}
+
+/**
+ * Names in one SQLite file: reads are answered at once on this thread, commits go to a thread of their own. One process a file
+ * commits well; several starve each other.
+ *
+ * @throws DepotError `STORAGE_DOWN` or `STORAGE_FULL` when the file cannot be opened or brought up to date.
+ */
+export async function openSqliteKv({ file, warn = () => {} }: SqliteKvOptions): Promise<KvStore> {
+  const options = prepareFile(resolve(file), warn)
+  const connection = translatedSqlite(() => openConnection({ ...options, readonly: true }))
+  const reader = sqliteReader(connection)
+  const queue = openWriteQueue(options)
+
+  return {
+    ...reader,
+    async commit(commit) {
+      checkCommit(commit)
+      await queue.write({ commit })
+    },
+    setBlobState: (domain, digest, state) => queue.write({ blobState: { domain, digest, state } }),
+    async ping() {
+      reader.cache('main')
+    },
+    async [Symbol.asyncDispose]() {
+      await queue.drain()
+      // The last connection to close folds the log into the file, which a read-only one cannot.
+      connection.close()
+      await queue[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function prepareFile(file: string, warn: (message: string) => void): Omit<ConnectionOptions, 'readonly'> {
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    // Ours alone; SQLite gives its log the same mode.
+    closeSync(openSync(file, 'a', 0o600))
+  } catch (error) {
+    throw storageError(error)
+  }
+  const options = { file, journal: journalModeFor(file, warn) }
+  translatedSqlite(() => {
+    const connection = openConnection({ ...options, readonly: false })
+    try {
+      migrateSqlite(connection)
+    } finally {
+      connection.close()
+    }
+  })
+  return options
+}
