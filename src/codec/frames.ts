@@ -49,6 +49,7 @@ export interface FramePosition {
 /** The frames that hold the content bytes `[start, end)`, in order. */
 export function* framesOf(packed: Uint8Array, sizeBytes: number, start: number, end: number): Generator<FramePosition> {
   const lengths = new DataView(packed.buffer, packed.byteOffset, packed.byteLength)
+  if (start >= end) return
   let storedStart = 0
   for (let index = 0; index * 4 < packed.byteLength; index++) {
     const contentStart = index * LIMITS.frameBytes

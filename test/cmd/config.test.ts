@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+
+import { parseListenAddr, serveConfig } from '../../cmd/config.ts'
+
+function config(values: Record<string, string[]>, env: Record<string, string> = {}) {
+  return serveConfig(new Map(Object.entries(values)), env, '/home/me')
+}
+
+describe('serveConfig', () => {
+  it('needs no setting at all', () => {
+    expect(config({})).toEqual({
+      host: '127.0.0.1',
+      port: 8080,
+      loopback: true,
+      storePath: '/home/me/.local/share/depot',
+      databaseUrl: 'sqlite:///home/me/.local/share/depot/depot.db',
+      storageType: 'fs',
+      privateKey: '/home/me/.local/share/depot/signing.key',
+      publicUrl: undefined,
+      allowedHosts: [],
+      insecureOpen: false,
+      graceMs: 120_000,
+      verbose: false,
+    })
+    expect(config({}, { XDG_DATA_HOME: '/data' }).storePath).toBe('/data/depot')
+  })
+
+  it.each([':8080', '0.0.0.0:8080', '[::]:8080', 'depot.example:80', '128.0.0.1:1'])('does not open %s to strangers unasked', (addr) => {
+    expect(() => config({ 'listen-addr': [addr] })).toThrow('--insecure-open')
+    expect(config({ 'listen-addr': [addr], 'insecure-open': ['true'] }).loopback).toBe(false)
+  })
+
+  it.each([
+    ['public-url', 'depot.example'],
+    ['public-url', 'ftp://depot.example'],
+    ['public-url', 'https://user:pw@depot.example'],
+    ['public-url', 'https://depot.example/?x=1'],
+    ['storage-type', 'tape'],
+    ['shutdown-grace', 'soon'],
+    ['insecure-open', 'perhaps'],
+    ['listen-addr', '8080'],
+    ['listen-addr', ':99999'],
+    ['listen-addr', '/run/depot.sock'],
+  ])('refuses --%s %s and says so', (name, value) => {
+    expect(() => config({ [name]: [value] })).toThrow(`--${name}`)
+  })
+
+  it('drops the trailing slash of the public URL and keeps its path', () => {
+    expect(config({ 'public-url': ['https://depot.example/base/'] }).publicUrl).toBe('https://depot.example/base')
+  })
+})
+
+describe('parseListenAddr', () => {
+  it('reads names, both address families and every address', () => {
+    expect(parseListenAddr('localhost:1')).toEqual({ host: 'localhost', port: 1 })
+    expect(parseListenAddr('[::1]:1')).toEqual({ host: '::1', port: 1 })
+    expect(parseListenAddr(':0')).toEqual({ host: undefined, port: 0 })
+  })
+})

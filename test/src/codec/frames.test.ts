@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+
+import { describe, expect, it } from 'vitest'
+
+import { compressFrame, decompressFrame, framesOf, packFrames } from '../../../src/codec/frames.ts'
+import { LIMITS } from '../../../src/limits.ts'
+
+const MIB = LIMITS.frameBytes
+
+describe('frames', () => {
+  it.each([0, 1, 1000, MIB])('come back as they were, %i bytes of noise', async (sizeBytes) => {
+    const content = randomBytes(sizeBytes)
+    expect(Buffer.from(await decompressFrame(await compressFrame(content), sizeBytes)).equals(content)).toBe(true)
+  })
+
+  it('find a flipped bit by their checksum', async () => {
+    const frame = Buffer.from(await compressFrame(Buffer.alloc(10_000, 'depot ')))
+    frame[frame.length - 6] = (frame[frame.length - 6] ?? 0) ^ 1
+    await expect(decompressFrame(frame, 10_000)).rejects.toThrow()
+  })
+
+  it('never decode to another size than they must have', async () => {
+    const frame = await compressFrame(Buffer.alloc(10_000, 'a'))
+    await expect(decompressFrame(frame, 9_999)).rejects.toThrow()
+    await expect(decompressFrame(frame, 10_001)).rejects.toThrow()
+  })
+})
+
+describe('framesOf', () => {
+  const packed = packFrames([10, 20, 30])
+  const sizeBytes = 2 * MIB + 5
+
+  it('gives every frame for the whole content', () => {
+    expect([...framesOf(packed, sizeBytes, 0, sizeBytes)]).toEqual([
+      { storedStart: 0, storedEnd: 10, contentStart: 0, contentEnd: MIB },
+      { storedStart: 10, storedEnd: 30, contentStart: MIB, contentEnd: 2 * MIB },
+      { storedStart: 30, storedEnd: 60, contentStart: 2 * MIB, contentEnd: sizeBytes },
+    ])
+  })
+
+  it('gives only the frames that a range touches', () => {
+    const starts = (start: number, end: number) => [...framesOf(packed, sizeBytes, start, end)].map((frame) => frame.storedStart)
+    expect(starts(0, 1)).toEqual([0])
+    expect(starts(MIB - 1, MIB + 1)).toEqual([0, 10])
+    expect(starts(MIB, 2 * MIB)).toEqual([10])
+    expect(starts(sizeBytes - 1, sizeBytes)).toEqual([30])
+    expect(starts(5, 5)).toEqual([])
+  })
+})
