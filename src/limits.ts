@@ -78,6 +78,8 @@ export const LIMITS = {
   formFieldBytesMax: 1 * MIB,
   /** Fields of a multipart upload: Requires-Dist and classifiers repeat. */
   formFieldsMax: 4096,
+  /** Everything in a multipart upload beside the file itself. */
+  formBytesMax: 64 * MIB,
 
   /** Longest version that is parsed: real ones stay below 100, and a pattern never sees more. */
   pythonVersionLengthMax: 256,

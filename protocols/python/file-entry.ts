@@ -1,0 +1,94 @@
+import { z } from 'zod'
+
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { brokenArchive } from './archive-error.ts'
+import type { Distribution } from './filename.ts'
+import { isRequiresPython } from './inspect.ts'
+import { FILE_KIND, fileKey, parseFile, type PythonFile, type Writer } from './records.ts'
+import { updateFile } from './store-file.ts'
+
+const UPLOAD_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)$/
+const YANK_REASON_LENGTH_MAX = 1024
+
+/** A file's entry of a simple JSON page (PEP 691), as far as a depot can take it over from another index. */
+const entrySchema = z.object({
+  filename: z.string(),
+  hashes: z.record(z.string(), z.string()).nullish(),
+  size: z.number().nullish(),
+  'requires-python': z
+    .string()
+    .refine((value) => value === '' || isRequiresPython(value))
+    .nullish(),
+  'upload-time': z
+    .string()
+    .regex(UPLOAD_TIME)
+    .refine((time) => !Number.isNaN(Date.parse(time)))
+    .nullish(),
+  yanked: z.union([z.boolean(), z.string().max(YANK_REASON_LENGTH_MAX)]).nullish(),
+})
+
+/** The part of an entry that is used. */
+export type FileEntry = z.infer<typeof entrySchema>
+
+/** @throws DepotError `BAD_REQUEST` */
+export function parseEntry(value: unknown): FileEntry {
+  const parsed = entrySchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const where = parsed.error.issues[0]?.path.map(String).join('.') ?? ''
+  throw new DepotError(
+    'BAD_REQUEST',
+    `not a file entry of a simple JSON page: ${where === '' ? 'no object' : `look at ${where}`}`,
+  )
+}
+
+/**
+ * Take over what another index says of a file that is here: when it was uploaded, whether it was yanked, and for which Pythons
+ * it is when its own metadata does not say. Everything that can be held against the bytes is.
+ *
+ * @throws DepotError `NOT_FOUND` when the file was not sent first, `CONTENT_MISMATCH` (400) when the entry is another file's
+ */
+export async function mergeEntry(
+  depot: Depot,
+  writer: Writer,
+  distribution: Distribution,
+  entry: FileEntry,
+): Promise<void> {
+  const { project, filename } = distribution
+  await depot.retryConflicts(async () => {
+    const record = await depot.get(writer.cache, FILE_KIND, fileKey(project, filename))
+    if (record === undefined) throw new DepotError('NOT_FOUND', 'file not found: send the file before its entry')
+    const known = parseFile(record)
+    refuseOther(entry, known)
+    const file = merged(known, entry)
+    if (JSON.stringify(file) === JSON.stringify(known)) return
+    await updateFile(depot, writer, { project, file, version: record.version })
+  })
+}
+
+function refuseOther(entry: FileEntry, known: PythonFile): void {
+  if (entry.filename !== known.filename) throw brokenArchive('the entry is for another file name')
+  const sha256 = entry.hashes?.['sha256']
+  if (sha256 !== undefined && sha256.toLowerCase() !== known.sha256) {
+    throw brokenArchive('the entry gives another sha256 than the file that is here')
+  }
+  if (typeof entry.size === 'number' && entry.size > 0 && entry.size !== known.sizeBytes) {
+    throw brokenArchive('the entry gives another size than the file that is here')
+  }
+}
+
+function merged(known: PythonFile, entry: FileEntry): PythonFile {
+  const requiresPython = known.requiresPython ?? (entry['requires-python'] || undefined)
+  return {
+    ...known,
+    ...(requiresPython === undefined ? {} : { requiresPython }),
+    uploadTime: utc(entry['upload-time']) ?? known.uploadTime,
+    yanked: entry.yanked ?? known.yanked,
+  }
+}
+
+/** PyPI's own times keep their microseconds. */
+function utc(time: string | null | undefined): string | undefined {
+  if (time === null || time === undefined) return undefined
+  return time.endsWith('Z') ? time : new Date(time).toISOString()
+}

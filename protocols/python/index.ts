@@ -1,0 +1,153 @@
+import type { Depot } from '../../src/depot.ts'
+import { readJson } from '../../src/http/body.ts'
+import { textResponse } from '../../src/http/respond.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { route, type Protocol, type Route } from '../../src/protocol.ts'
+import { brokenArchive } from './archive-error.ts'
+import { mergeEntry, parseEntry } from './file-entry.ts'
+import { fileResponse } from './files.ts'
+import { choosePage, LIST_SOURCE, projectListResponse, projectPageResponse, type PageStyle } from './pages.ts'
+import { fileParam, projectParam } from './params.ts'
+import type { ProjectName } from './project-name.ts'
+import { PROJECT_KIND } from './records.ts'
+import { storeFile } from './store-file.ts'
+import { receiveUpload } from './upload-form.ts'
+
+/** Python's package index: simple pages in HTML and JSON, files with their metadata, uploads by form and by PUT. */
+export const python: Protocol = {
+  name: 'python',
+  mount: '/python',
+  normalize: dropEmptySegments,
+  routes: (depot) => [
+    ...UPLOAD_PATTERNS.map((pattern) => formUpload(depot, pattern)),
+    projectList(depot, '/simple/'),
+    projectList(depot, '/'),
+    listRedirect(),
+    projectPage(depot, '/simple/:project/', 'simple'),
+    projectRedirect('/simple/:project'),
+    projectPage(depot, '/:project/', 'short'),
+    projectRedirect('/:project'),
+    ...(['/files/:project/:file', '/simple/:project/:file', '/:project/:file'] as const).map((at) =>
+      fileDownload(depot, at),
+    ),
+    ...(['/simple/:project/:file', '/:project/:file'] as const).map((at) => fileUpload(depot, at)),
+  ],
+}
+
+/** pipenv asks for `/simple//name/`. The slash at the end stays: a page's relative links depend on it. */
+function dropEmptySegments(segments: readonly string[]): readonly string[] {
+  const kept = segments.filter((segment, index) => segment !== '' || index === segments.length - 1)
+  // The mount without a slash is the list's other name.
+  return kept.length === 0 ? ['simple'] : kept
+}
+
+/** Where twine and uv may be pointed at, with a slash and without: a POST is never redirected. */
+const UPLOAD_PATTERNS = ['/legacy/', '/legacy', '/simple/', '/simple', '/'] as const
+
+function formUpload(depot: Depot, pattern: (typeof UPLOAD_PATTERNS)[number]): Route {
+  return route({
+    method: 'POST',
+    pattern,
+    action: 'write',
+    async handle(request) {
+      await using upload = await receiveUpload(depot, request)
+      await storeFile(depot, request, upload.distribution, upload.staged)
+      return textResponse(200, 'OK\n')
+    },
+  })
+}
+
+function projectList(depot: Depot, pattern: `/${string}`): Route {
+  return route({
+    method: 'GET',
+    pattern,
+    action: 'read',
+    hot: (_, { cache, header }) => choosePage(cache, LIST_SOURCE, header),
+    handle: (request) => projectListResponse(depot, request),
+  })
+}
+
+function listRedirect(): Route {
+  return route({
+    method: 'GET',
+    pattern: '/simple',
+    action: 'read',
+    handle: ({ mount }) => redirect(`${mount}/simple/`),
+  })
+}
+
+function projectPage(depot: Depot, pattern: `/${string}`, style: PageStyle): Route {
+  return route({
+    method: 'GET',
+    pattern,
+    params: { project: projectParam },
+    action: 'read',
+    resource: ({ project }) => project.normalized,
+    hot: ({ project }, { cache, header }) =>
+      isNormalized(project)
+        ? choosePage(cache, { kind: PROJECT_KIND, key: project.normalized, style }, header)
+        : undefined,
+    handle: async (request) => {
+      const { project } = request.params
+      // Relative, so that it holds behind any prefix (PEP 503 asks for the redirect).
+      if (!isNormalized(project)) return redirect(`../${project.normalized}/`)
+      return projectPageResponse(depot, request, { name: project.normalized, style })
+    },
+  })
+}
+
+function projectRedirect(pattern: `/${string}`): Route {
+  return route({
+    method: 'GET',
+    pattern,
+    params: { project: projectParam },
+    action: 'read',
+    resource: ({ project }) => project.normalized,
+    handle: ({ params }) => redirect(`./${params.project.normalized}/`),
+  })
+}
+
+function fileDownload(depot: Depot, pattern: `/${string}`): Route {
+  return route({
+    method: 'GET',
+    pattern,
+    params: { project: projectParam, file: fileParam },
+    action: 'read',
+    resource: ({ project }) => project.normalized,
+    handle: (request) => fileResponse(depot, request),
+  })
+}
+
+/** `PUT <project>/<file>` stores the file, `PUT <project>/<file>.json` what another index says of it. */
+function fileUpload(depot: Depot, pattern: `/${string}`): Route {
+  return route({
+    method: 'PUT',
+    pattern,
+    params: { project: projectParam, file: fileParam },
+    action: 'write',
+    resource: ({ project }) => project.normalized,
+    async handle(request) {
+      const { project, file } = request.params
+      const { distribution, part } = file.writing()
+      if (distribution.project !== project.normalized) {
+        throw brokenArchive(`the file name is one of ${distribution.project}, not of ${project.normalized}`)
+      }
+      if (part === 'entry') {
+        const entry = parseEntry(await readJson(request, LIMITS.pythonEntryBytesMax))
+        await mergeEntry(depot, request, distribution, entry)
+        return textResponse(200, 'OK\n')
+      }
+      await using staged = await depot.stage(request.cache, request.body(LIMITS.blobBytesMax), { encoding: 'raw' })
+      const outcome = await storeFile(depot, request, distribution, staged)
+      return textResponse(outcome === 'created' ? 201 : 200, 'OK\n')
+    },
+  })
+}
+
+function isNormalized({ typed, normalized }: ProjectName): boolean {
+  return typed === normalized
+}
+
+function redirect(location: string): Response {
+  return textResponse(301, `see ${location}\n`, { Location: location })
+}
