@@ -39,7 +39,8 @@ describe('framesOf', () => {
   })
 
   it('gives only the frames that a range touches', () => {
-    const starts = (start: number, end: number) => [...framesOf(packed, sizeBytes, start, end)].map((frame) => frame.storedStart)
+    const starts = (start: number, end: number) =>
+      [...framesOf(packed, sizeBytes, start, end)].map((frame) => frame.storedStart)
     expect(starts(0, 1)).toEqual([0])
     expect(starts(MIB - 1, MIB + 1)).toEqual([0, 10])
     expect(starts(MIB, 2 * MIB)).toEqual([10])

@@ -32,7 +32,9 @@ describe('readText', () => {
     const gzip = { 'content-encoding': 'gzip' }
     await expect(readText(sent(gzipSync('hello').subarray(0, 12), gzip), 100)).rejects.toMatchObject({ status: 400 })
     await expect(readText(sent(Buffer.from('hello there'), gzip), 100)).rejects.toMatchObject({ status: 400 })
-    await expect(readText(sent(Buffer.from('x'), { 'content-encoding': 'br' }), 100)).rejects.toMatchObject({ status: 415 })
+    await expect(readText(sent(Buffer.from('x'), { 'content-encoding': 'br' }), 100)).rejects.toMatchObject({
+      status: 415,
+    })
   })
 })
 

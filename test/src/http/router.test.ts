@@ -9,7 +9,12 @@ const digits = (segment: string): number | undefined => (/^\d+$/.test(segment) ?
 const answer = (): Response => new Response(null)
 
 function mount(path: string, routes: readonly Route[], normalize?: Protocol['normalize']): Mount {
-  const protocol: Protocol = { name: path, mount: '/x', routes: () => routes, ...(normalize === undefined ? {} : { normalize }) }
+  const protocol: Protocol = {
+    name: path,
+    mount: '/x',
+    routes: () => routes,
+    ...(normalize === undefined ? {} : { normalize }),
+  }
   return { path, protocol, cache: MAIN_CACHE, routes }
 }
 
@@ -53,7 +58,9 @@ describe('createRouter', () => {
   })
 
   it('does not hand a path that one ecosystem knows to the next one', () => {
-    const greedy = [route({ method: 'DELETE', pattern: '/:any', params: { any: (s) => s }, action: 'delete', handle: answer })]
+    const greedy = [
+      route({ method: 'DELETE', pattern: '/:any', params: { any: (s) => s }, action: 'delete', handle: answer }),
+    ]
     const both = createRouter([mount('', numbers), mount('', greedy)])
     expect(() => both.match('DELETE', ['12'])).toThrow(expect.objectContaining({ code: 'METHOD_NOT_ALLOWED' }))
   })

@@ -5,18 +5,28 @@ import { guardSite } from '../../../src/http/site.ts'
 const loopback = guardSite({ loopback: true, allowedHosts: ['depot.test'] })
 
 describe('checkHost', () => {
-  it.each(['localhost:8080', '127.0.0.1', '127.1.2.3:1', '[::1]:8080', 'LOCALHOST', 'depot.test:99'])('answers %s on loopback', (host) => {
-    expect(() => loopback.checkHost(host)).not.toThrow()
-  })
-
-  it.each(['evil.example', '127.0.0.1.evil.example', 'localhost.', '10.0.0.1', 'localhost@evil', '', undefined, 'a b', '[::2]'])(
-    'refuses %s on loopback, as a rebound name would come',
+  it.each(['localhost:8080', '127.0.0.1', '127.1.2.3:1', '[::1]:8080', 'LOCALHOST', 'depot.test:99'])(
+    'answers %s on loopback',
     (host) => {
-      expect(() => loopback.checkHost(host)).toThrow(expect.objectContaining({ status: 421 }))
-      // Remembered answers are the same answers.
-      expect(() => loopback.checkHost(host)).toThrow(expect.objectContaining({ status: 421 }))
+      expect(() => loopback.checkHost(host)).not.toThrow()
     },
   )
+
+  it.each([
+    'evil.example',
+    '127.0.0.1.evil.example',
+    'localhost.',
+    '10.0.0.1',
+    'localhost@evil',
+    '',
+    undefined,
+    'a b',
+    '[::2]',
+  ])('refuses %s on loopback, as a rebound name would come', (host) => {
+    expect(() => loopback.checkHost(host)).toThrow(expect.objectContaining({ status: 421 }))
+    // Remembered answers are the same answers.
+    expect(() => loopback.checkHost(host)).toThrow(expect.objectContaining({ status: 421 }))
+  })
 
   it('answers any well-formed Host beyond loopback unless names were listed', () => {
     const open = guardSite({ loopback: false, allowedHosts: [] })
@@ -38,9 +48,14 @@ describe('checkOrigin', () => {
     expect(() => loopback.checkOrigin('PUT', 'http://localhost:1', 'localhost:1')).not.toThrow()
   })
 
-  it.each(['http://evil.example', 'null', 'https://localhost:1', 'http://localhost:2', ''])('refuses a write from %j', (origin) => {
-    expect(() => loopback.checkOrigin('POST', origin, 'localhost:1')).toThrow(expect.objectContaining({ status: 403 }))
-  })
+  it.each(['http://evil.example', 'null', 'https://localhost:1', 'http://localhost:2', ''])(
+    'refuses a write from %j',
+    (origin) => {
+      expect(() => loopback.checkOrigin('POST', origin, 'localhost:1')).toThrow(
+        expect.objectContaining({ status: 403 }),
+      )
+    },
+  )
 
   it('lets every page read what is open anyway', () => {
     expect(() => loopback.checkOrigin('GET', 'http://evil.example', 'localhost:1')).not.toThrow()
