@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { DepotError } from '../errors.ts'
 import type { RawRequest } from '../gate.ts'
+import type { DepotRequest } from '../protocol.ts'
 
 /** The request line and headers of a Node request, as they came. */
 export function rawRequestOf(incoming: IncomingMessage): RawRequest {
@@ -16,15 +17,27 @@ export function rawRequestOf(incoming: IncomingMessage): RawRequest {
   }
 }
 
+export interface IncomingBody {
+  readonly read: DepotRequest['body']
+  /** True while the client holds its body back until it is told to go on. */
+  readonly waitsForContinue: boolean
+}
+
 /**
  * The body of a Node request. A client that asked for `100 Continue` is told to go on when the first byte is wanted, so that a
  * refusal costs it no upload.
  */
-export function bodyOf(incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean) {
-  return async function* body(limitBytes: number): AsyncGenerator<Uint8Array> {
+export function incomingBody(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  expectsContinue: boolean,
+): IncomingBody {
+  let waitsForContinue = expectsContinue
+  async function* read(limitBytes: number): AsyncGenerator<Uint8Array> {
     const declared = Number(incoming.headers['content-length'] ?? 0)
     if (declared > limitBytes) throw tooLarge(limitBytes)
-    if (expectsContinue) outgoing.writeContinue()
+    if (waitsForContinue) outgoing.writeContinue()
+    waitsForContinue = false
     let sizeBytes = 0
     try {
       // Ending the iteration must not destroy the request: the answer goes out on the same socket.
@@ -38,6 +51,12 @@ export function bodyOf(incoming: IncomingMessage, outgoing: ServerResponse, expe
       throw error
     }
     if (!incoming.complete) throw new DepotError('BODY_TRUNCATED', 'the upload was cut off')
+  }
+  return {
+    read,
+    get waitsForContinue() {
+      return waitsForContinue
+    },
   }
 }
 

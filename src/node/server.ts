@@ -9,7 +9,7 @@ import { sourceOf } from '../http/respond.ts'
 import { LIMITS } from '../limits.ts'
 import { accessLine, type AccessLog } from './access-log.ts'
 import { hotAnswer, sendHot } from './hot.ts'
-import { bodyOf, rawRequestOf } from './incoming.ts'
+import { incomingBody, rawRequestOf } from './incoming.ts'
 import { lingerAfterRefusal } from './linger.ts'
 import { sendSource } from './send.ts'
 
@@ -65,11 +65,13 @@ export async function startServer({
   function close(): Promise<void> {
     closing ??= new Promise<void>((resolve) => {
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+      // A connection whose last answer has gone out would otherwise stay for its keep-alive time.
+      const sweep = setInterval(() => server.closeIdleConnections(), 50)
       server.close(() => {
         clearTimeout(cut)
+        clearInterval(sweep)
         resolve()
       })
-      server.closeIdleConnections()
     })
     return closing
   }
@@ -145,14 +147,15 @@ function slowHandler(app: App) {
       const incoming = env.incoming as IncomingMessage
       const outgoing = env.outgoing as ServerResponse
       const { requestId, expectsContinue } = contexts.get(incoming) ?? { requestId: '', expectsContinue: false }
+      const body = incomingBody(incoming, outgoing, expectsContinue)
       const response = await app.fetch(request, {
         requestId,
         address: incoming.socket.remoteAddress ?? '',
         raw: rawRequestOf(incoming),
-        body: bodyOf(incoming, outgoing, expectsContinue),
+        body: body.read,
         sendsSources: true,
       })
-      if (!incoming.complete) lingerAfterRefusal(incoming, outgoing)
+      if (!incoming.complete) lingerAfterRefusal(incoming, outgoing, body.waitsForContinue)
       const promised = sourceOf(response)
       if (promised === undefined) return response
       const headers = [...response.headers].flat()

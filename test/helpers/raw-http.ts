@@ -18,28 +18,40 @@ export interface RawResponse {
 
 const TIME_LIMIT_MS = 20_000
 
-/** One request whose target reaches the server byte for byte. Names and values of headers are `node:http`'s affair. */
+/** One request whose target reaches the server byte for byte. A body is framed by its length, unless `headers` frame it. */
 export async function rawRequest(
   base: string | URL,
-  { method = 'GET', path, headers, body }: RawRequest,
+  { method = 'GET', path, headers = {}, body }: RawRequest,
 ): Promise<RawResponse> {
   const { hostname, port } = new URL(base)
+  const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }
   const outgoing = request({
     hostname,
     port,
     method,
-    path: '/',
-    headers: headers ?? {},
+    headers: { ...length, ...headers },
     agent: false,
     timeout: TIME_LIMIT_MS,
   })
-  // Assigned afterwards: the constructor refuses control characters, and a hostile client does not ask it.
-  outgoing.path = path
+  // Past the setter, which refuses control characters: a hostile client does not ask it.
+  Object.defineProperty(outgoing, 'path', { value: path })
   outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer to ${method} ${path}`)))
   const answer = once(outgoing, 'response')
   outgoing.end(body)
   const [incoming] = (await answer) as [IncomingMessage]
-  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(await incoming.toArray()) }
+  // A server that refuses may cut the rest of the request off.
+  outgoing.on('error', () => {})
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: await bodyOf(incoming) }
+}
+
+async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of incoming) chunks.push(chunk as Buffer)
+  } catch (error) {
+    if ((incoming.statusCode ?? 0) < 400) throw error
+  }
+  return Buffer.concat(chunks)
 }
 
 export interface Exchange {

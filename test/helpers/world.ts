@@ -2,7 +2,7 @@ import { createApp, type App } from '../../src/app.ts'
 import { createDepot, type Depot } from '../../src/depot.ts'
 import { SILENT_EVENTS, type Events } from '../../src/events.ts'
 import type { Site } from '../../src/http/site.ts'
-import { startServer } from '../../src/node/server.ts'
+import { startServer, type RunningServer } from '../../src/node/server.ts'
 import type { Protocol } from '../../src/protocol.ts'
 import { openStorage } from '../../storage/open.ts'
 import { tempDir } from './temp-dir.ts'
@@ -11,6 +11,7 @@ export interface World extends AsyncDisposable {
   readonly url: string
   readonly depot: Depot
   readonly app: App
+  readonly server: RunningServer
   readonly dir: string
   /** What went wrong without being expected; a test that means no bug checks that it is empty. */
   readonly bugs: readonly unknown[]
@@ -46,6 +47,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     url,
     depot,
     app,
+    server,
     dir: dir.path,
     bugs,
     fetch: (path, init) => fetch(url + path, init),
