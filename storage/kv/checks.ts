@@ -1,5 +1,5 @@
 import { DepotError } from '../../src/errors.ts'
-import type { Commit, ListOptions } from '../../src/kv-store.ts'
+import type { Commit, DocumentPut, ListOptions } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 
 /**
@@ -10,6 +10,7 @@ import { LIMITS } from '../../src/limits.ts'
 export function checkCommit({ puts = [], deletes = [], documents = [] }: Commit): void {
   for (const { key } of [...puts, ...deletes, ...documents]) checkKey(key)
   for (const { value } of puts) checkText(value)
+  for (const document of documents) checkDocument(document)
   const names = new Set([...puts, ...deletes].map(({ kind, key }) => `${kind}\0${key}`))
   if (names.size < puts.length + deletes.length) throw new DepotError('BAD_REQUEST', 'one change names a record twice')
 }
@@ -22,6 +23,12 @@ export function isKey(key: string): boolean {
 function checkKey(key: string): void {
   if (!isKey(key))
     throw new DepotError('INVALID_NAME', `a name is too long (over ${LIMITS.keyBytesMax} bytes) or not plain text`)
+}
+
+function checkDocument({ variant, origin, body }: DocumentPut): void {
+  checkKey(variant)
+  checkKey(origin)
+  if (typeof body === 'string') checkText(body)
 }
 
 function checkText(text: string): void {

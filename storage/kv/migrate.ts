@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
 
 import { DepotError } from '../../src/errors.ts'
+import type { Client, Transaction } from './postgres-client.ts'
 
 export interface Migration {
   /** File name without its ending; they are applied in the order of their names. */
@@ -46,4 +47,32 @@ export function migrateSqlite(database: Database, migrations = readMigrations('s
       }
     })
     .immediate()
+}
+
+/** Any constant will do, as long as no other program on this database takes it. */
+const MIGRATION_LOCK = 0x6465706f
+
+/** Bring a PostgreSQL database up to date; look and change in one transaction that holds an advisory lock. */
+export async function migratePostgres(client: Client, migrations = readMigrations('postgres')): Promise<void> {
+  await client.begin(async (transaction) => {
+    // A migration may take long, and so may waiting for another process that runs one.
+    await transaction`SET LOCAL statement_timeout = 0`
+    await transaction`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`
+    await demandUtf8(transaction)
+    await transaction`CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`
+    const applied = await transaction<{ name: string }[]>`SELECT name FROM migration`
+    for (const { name, sql } of pendingMigrations(
+      migrations,
+      applied.map((row) => row.name),
+    )) {
+      await transaction.unsafe(sql)
+      await transaction`INSERT INTO migration (name) VALUES (${name})`
+    }
+  })
+}
+
+async function demandUtf8(transaction: Transaction): Promise<void> {
+  const [row] = await transaction<{ server_encoding: string }[]>`SHOW server_encoding`
+  if (row?.server_encoding === 'UTF8') return
+  throw new DepotError('STORAGE_DOWN', "the PostgreSQL database does not hold UTF-8: create one with ENCODING 'UTF8'")
 }

@@ -1,5 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { DepotError } from '../../src/errors.ts'
 import type { KvStore } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { checkCommit } from './checks.ts'
+import { migratePostgres } from './migrate.ts'
+import { connectPostgres, type Client, type Transaction } from './postgres-client.ts'
+import { applyCommit } from './postgres-commit.ts'
+import { isWorthRepeating, postgresError } from './postgres-errors.ts'
+import { postgresReader } from './postgres-reader.ts'
 
 export interface PostgresKvOptions {
   /** `postgres://user:password@host:port/database`. */
@@ -8,6 +17,70 @@ export interface PostgresKvOptions {
   readonly poolMax?: number
 }
 
-export async function openPostgresKv(_options: PostgresKvOptions): Promise<KvStore> {
-  throw new DepotError('STORAGE_DOWN', 'PostgreSQL comes with the next commit')
+/**
+ * Names in a PostgreSQL database, which many processes may share. Connections come back by themselves after an outage.
+ *
+ * @throws DepotError `STORAGE_DOWN` when the server cannot be reached or the database cannot be brought up to date.
+ */
+export async function openPostgresKv(options: PostgresKvOptions): Promise<KvStore> {
+  const client = connectPostgres({ poolMax: LIMITS.databaseConnections, ...options })
+  try {
+    await migratePostgres(client)
+  } catch (error) {
+    await client.end({ timeout: 0 })
+    throw postgresError(error)
+  }
+  const transact = transactions(client)
+
+  return {
+    ...postgresReader(client),
+    async commit(commit) {
+      checkCommit(commit)
+      await transact((transaction) => applyCommit(transaction, commit))
+    },
+    setBlobState: (domain, digest, state) =>
+      transact(async (transaction) => {
+        await transaction`UPDATE blob SET state = ${state} WHERE domain = ${domain} AND digest = ${digest}`
+      }),
+    async ping() {
+      await client`SELECT 1`.catch((error: unknown) => {
+        throw postgresError(error)
+      })
+    },
+    // Waits for the statements under way.
+    [Symbol.asyncDispose]: () => client.end(),
+  }
+}
+
+/** Runs transactions; one that met a deadlock is run again. Too many at once are refused rather than remembered. */
+function transactions(client: Client): (body: (transaction: Transaction) => Promise<void>) => Promise<void> {
+  let running = 0
+  return async (body) => {
+    if (running >= LIMITS.commitsWaitingMax) {
+      throw new DepotError('STORAGE_DOWN', 'the database cannot keep up: try again later')
+    }
+    running++
+    try {
+      await repeated(() => client.begin(body))
+    } catch (error) {
+      throw postgresError(error)
+    } finally {
+      running--
+    }
+  }
+}
+
+const ATTEMPTS = 8
+const PAUSE_MS = 20
+
+async function repeated(attempt: () => Promise<unknown>): Promise<void> {
+  for (let left = ATTEMPTS - 1; ; left--) {
+    try {
+      await attempt()
+      return
+    } catch (error) {
+      if (left === 0 || !isWorthRepeating(error)) throw error
+      await sleep(Math.random() * PAUSE_MS)
+    }
+  }
 }

@@ -33,7 +33,7 @@ export function openWriteQueue(options: Omit<ConnectionOptions, 'readonly'>): Wr
   const waiting: Waiting[] = []
   let underWay: readonly Waiting[] = []
   let worker: Worker | undefined
-  let closing = false
+  let draining: Promise<void> | undefined
   let drained: (() => void) | undefined
 
   function start(): Worker {
@@ -80,9 +80,12 @@ export function openWriteQueue(options: Omit<ConnectionOptions, 'readonly'>): Wr
     drained?.()
   }
 
-  async function drain(): Promise<void> {
-    closing = true
-    if (underWay.length > 0 || waiting.length > 0) await new Promise<void>((resolve) => (drained = resolve))
+  function drain(): Promise<void> {
+    draining ??= new Promise((resolve) => {
+      if (underWay.length === 0) resolve()
+      else drained = resolve
+    })
+    return draining
   }
 
   async function close(): Promise<void> {
@@ -97,7 +100,7 @@ export function openWriteQueue(options: Omit<ConnectionOptions, 'readonly'>): Wr
 
   return {
     write(write) {
-      if (closing) return Promise.reject(new DepotError('STORAGE_DOWN', 'the depot is shutting down'))
+      if (draining !== undefined) return Promise.reject(new DepotError('STORAGE_DOWN', 'the depot is shutting down'))
       if (waiting.length >= LIMITS.commitsWaitingMax) {
         return Promise.reject(new DepotError('STORAGE_DOWN', 'the database cannot keep up: try again later'))
       }

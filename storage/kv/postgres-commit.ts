@@ -1,0 +1,133 @@
+import { DepotError } from '../../src/errors.ts'
+import type { AuditEntry, BlobRow, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
+import type { Transaction } from './postgres-client.ts'
+
+/**
+ * Apply one commit inside a transaction. The statements go out together and are answered in order. Rows are locked in one
+ * order (blobs, records, documents, each by key), so that two commits seldom wait for each other in a circle.
+ *
+ * @throws DepotError `WRITE_CONFLICT`; the caller rolls back.
+ */
+export async function applyCommit(transaction: Transaction, commit: Commit): Promise<void> {
+  const run: Run = async (text, values, missing) => {
+    const { count } = await transaction.unsafe(text, values as never[], { prepare: true })
+    if (missing !== undefined && count < missing.expected) throw new DepotError('WRITE_CONFLICT', missing.message)
+  }
+  await Promise.all([
+    ...byOrder(commit.blobs ?? [], ({ domain, digest }) => [domain, digest]).map((row) => putBlob(run, row)),
+    lockReferred(run, commit),
+    ...recordChanges(run, commit),
+    ...byOrder(commit.documents ?? [], ({ kind, key, variant, origin }) => [kind, key, variant, origin]).map(
+      (document) => putDocument(run, document),
+    ),
+    ...(commit.audit ?? []).map((entry) => addAudit(run, commit.cache, entry)),
+  ])
+}
+
+type Run = (text: string, values: readonly unknown[], missing?: { expected: number; message: string }) => Promise<void>
+
+function byOrder<T>(items: readonly T[], parts: (item: T) => readonly string[]): readonly T[] {
+  const keyed = items.map((item) => ({ item, order: parts(item).join('\0') }))
+  return keyed.sort((a, b) => (a.order < b.order ? -1 : 1)).map(({ item }) => item)
+}
+
+function putBlob(run: Run, row: BlobRow): Promise<void> {
+  const { domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames } = row
+  return run(
+    `INSERT INTO blob (domain, digest, size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, state)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'live')
+     ON CONFLICT (domain, digest) DO UPDATE SET size_bytes = excluded.size_bytes, encoding = excluded.encoding,
+       stored_bytes = excluded.stored_bytes, stored_sha256 = excluded.stored_sha256, layout = excluded.layout,
+       frames = excluded.frames, state = 'live', claimed_at = now()`,
+    [domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames],
+  )
+}
+
+/** Hold what will be referred to, so that no collector takes it out of service before this transaction ends. */
+async function lockReferred(run: Run, { cache, puts = [] }: Commit): Promise<void> {
+  const digests = new Set(puts.flatMap(({ refs = [] }) => refs))
+  if (digests.size === 0) return
+  await run(
+    `SELECT 1 FROM blob JOIN cache ON cache.domain = blob.domain
+     WHERE cache.id = $1 AND blob.digest = ANY (string_to_array($2, ',')) AND blob.state = 'live'
+     ORDER BY blob.digest FOR SHARE OF blob`,
+    [cache, [...digests].join(',')],
+    { expected: digests.size, message: 'a blob that is referred to is not here, or is being removed: send it again' },
+  )
+}
+
+function recordChanges(run: Run, { cache, puts = [], deletes = [] }: Commit): Promise<void>[] {
+  return byOrder<RecordPut | RecordDelete>([...puts, ...deletes], ({ kind, key }) => [kind, key]).flatMap((change) => [
+    'value' in change ? putRecord(run, cache, change) : deleteRecord(run, cache, change),
+    run('DELETE FROM document WHERE cache = $1 AND kind = $2 AND key = $3', [cache, change.kind, change.key]),
+    ...('value' in change && change.refs !== undefined ? replaceReferences(run, cache, change, change.refs) : []),
+  ])
+}
+
+function deleteRecord(run: Run, cache: number, { kind, key, expected }: RecordDelete): Promise<void> {
+  return run(
+    'DELETE FROM record WHERE cache = $1 AND kind = $2 AND key = $3 AND ($4::integer IS NULL OR version = $4)',
+    [cache, kind, key, expected ?? null],
+    expected === undefined ? undefined : conflict(kind, key),
+  )
+}
+
+function putRecord(run: Run, cache: number, { kind, key, value, expected }: RecordPut): Promise<void> {
+  const values = [cache, kind, key, value]
+  if (expected === undefined) return run(`${INSERT_RECORD} ${OR_REPLACE}`, values)
+  if (expected === 0) return run(`${INSERT_RECORD} ON CONFLICT DO NOTHING`, values, conflict(kind, key))
+  return run(NEXT_RECORD, [...values, expected], conflict(kind, key))
+}
+
+const INSERT_RECORD = 'INSERT INTO record (cache, kind, key, value, version) VALUES ($1, $2, $3, $4, 1)'
+const OR_REPLACE = `ON CONFLICT (cache, kind, key)
+  DO UPDATE SET value = excluded.value, version = record.version + 1, updated_at = now()`
+const NEXT_RECORD = `UPDATE record SET value = $4, version = version + 1, updated_at = now()
+  WHERE cache = $1 AND kind = $2 AND key = $3 AND version = $5`
+
+function conflict(kind: string, key: string): { expected: number; message: string } {
+  return { expected: 1, message: `${kind} ${key} was changed by someone else: read it again and retry` }
+}
+
+function replaceReferences(
+  run: Run,
+  cache: number,
+  { kind, key }: RecordPut,
+  refs: readonly string[],
+): Promise<void>[] {
+  const name = [cache, kind, key]
+  return [
+    run('DELETE FROM reference WHERE cache = $1 AND kind = $2 AND key = $3', name),
+    run(
+      `INSERT INTO reference (cache, kind, key, domain, digest)
+       SELECT $1::integer, $2::text, $3::text, cache.domain, digest
+       FROM cache, unnest(string_to_array($4, ',')) AS digest WHERE cache.id = $1`,
+      [...name, [...new Set(refs)].join(',')],
+    ),
+  ]
+}
+
+/** The share lock makes a writer of the record wait, and then drop what was rendered from the version before its own. */
+function putDocument(run: Run, document: DocumentPut): Promise<void> {
+  const { cache, kind, key, variant, origin, body, etag, encoding, sourceVersion } = document
+  const [text, bytes] = typeof body === 'string' ? [body, null] : [null, body]
+  return run(
+    `INSERT INTO document (cache, kind, key, variant, origin, body_text, body_bytes, etag, encoding)
+     SELECT cache, kind, key, $4, $5, $6, $7, $8, $9 FROM record
+     WHERE cache = $1 AND kind = $2 AND key = $3 AND version = $10 FOR SHARE
+     ON CONFLICT (cache, kind, key, variant, origin) DO UPDATE SET body_text = excluded.body_text,
+       body_bytes = excluded.body_bytes, etag = excluded.etag, encoding = excluded.encoding`,
+    [cache, kind, key, variant, origin, text, bytes, etag, encoding, sourceVersion],
+  )
+}
+
+function addAudit(
+  run: Run,
+  cache: number,
+  { principal, action, resource, digest, address }: AuditEntry,
+): Promise<void> {
+  return run(
+    'INSERT INTO audit (cache, principal, action, resource, digest, address) VALUES ($1, $2, $3, $4, $5, $6)',
+    [cache, principal, action, resource, digest, address],
+  )
+}

@@ -1,0 +1,178 @@
+import type * as PgCore from 'drizzle-orm/pg-core'
+import type { SQLWrapper } from 'drizzle-orm'
+
+import type { BlobRow, Cache, Document, DocumentKey, KvRecord, ListOptions, Reference } from '../../src/kv-store.ts'
+import { checkPageLimit, isKey, pageStart, prefixEnd } from './checks.ts'
+import { loadDrizzle, orm } from './drizzle.ts'
+import type { Client } from './postgres-client.ts'
+import { postgresError } from './postgres-errors.ts'
+import { blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'
+
+const { and, asc, eq, gt, gte, lt, sql } = orm
+const { QueryBuilder } = loadDrizzle('drizzle-orm/pg-core') as typeof PgCore
+const at = sql.placeholder
+const db = new QueryBuilder()
+
+/** The reads of a KvStore. */
+export interface PostgresReader {
+  cache(name: string): Promise<Cache | undefined>
+  get(cache: number, kind: string, key: string): Promise<KvRecord | undefined>
+  list(cache: number, kind: string, options: ListOptions): Promise<readonly KvRecord[]>
+  blobOf(cache: number, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
+  blob(domain: string, digest: string): Promise<BlobRow | undefined>
+  document(key: DocumentKey): Promise<Document | undefined>
+  blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobRow[]>
+  references(after: Reference | undefined, limit: number): Promise<readonly Reference[]>
+}
+
+/** Reads over a pool; drizzle writes each query once, the server prepares it once a connection. */
+export function postgresReader(client: Client): PostgresReader {
+  const run = {
+    all: runner(client),
+    first: async <T>(query: Query<T>, values: Values) => (await runner(client)(query, values))[0],
+  }
+  return {
+    cache: (name) => run.first(CACHE, { name }),
+    get: async (cache, kind, key) => (isKey(key) ? run.first(RECORD, { cache, kind, key }) : undefined),
+    async list(cache, kind, options) {
+      const { start, inclusive } = pageStart(options)
+      const query = LISTS[inclusive ? 'inclusive' : 'exclusive'][options.to === undefined ? 'open' : 'bounded']
+      return run.all(query, { cache, kind, start, to: options.to, limit: options.limit })
+    },
+    blobOf: (cache, kindPrefix, digest) =>
+      run.first(BLOB_OF, { cache, kindPrefix, kindEnd: prefixEnd(kindPrefix), digest }),
+    blob: (domain, digest) => run.first(BLOB, { domain, digest }),
+    async document(key) {
+      if (!isKey(key.key) || !isKey(key.origin)) return undefined
+      const row = await run.first(DOCUMENT, { ...key })
+      return row && { body: row.bodyText ?? row.bodyBytes ?? '', etag: row.etag, encoding: row.encoding }
+    },
+    async blobs(after = { domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return run.all(BLOBS, { ...after, limit })
+    },
+    async references(after = { cache: 0, kind: '', key: '', domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return run.all(REFERENCES, { ...after, limit })
+    },
+  }
+}
+
+type Values = Record<string, unknown>
+
+/** A query as text, with the order of its parameters, and the fields of its rows. */
+interface Query<Row> {
+  readonly text: string
+  readonly params: unknown[]
+  readonly fields: readonly string[]
+  /** Only a type: what a row becomes. */
+  readonly row?: Row
+}
+
+/** Have drizzle write a query. Its own driver would neither prepare it on the server nor send it in one round trip. */
+function written<Row extends object>(query: {
+  toSQL(): { sql: string; params: unknown[] }
+  _: { result: Row[] }
+}): Query<Row> {
+  const selected = (query as unknown as { getSelectedFields(): Record<string, SQLWrapper> }).getSelectedFields()
+  const { sql: text, params } = query.toSQL()
+  return { text, params, fields: Object.keys(selected) }
+}
+
+function runner(client: Client): <Row>(query: Query<Row>, values: Values) => Promise<Row[]> {
+  return async <Row>({ text, params, fields }: Query<Row>, values: Values) => {
+    try {
+      const bound = orm.fillPlaceholders(params, values) as never[]
+      const rows = await client.unsafe(text, bound, { prepare: true }).values()
+      return rows.map((row) => Object.fromEntries(fields.map((field, index) => [field, row[index]])) as Row)
+    } catch (error) {
+      throw postgresError(error)
+    }
+  }
+}
+
+const CACHE = written(
+  db
+    .select()
+    .from(cacheTable)
+    .where(eq(cacheTable.name, at('name'))),
+)
+
+const { key: recordKey, value, version } = recordTable
+const inKind = and(eq(recordTable.cache, at('cache')), eq(recordTable.kind, at('kind')))
+const fromRecord = () => db.select({ key: recordKey, value, version }).from(recordTable)
+const RECORD = written(fromRecord().where(and(inKind, eq(recordKey, at('key')))))
+
+const list = (lower: typeof gt, bounded: boolean) =>
+  written(
+    fromRecord()
+      .where(and(inKind, lower(recordKey, at('start')), bounded ? lt(recordKey, at('to')) : undefined))
+      .orderBy(asc(recordKey))
+      .limit(at('limit')),
+  )
+const LISTS = {
+  inclusive: { open: list(gte, false), bounded: list(gte, true) },
+  exclusive: { open: list(gt, false), bounded: list(gt, true) },
+}
+
+const BLOB = written(
+  db
+    .select()
+    .from(blobTable)
+    .where(and(eq(blobTable.domain, at('domain')), eq(blobTable.digest, at('digest')))),
+)
+
+const BLOBS = written(
+  db
+    .select()
+    .from(blobTable)
+    .where(sql`(${blobTable.domain}, ${blobTable.digest}) > (${at('domain')}, ${at('digest')})`)
+    .orderBy(asc(blobTable.domain), asc(blobTable.digest))
+    .limit(at('limit')),
+)
+
+const BLOB_OF = written(
+  db
+    .select(orm.getTableColumns(blobTable))
+    .from(referenceTable)
+    .innerJoin(blobTable, and(eq(blobTable.domain, referenceTable.domain), eq(blobTable.digest, referenceTable.digest)))
+    .where(
+      and(
+        eq(referenceTable.cache, at('cache')),
+        eq(referenceTable.digest, at('digest')),
+        gte(referenceTable.kind, at('kindPrefix')),
+        lt(referenceTable.kind, at('kindEnd')),
+        eq(blobTable.state, 'live'),
+      ),
+    )
+    .limit(1),
+)
+
+const { cache, kind, key, domain, digest } = referenceTable
+const REFERENCES = written(
+  db
+    .select()
+    .from(referenceTable)
+    .where(
+      sql`(${cache}, ${kind}, ${key}, ${domain}, ${digest})
+        > (${at('cache')}, ${at('kind')}, ${at('key')}, ${at('domain')}, ${at('digest')})`,
+    )
+    .orderBy(asc(cache), asc(kind), asc(key), asc(domain), asc(digest))
+    .limit(at('limit')),
+)
+
+const { bodyText, bodyBytes, etag, encoding } = documentTable
+const DOCUMENT = written(
+  db
+    .select({ bodyText, bodyBytes, etag, encoding })
+    .from(documentTable)
+    .where(
+      and(
+        eq(documentTable.cache, at('cache')),
+        eq(documentTable.kind, at('kind')),
+        eq(documentTable.key, at('key')),
+        eq(documentTable.variant, at('variant')),
+        eq(documentTable.origin, at('origin')),
+      ),
+    ),
+)
