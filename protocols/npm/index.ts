@@ -1,0 +1,47 @@
+import type { DepotError } from '../../src/errors.ts'
+import type { Protocol } from '../../src/protocol.ts'
+import { packumentRoutes } from './packument-routes.ts'
+import { publishRoutes } from './publish-routes.ts'
+import { registryRoutes } from './registry-routes.ts'
+import { seedRoutes } from './seed-routes.ts'
+import { tarballRoutes } from './tarball-routes.ts'
+
+/** The npm registry, as npm, pnpm, yarn and bun speak to it. */
+export const npm: Protocol = {
+  name: 'npm',
+  mount: '/npm',
+  root: true,
+  normalize: joinScopes,
+  routes: (depot) => [
+    ...registryRoutes(),
+    ...tarballRoutes(depot),
+    ...packumentRoutes(depot),
+    ...publishRoutes(depot),
+    ...seedRoutes(depot),
+  ],
+  errorBody,
+}
+
+/**
+ * One segment for a scoped name, however the client spells it: `/@s%2fname`, `/@s%2Fname` and `/@s/name` are `@s/name`. So
+ * are the scoped file names of `/@s/name/-/@s/name-1.0.0.tgz`. What is authorised and what is read is then the same name.
+ */
+export function joinScopes(segments: readonly string[]): readonly string[] {
+  if (!segments.some((segment) => segment.startsWith('@'))) return segments
+  const joined: string[] = []
+  for (let index = 0; index < segments.length; index++) {
+    const segment = segments[index] ?? ''
+    const next = segments[index + 1]
+    if (!segment.startsWith('@') || segment.includes('/') || next === undefined) joined.push(segment)
+    else {
+      joined.push(`${segment}/${next}`)
+      index++
+    }
+  }
+  return joined
+}
+
+/** npm prints the `error` of a failed request. */
+function errorBody(error: DepotError): { contentType: string; body: string } {
+  return { contentType: 'application/json', body: JSON.stringify({ error: error.message }) }
+}

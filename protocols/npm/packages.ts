@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto'
+
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import type { AuditEntry, BlobRow, Cache, Commit, RecordDelete } from '../../src/kv-store.ts'
+import type { DepotRequest } from '../../src/protocol.ts'
+import type { Manifest } from './manifest.ts'
+import { tagsOf, type PackumentSource } from './packument.ts'
+import { KIND, readPackage, readVersion, versionKey, type PackageRecord, type VersionRecord } from './records.ts'
+import type { Selector } from './version.ts'
+
+/** A package record and the version it was read at; 0 for one that does not exist yet. */
+export interface LoadedPackage {
+  readonly record: PackageRecord
+  readonly version: number
+  /** npm's `_rev`: another one after every write. */
+  readonly revision: string
+}
+
+export async function loadPackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage | undefined> {
+  const found = await depot.get(cache, KIND.package, name)
+  if (found === undefined) return undefined
+  const hash = createHash('sha256').update(found.value).digest('hex').slice(0, 32)
+  return { record: readPackage(found.value), version: found.version, revision: `${found.version}-${hash}` }
+}
+
+/** @throws DepotError `NOT_FOUND` that names the package */
+export async function requirePackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage> {
+  const loaded = await loadPackage(depot, cache, name)
+  if (loaded === undefined) throw packageMissing(name)
+  return loaded
+}
+
+export function packageMissing(name: string): DepotError {
+  return new DepotError('NOT_FOUND', `the package ${name} is not in this depot`)
+}
+
+export async function loadVersion(
+  depot: Depot,
+  cache: Cache,
+  name: string,
+  version: string,
+): Promise<VersionRecord | undefined> {
+  const found = await depot.get(cache, KIND.version, versionKey(name, version))
+  return found === undefined ? undefined : readVersion(found.value)
+}
+
+/** The version that a URL asks for, by number or by tag. @throws DepotError `NOT_FOUND` that says which of both is missing */
+export async function requireVersion(
+  depot: Depot,
+  cache: Cache,
+  name: string,
+  selector: Selector,
+): Promise<VersionRecord> {
+  const { record } = await requirePackage(depot, cache, name)
+  const tags = tagsOf(record)
+  const byTag = 'tag' in selector
+  const version = byTag ? ownValue(tags, selector.tag) : selector.version
+  const found = version === undefined ? undefined : await loadVersion(depot, cache, name, version)
+  if (found !== undefined) return found
+  const asked = byTag ? `the tag ${selector.tag}` : `version ${selector.version}`
+  throw new DepotError('NOT_FOUND', `${asked} of ${name} is not in this depot`)
+}
+
+function ownValue(table: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined
+}
+
+/** Everything that a packument is made of, or undefined when there is no such package. */
+export async function loadPackument(
+  depot: Depot,
+  cache: Cache,
+  name: string,
+): Promise<{ readonly source: Omit<PackumentSource, 'origin'>; readonly version: number } | undefined> {
+  const loaded = await loadPackage(depot, cache, name)
+  if (loaded === undefined) return undefined
+  const found = new Map<string, VersionRecord>()
+  for await (const { key, value } of depot.all(cache, KIND.version, versionKey(name, ''))) {
+    found.set(key.slice(name.length + 1), readVersion(value))
+  }
+  // The package's record decides: a version that came in after it was read belongs to the next rendering.
+  const versions = new Map<string, VersionRecord>()
+  for (const version of Object.keys(loaded.record.times)) {
+    const record = found.get(version)
+    if (record !== undefined) versions.set(version, record)
+  }
+  return { source: { name, record: loaded.record, versions, revision: loaded.revision }, version: loaded.version }
+}
+
+/** A version that is about to become visible. */
+export interface NewVersion {
+  readonly name: string
+  readonly version: string
+  readonly digest: string
+  /** As it will be kept: `keptManifest`. */
+  readonly manifest: Manifest
+  /** What happens to the package's record besides. */
+  readonly change: Omit<PackageChange, 'version' | 'now'>
+  /** Puts the tarball's bytes into storage; absent when they are there. */
+  readonly publish?: () => Promise<BlobRow>
+  readonly puts?: Commit['puts']
+  /** The waiting tarball that this version is made from, as it was read. */
+  readonly replaces?: RecordDelete
+}
+
+type Caller = Pick<DepotRequest, 'cache' | 'principal' | 'address'>
+
+/**
+ * Add a version in one commit: its manifest, its place in the package, its tarball. Of two writers of one version one wins;
+ * two of different versions both do.
+ *
+ * @returns `known` when the version is there with the same bytes: nothing changes then
+ * @throws DepotError `CONFLICT` when it is there with other bytes
+ */
+export async function addVersion(depot: Depot, caller: Caller, added: NewVersion): Promise<'created' | 'known'> {
+  const { name, version, digest, manifest } = added
+  const key = versionKey(name, version)
+  let row: BlobRow | undefined
+
+  return depot.retryConflicts(async () => {
+    const known = await loadVersion(depot, caller.cache, name, version)
+    if (known !== undefined && known.digest !== digest) throw cannotPublishOver(name, version)
+    row ??= await added.publish?.()
+    const blobs = row === undefined ? [] : [row]
+    if (known !== undefined) {
+      // The same bytes again: nothing changes, but sending a damaged tarball once more heals it.
+      await depot.commit(caller.cache, { blobs })
+      return 'known'
+    }
+    const loaded = await loadPackage(depot, caller.cache, name)
+    const record = changedPackage(loaded?.record, { ...added.change, version, now: new Date().toISOString() })
+    await depot.commit(caller.cache, {
+      puts: [
+        { kind: KIND.version, key, value: JSON.stringify({ digest, manifest }), expected: 0, refs: [digest] },
+        { kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded?.version ?? 0 },
+        ...(added.puts ?? []),
+      ],
+      // A tarball that was sent alone has waited long enough.
+      deletes: [added.replaces ?? { kind: KIND.tarball, key }],
+      blobs,
+      audit: [auditOf(caller, key, digest)],
+    })
+    depot.events.recordWritten('npm', key)
+    return 'created'
+  })
+}
+
+export function auditOf({ principal, address }: Caller, resource: string, digest: string): AuditEntry {
+  return { principal: principal.id, action: 'npm:write', resource, digest, address }
+}
+
+export function cannotPublishOver(name: string, version: string): DepotError {
+  const message = `cannot publish over the existing version ${version} of ${name} with other bytes: choose a new version`
+  return new DepotError('CONFLICT', message)
+}
+
+export interface PackageChange {
+  readonly version: string
+  /** ISO 8601. */
+  readonly now: string
+  /** Tags to point at the version. */
+  readonly tags: readonly string[]
+  /** Point `latest` at the version when nothing is, as npmjs does for a first `npm publish --tag beta`. */
+  readonly latestByDefault?: boolean
+  /** Top-level fields that come with the version, and hold as long as it is the latest. */
+  readonly fields?: Readonly<Record<string, unknown>>
+}
+
+/** A package's record after one of its versions was added or tagged. */
+export function changedPackage(before: PackageRecord | undefined, change: PackageChange): PackageRecord {
+  const { version, now, latestByDefault = false, fields = {} } = change
+  const wanted =
+    latestByDefault && !Object.hasOwn(before?.tags ?? {}, 'latest') ? ['latest', ...change.tags] : change.tags
+  return {
+    tags: { ...before?.tags, ...Object.fromEntries(wanted.map((tag) => [tag, version])) },
+    created: before?.created ?? now,
+    modified: now,
+    times: { ...before?.times, ...(Object.hasOwn(before?.times ?? {}, version) ? {} : { [version]: now }) },
+    fields: wanted.includes('latest') ? { ...fields } : (before?.fields ?? {}),
+  }
+}

@@ -1,0 +1,146 @@
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { readJson } from '../../src/http/body.ts'
+import { jsonResponse } from '../../src/http/respond.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { hashMismatch, sha512Of, type TarballHashes } from './integrity.ts'
+import { keptManifest, parseManifest, type Manifest } from './manifest.ts'
+import { parsePackageName } from './package-name.ts'
+import { addVersion, auditOf, cannotPublishOver, changedPackage, loadVersion, requirePackage } from './packages.ts'
+import { KIND, readTarball, versionKey, type VersionRecord } from './records.ts'
+import { requireOwnName, stageTarball } from './stage-tarball.ts'
+import { parseTarballFile, tarballVersion } from './tarball-name.ts'
+import { parseSelector, type Selector } from './version.ts'
+
+/**
+ * The two routes by which packages published elsewhere are brought in: first the tarball, then its manifest, then the
+ * manifest once more under each dist-tag. Names of old are welcome here, unlike in a publish.
+ */
+export function seedRoutes(depot: Depot): readonly Route[] {
+  return [
+    route({
+      method: 'PUT',
+      pattern: '/:name/-/:file',
+      params: { name: parsePackageName, file: parseTarballFile },
+      action: 'write',
+      resource: ({ name }) => name,
+      handle: (request) => putTarball(depot, request),
+    }),
+    route({
+      method: 'PUT',
+      pattern: '/:name/:selector',
+      params: { name: parsePackageName, selector: parseSelector },
+      action: 'write',
+      resource: ({ name }) => name,
+      handle: (request) => putManifest(depot, request),
+    }),
+  ]
+}
+
+/** Keep a tarball until its manifest comes. Nobody can read it before, so a wrong one may be sent again. */
+async function putTarball(depot: Depot, request: DepotRequest<{ name: string; file: string }>): Promise<Response> {
+  const { cache, params } = request
+  const { name, file } = params
+  const version = tarballVersion(name, file)
+  if (version === undefined) throw new DepotError('INVALID_NAME', `a tarball of ${name} is called <name>-<version>.tgz`)
+  await using tarball = await stageTarball(depot, cache, request.body(LIMITS.npmTarballBytesMax))
+  requireOwnName(tarball, name, version)
+  const { digest } = tarball.blob
+  const known = await loadVersion(depot, cache, name, version)
+  if (known !== undefined && known.digest !== digest) throw cannotPublishOver(name, version)
+  const row = await tarball.blob.publish()
+  const key = versionKey(name, version)
+  const { sha1, sha512 } = tarball.hashes
+  const value = JSON.stringify({ digest, sha1, sha512, hasInstallScript: tarball.own.hasInstallScript })
+  await depot.commit(cache, {
+    puts: known === undefined ? [{ kind: KIND.tarball, key, value, refs: [digest] }] : [],
+    blobs: [row],
+    audit: [auditOf(request, key, digest)],
+  })
+  return jsonResponse(200, { ok: 'the tarball is here', success: true })
+}
+
+async function putManifest(
+  depot: Depot,
+  request: DepotRequest<{ name: string; selector: Selector }>,
+): Promise<Response> {
+  const { name, selector } = request.params
+  const body = await readJson(request, LIMITS.npmManifestBytesMax)
+  if (typeof body === 'string') throw new DepotError('BAD_REQUEST', 'send the manifest of the version, not its number')
+  const manifest = parseManifest(body)
+  if (manifest.name !== name) throw mismatch(`the URL names ${name}, but the manifest is of ${manifest.name}`)
+  if ('version' in selector) await putVersion(depot, request, selector.version, manifest)
+  else await putTag(depot, request, selector.tag, manifest)
+  return jsonResponse(201, { ok: 'the manifest is here', success: true })
+}
+
+async function putVersion(
+  depot: Depot,
+  request: DepotRequest<{ name: string }>,
+  version: string,
+  manifest: Manifest,
+): Promise<void> {
+  const { cache, params } = request
+  const { name } = params
+  if (manifest.version !== version) {
+    throw mismatch(`the URL names version ${version}, but the manifest is of ${manifest.version}`)
+  }
+  const known = await loadVersion(depot, cache, name, version)
+  if (known !== undefined) return requireSameBytes(known, manifest)
+  const key = versionKey(name, version)
+  const uploaded = await depot.get(cache, KIND.tarball, key)
+  if (uploaded === undefined) {
+    throw new DepotError('BAD_REQUEST', `there is no tarball of ${key} yet: send it first, then its manifest`)
+  }
+  const { digest, sha1, sha512, hasInstallScript } = readTarball(uploaded.value)
+  const hashes = { sha1, sha256: digest, sha512 }
+  const wrong = hashMismatch(hashes, manifest.dist ?? {})
+  if (wrong !== undefined) throw mismatch(wrong)
+  await addVersion(depot, request, {
+    name,
+    version,
+    digest,
+    manifest: keptManifest(manifest, { hashes, hasInstallScript }),
+    change: { tags: [] },
+    // Expected as it was read: another tarball may have come meanwhile, which these hashes say nothing of.
+    replaces: { kind: KIND.tarball, key, expected: uploaded.version },
+  })
+}
+
+async function putTag(
+  depot: Depot,
+  request: DepotRequest<{ name: string }>,
+  tag: string,
+  manifest: Manifest,
+): Promise<void> {
+  const { cache, params } = request
+  const { name } = params
+  const { version } = manifest
+  const known = await loadVersion(depot, cache, name, version)
+  if (known === undefined) {
+    throw new DepotError('BAD_REQUEST', `version ${version} of ${name} is not here yet: send it, then tag it ${tag}`)
+  }
+  requireSameBytes(known, manifest)
+  await depot.retryConflicts(async () => {
+    const loaded = await requirePackage(depot, cache, name)
+    if (Object.hasOwn(loaded.record.tags, tag) && loaded.record.tags[tag] === version) return
+    const record = changedPackage(loaded.record, { tags: [tag], version, now: new Date().toISOString() })
+    await depot.commit(cache, {
+      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
+      audit: [auditOf(request, `${name}@${tag}`, known.digest)],
+    })
+  })
+}
+
+/** @throws DepotError `CONFLICT` when a manifest declares other bytes than its version has */
+function requireSameBytes({ digest, manifest: kept }: VersionRecord, manifest: Manifest): void {
+  const { shasum, integrity } = kept.dist
+  const hashes: TarballHashes = { sha1: String(shasum), sha256: digest, sha512: sha512Of(String(integrity)) }
+  const wrong = hashMismatch(hashes, manifest.dist ?? {})
+  if (wrong !== undefined) throw new DepotError('CONFLICT', `${versionKey(kept.name, kept.version)} is here: ${wrong}`)
+}
+
+function mismatch(message: string): DepotError {
+  return new DepotError('CONTENT_MISMATCH', message, { status: 400 })
+}

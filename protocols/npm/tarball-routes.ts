@@ -1,0 +1,49 @@
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { sourceResponse, storedEtag } from '../../src/http/respond.ts'
+import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
+import { parsePackageName } from './package-name.ts'
+import { loadVersion } from './packages.ts'
+import { parseTarballFile, tarballVersion } from './tarball-name.ts'
+
+/** Tarballs, on npmjs's exact paths. */
+export function tarballRoutes(depot: Depot): readonly Route[] {
+  return [
+    route({
+      method: 'GET',
+      pattern: '/:name/-/:file',
+      params: { name: parsePackageName, file: parseTarballFile },
+      action: 'read',
+      resource: ({ name }) => name,
+      handle: (request) => tarball(depot, request, request.params.name, request.params.file),
+    }),
+    // npm moves a lockfile's URL under the registry's path, but not when the URL's path begins with that path already:
+    // under /npm, the tarball of the package npm is asked for as /npm/-/npm-1.2.3.tgz (npm 11 and 12).
+    route({
+      method: 'GET',
+      pattern: '/-/:file',
+      params: { file: (segment: string) => (segment.startsWith('npm-') ? parseTarballFile(segment) : undefined) },
+      action: 'read',
+      resource: () => 'npm',
+      handle: (request) => tarball(depot, request, 'npm', request.params.file),
+    }),
+  ]
+}
+
+/** The bytes of a version never change, so nobody needs to ask twice. */
+const HEADERS: HeaderList = [
+  'Content-Type',
+  'application/octet-stream',
+  'Cache-Control',
+  'public, max-age=31536000, immutable',
+]
+
+async function tarball(depot: Depot, request: DepotRequest<unknown>, name: string, file: string): Promise<Response> {
+  const { cache } = request
+  const version = tarballVersion(name, file)
+  const found = version === undefined ? undefined : await loadVersion(depot, cache, name, version)
+  const row = found && (await depot.blobOf(cache, 'npm-', found.digest))
+  if (row === undefined) throw new DepotError('NOT_FOUND', `the tarball ${file} of ${name} is not in this depot`)
+  const blob = await depot.open(row)
+  return sourceResponse(request, blob.stored(), { headers: HEADERS, etag: storedEtag(row) })
+}

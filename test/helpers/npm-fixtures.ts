@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+
+import { pack } from 'tar-stream'
+
+/** One entry of a tarball; what is not said is an ordinary file. */
+export interface TarEntry {
+  readonly name: string
+  readonly content?: string | Uint8Array
+  readonly type?: 'file' | 'symlink' | 'link' | 'directory' | 'character-device' | 'fifo'
+  readonly linkname?: string
+  readonly pax?: Readonly<Record<string, string>>
+}
+
+/** A tar file, not compressed. */
+export async function tarOf(entries: readonly TarEntry[]): Promise<Buffer> {
+  const tar = pack()
+  for (const { name, content = '', type = 'file', linkname, pax } of entries) {
+    const header = {
+      name,
+      type,
+      ...(linkname === undefined ? {} : { linkname }),
+      ...(pax === undefined ? {} : { pax }),
+    }
+    if (type === 'file') tar.entry(header, Buffer.from(content as string))
+    else tar.entry(header).end(undefined)
+  }
+  tar.finalize()
+  const pieces: Uint8Array[] = []
+  for await (const piece of tar) pieces.push(piece as Uint8Array)
+  return Buffer.concat(pieces)
+}
+
+export interface PackageJson {
+  readonly name: string
+  readonly version: string
+  readonly [field: string]: unknown
+}
+
+/** What `npm pack` makes of a package with an index.js. */
+export async function tarballOf(packageJson: PackageJson, more: readonly TarEntry[] = []): Promise<Buffer> {
+  const own = { name: 'package/package.json', content: JSON.stringify(packageJson) }
+  return gzipSync(await tarOf([own, { name: 'package/index.js', content: 'module.exports = 1\n' }, ...more]))
+}
+
+/** `dist` as npm computes it. */
+export function distOf(tarball: Uint8Array): { shasum: string; integrity: string } {
+  const sha512 = createHash('sha512').update(tarball).digest('base64')
+  return { shasum: createHash('sha1').update(tarball).digest('hex'), integrity: `sha512-${sha512}` }
+}
+
+export interface PublishOptions {
+  readonly tag?: string
+  /** Fields that stand in the manifest only. */
+  readonly manifest?: Readonly<Record<string, unknown>>
+  readonly dist?: Readonly<Record<string, unknown>>
+}
+
+export interface PublishDocument extends Record<string, unknown> {
+  _attachments: Record<string, { data: string; length: number; content_type: string }>
+}
+
+/** The body of `npm publish`. */
+export function publishOf(
+  packageJson: PackageJson,
+  tarball: Uint8Array,
+  options: PublishOptions = {},
+): PublishDocument {
+  const { name, version } = packageJson
+  const file = `${name}-${version}.tgz`
+  const dist = { ...distOf(tarball), tarball: `http://localhost:1/${name}/-/${file}`, ...options.dist }
+  return {
+    _id: name,
+    name,
+    'dist-tags': { [options.tag ?? 'latest']: version },
+    versions: { [version]: { ...packageJson, ...options.manifest, _id: `${name}@${version}`, dist } },
+    access: null,
+    _attachments: {
+      [file]: {
+        content_type: 'application/octet-stream',
+        data: Buffer.from(tarball).toString('base64'),
+        length: tarball.byteLength,
+      },
+    },
+  }
+}

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+
+import { readPublishBody } from '../../../protocols/npm/publish-body.ts'
+import { LIMITS } from '../../../src/limits.ts'
+
+async function* stream(text: string, sizeBytes = 7): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(text)
+  // One buffer for all pieces, as a careful server would have it: who keeps a view sees it change.
+  const shared = Buffer.alloc(sizeBytes)
+  for (let at = 0; at < bytes.length; at += sizeBytes) {
+    const length = bytes.copy(shared, 0, at, at + sizeBytes)
+    yield shared.subarray(0, length)
+  }
+}
+
+async function collect(tarball: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of tarball) pieces.push(Uint8Array.from(piece))
+  return Buffer.concat(pieces).toString()
+}
+
+const BODY = {
+  _attachments: { 'a-1.0.0.tgz': { data: Buffer.from('bytes of a tarball').toString('base64') } },
+  name: 'a',
+}
+
+describe('the body of a publish', () => {
+  it('comes apart into the tarball and all the rest', async () => {
+    expect(await readPublishBody(stream(JSON.stringify(BODY)), collect)).toEqual({
+      document: { _attachments: { 'a-1.0.0.tgz': { data: '' } }, name: 'a' },
+      tarball: { file: 'a-1.0.0.tgz', taken: 'bytes of a tarball' },
+    })
+  })
+
+  it('may have no tarball', async () => {
+    expect(await readPublishBody(stream('{"name":"a","_attachments":{}}'), collect)).toEqual({
+      document: { name: 'a', _attachments: {} },
+    })
+  })
+
+  it.each([
+    ['', 'BAD_REQUEST'],
+    ['{', 'BAD_REQUEST'],
+    ['not JSON', 'BAD_REQUEST'],
+    [`${JSON.stringify(BODY)}junk`, 'BAD_REQUEST'],
+    ['{"_attachments":{"f":{"data":"QUJD', 'BODY_TRUNCATED'],
+    ['{"_attachments":{"f":{"data":"QUJ"}}}', 'BAD_REQUEST'],
+    ['{"_attachments":{"f":{"data":"QUJD"},"g":{"data":"QUJD"}}}', 'BAD_REQUEST'],
+    ['{"_attachments":{"f":{"data":"QUJD"}},"_attachments":{"f":{"data":"QUJD"}}}', 'BAD_REQUEST'],
+    ['{"__proto__":{"polluted":true}}', 'BAD_REQUEST'],
+    [`{"a":${'['.repeat(100_000)}`, 'BAD_REQUEST'],
+  ])('is refused as %#', async (text, code) => {
+    await expect(readPublishBody(stream(text, 1000), collect)).rejects.toMatchObject({ code })
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
+  })
+
+  it('is bounded without its tarball', async () => {
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('{"readme":"')
+      const piece = Buffer.alloc(1024 * 1024, 'a')
+      for (let sent = 0; sent <= LIMITS.npmManifestBytesMax; sent += piece.length) yield piece
+    }
+    await expect(readPublishBody(endless(), collect)).rejects.toMatchObject({ code: 'TOO_LARGE' })
+  })
+
+  it('ends its source when whoever takes the tarball gives up', async () => {
+    let ended = false
+    async function* source(): AsyncGenerator<Uint8Array> {
+      try {
+        yield* stream(JSON.stringify(BODY))
+      } finally {
+        ended = true
+      }
+    }
+    const giveUp = () => Promise.reject(new Error('disk on fire'))
+    await expect(readPublishBody(source(), giveUp)).rejects.toThrow('disk on fire')
+    expect(ended).toBe(true)
+  })
+})
