@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+
+import { parseCoreMetadata } from '../../../protocols/python/metadata.ts'
+
+const parse = (text: string) => parseCoreMetadata(Buffer.from(text))
+
+describe('core metadata', () => {
+  it('gives name, version and Requires-Python', () => {
+    expect(
+      parse('Metadata-Version: 2.1\nName: My.Pkg_x\nVersion: 1.0+local\nRequires-Python: >=3.8, <4\n\nText'),
+    ).toEqual({
+      metadataVersion: '2.1',
+      name: 'My.Pkg_x',
+      version: '1.0+local',
+      requiresPython: '>=3.8, <4',
+    })
+  })
+
+  it('reads header names in any case, CRLF, and folded lines', () => {
+    expect(
+      parse('NAME: a\r\nversion:1\r\nSummary: long\r\n   and folded\r\nRequires-Python: >=3,\r\n  <4\r\n\r\n'),
+    ).toMatchObject({
+      name: 'a',
+      version: '1',
+      requiresPython: '>=3, <4',
+    })
+  })
+
+  it('ends the headers at the first empty line, so that a description cannot speak for the project', () => {
+    expect(parse('Name: a\nVersion: 1\n\nRequires-Python: >=99\nName: b\n')).toMatchObject({
+      name: 'a',
+      requiresPython: undefined,
+    })
+  })
+
+  it('ends the headers at a line that is none', () => {
+    expect(parse('Name: a\nVersion: 1\nno header\nRequires-Python: >=99\n')?.requiresPython).toBeUndefined()
+  })
+
+  it('survives bytes that are not UTF-8', () => {
+    const bytes = Buffer.concat([
+      Buffer.from('Name: a\nAuthor: '),
+      Buffer.from([0xe9, 0xff]),
+      Buffer.from('\nVersion: 1\n\n'),
+    ])
+    expect(parseCoreMetadata(bytes)).toMatchObject({ name: 'a', version: '1' })
+  })
+
+  it.each([
+    '',
+    'Name: a\n',
+    'Version: 1\n',
+    'Name: a\nName: b\nVersion: 1\n',
+    'Name: a\nVersion: 1\nVersion: 2\n',
+    '\nName: a\nVersion: 1\n',
+  ])('is refused when it does not name one project and one version: %j', (text) => {
+    expect(parse(text)).toBeUndefined()
+  })
+})
