@@ -48,6 +48,13 @@ export function durableDirectories(root: string): DurableDirectories {
   return { make, forget }
 }
 
+/** Make a directory and those above it, each name synced in its parent. */
+export async function makeDirectoryDurably(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true })
+  if (first === undefined) return // it was there
+  for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
+}
+
 /** Make the names in a directory durable: without it a power cut can forget a rename. */
 export async function syncDirectory(directory: string): Promise<void> {
   await using handle = await open(directory, 'r')
