@@ -15,7 +15,8 @@ export interface Log {
 
 /** JSON lines on stderr. Access lines are collected for 64 KiB or 50 ms; everything that happens is one function of `events`. */
 export function createLog({ verbose }: { readonly verbose: boolean }): Log {
-  const destination = pino.destination({ fd: 2, sync: false, minLength: FLUSH_BYTES })
+  // sonic-boom refuses a buffer that is not smaller than one write.
+  const destination = pino.destination({ fd: 2, sync: false, minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES })
   const logger = pino({ level: verbose ? 'debug' : 'info' }, destination)
   const timer = setInterval(() => destination.flush(), FLUSH_EVERY_MS)
   timer.unref()
