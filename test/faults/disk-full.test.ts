@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+
+import { expect, it } from 'vitest'
+
+import { describeWith } from '../helpers/have.ts'
+import { postForm, uploadForm } from '../helpers/python-upload.ts'
+import { runDepot } from '../helpers/run-depot.ts'
+import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { buildWheel, type BuiltFile } from '../helpers/wheel.ts'
+
+const run = promisify(execFile)
+const MIB = 1024 * 1024
+
+describeWith('tmpfs', 'faults/disk-full', () => {
+  it.each([
+    ['with room for the database but not for the blob', 2 * MIB],
+    ['with room for nothing', 0],
+  ])(
+    'answers 507 %s, goes on reading, and writes again once there is space',
+    { timeout: 60_000 },
+    async (_name, left) => {
+      await using volume = await smallVolume(48)
+      const dataDir = volume.join('data')
+      await using server = await startServerProcess({ dataDir })
+      const before = wheelOf('1.0', 1 * MIB)
+      expect(await upload(server, before)).toBeLessThan(300)
+
+      await fillUp(volume.path, volume.join('filler'), left)
+      const refused = wheelOf('2.0', 8 * MIB)
+      expect(await upload(server, refused)).toBe(507)
+      expect(await upload(server, refused)).toBe(507)
+      expect(await readBack(server, before)).toBe(true)
+      expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+      expect(await listed(server)).toEqual([before.filename])
+
+      await rm(volume.join('filler'))
+      expect(await upload(server, refused)).toBeLessThan(300)
+      expect(await readBack(server, refused)).toBe(true)
+      expect(await listed(server)).toEqual([before.filename, refused.filename])
+      expect(await server.stop()).toBe(0)
+      expect((await runDepot(['fsck', '--full', '--store-path', dataDir])).status).toBe(0)
+    },
+  )
+})
+
+interface Volume extends AsyncDisposable {
+  readonly path: string
+  join(...names: string[]): string
+}
+
+/** A file system of its own in memory, so small that a test fills it. */
+async function smallVolume(sizeMib: number): Promise<Volume> {
+  const dir = await tempDir('volume')
+  const mount = dir.join('volume')
+  await mkdir(mount)
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', mount])
+  return {
+    path: mount,
+    join: (...names) => dir.join('volume', ...names),
+    async [Symbol.asyncDispose]() {
+      await run('umount', ['--lazy', mount])
+      await dir[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Take all space but `leftBytes`. */
+async function fillUp(volume: string, file: string, leftBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(volume)
+  await writeFile(file, Buffer.alloc(Math.max(bavail * bsize - leftBytes, 0), 1))
+}
+
+function wheelOf(version: string, sizeBytes: number): BuiltFile {
+  return buildWheel({ name: 'full', version, extra: [{ name: 'data', content: randomBytes(sizeBytes) }] })
+}
+
+async function upload(server: ServerProcess, file: BuiltFile): Promise<number> {
+  const response = await postForm(server.url, uploadForm(file))
+  await response.arrayBuffer()
+  return response.status
+}
+
+async function readBack(server: ServerProcess, file: BuiltFile): Promise<boolean> {
+  const response = await fetch(`${server.url}/python/files/full/${file.filename}`)
+  return Buffer.from(await response.arrayBuffer()).equals(file.bytes)
+}
+
+async function listed(server: ServerProcess): Promise<string[]> {
+  const response = await fetch(`${server.url}/python/simple/full/`, {
+    headers: { Accept: 'application/vnd.pypi.simple.v1+json' },
+  })
+  const page = (await response.json()) as { files: { filename: string }[] }
+  return page.files.map(({ filename }) => filename)
+}
