@@ -1,9 +1,8 @@
-import { readdir } from 'node:fs/promises'
-
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { python } from '../../../protocols/python/index.ts'
 import { rawRequest } from '../../helpers/raw-http.ts'
+import { storedFiles } from '../../helpers/stored-files.ts'
 import { type BuiltFile, buildSdist, buildWheel } from '../../helpers/wheel.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
 
@@ -90,7 +89,7 @@ describe('PUT of a file', () => {
     expect((await put(`my-pkg-x/${WHEEL.filename}`, WHEEL.bytes.subarray(0, -1))).status).toBe(400)
     expect((await put(`my-pkg-x/${SDIST.filename}`, 'text')).status).toBe(400)
     expect((await world.fetch(PAGE)).status).toBe(404)
-    expect(await storedFiles()).toEqual([])
+    expect(await storedFiles(world.dir)).toEqual([])
   })
 
   it.each(['README.md', 'my_pkg_x-1.0.exe', 'my_pkg_x.whl', 'x.json'])(
@@ -252,11 +251,6 @@ describe('hostile paths', () => {
         }
       }
     }
-    expect(await storedFiles()).toEqual([])
+    expect(await storedFiles(world.dir)).toEqual([])
   })
 })
-
-async function storedFiles(): Promise<readonly string[]> {
-  const entries = await readdir(world.dir, { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => entry.isFile() && !entry.name.startsWith('depot.db')).map(({ name }) => name)
-}

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
 
 import { createBLAKE2b } from 'hash-wasm'
@@ -9,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { python } from '../../../protocols/python/index.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { form, type Form, postForm, uploadFields, uploadForm } from '../../helpers/python-upload.ts'
+import { storedFiles } from '../../helpers/stored-files.ts'
 import { type BuiltFile, buildSdist, buildWheel, coreMetadata, zip } from '../../helpers/wheel.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
 
@@ -214,7 +214,7 @@ describe('a refused upload', () => {
     const answer = await postForm(world.url, upload)
     expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'text/plain; charset=utf-8'])
     expect((await answer.text()).trim()).not.toBe('')
-    expect(await storedFiles()).toEqual([])
+    expect(await storedFiles(world.dir)).toEqual([])
     expect((await world.fetch(PAGE)).status).toBe(404)
   }
 })
@@ -225,12 +225,12 @@ describe('an upload whose connection is cut', () => {
     for (let step = 0; step < 20; step++) {
       await cutAfter(contentType, body, Math.floor((body.byteLength * step) / 20))
     }
-    await expect.poll(storedFiles).toEqual([])
+    await expect.poll(() => storedFiles(world.dir)).toEqual([])
     expect((await world.fetch(PAGE)).status).toBe(404)
     expect((await postForm(world.url, uploadForm(WHEEL))).status).toBe(200)
     expect(await download(WHEEL.filename)).toEqual(WHEEL.bytes)
     // The wheel and its METADATA: what counts as nothing above would have been seen.
-    expect(await storedFiles()).toHaveLength(2)
+    expect(await storedFiles(world.dir)).toHaveLength(2)
   })
 })
 
@@ -252,12 +252,6 @@ async function cutAfter(contentType: string, body: Buffer, length: number): Prom
   // Long enough for the bytes to arrive, so that the cut meets an upload in progress.
   await new Promise((resolve) => setTimeout(resolve, 10))
   socket.destroy()
-}
-
-/** Every file below the data folder that is not the database: published blobs and half-written ones. */
-async function storedFiles(): Promise<readonly string[]> {
-  const entries = await readdir(world.dir, { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => entry.isFile() && !entry.name.startsWith('depot.db')).map(({ name }) => name)
 }
 
 async function json(path: string) {
