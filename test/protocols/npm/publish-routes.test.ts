@@ -88,7 +88,7 @@ describe('publishing', () => {
     const tarballs = await Promise.all([1, 2, 3, 4, 5].map((n) => tarballOf(own, [{ name: `package/${n}.js` }])))
     const answers = await Promise.all(tarballs.map((tarball) => put(world, 'duel', publishOf(own, tarball))))
     const statuses = answers.map(({ status }) => status)
-    expect([...statuses].sort()).toEqual([201, 409, 409, 409, 409])
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([201, 409, 409, 409, 409])
     const winner = tarballs[statuses.indexOf(201)]
     expect((await download('/npm/duel/-/duel-1.0.0.tgz')).equals(winner ?? Buffer.alloc(0))).toBe(true)
     const { dist } = await json(await world.fetch('/npm/duel/latest'))
