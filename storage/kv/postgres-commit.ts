@@ -14,12 +14,9 @@ export async function applyCommit(transaction: Transaction, commit: Commit): Pro
     if (missing !== undefined && count < missing.expected) throw new DepotError('WRITE_CONFLICT', missing.message)
   }
   await Promise.all([
-    ...byOrder(commit.blobs ?? [], ({ domain, digest }) => [domain, digest]).map((row) => putBlob(run, row)),
-    lockReferred(run, commit),
+    ...blobChanges(run, commit),
     ...recordChanges(run, commit),
-    ...byOrder(commit.documents ?? [], ({ kind, key, variant, origin }) => [kind, key, variant, origin]).map(
-      (document) => putDocument(run, document),
-    ),
+    ...documentChanges(run, commit),
     ...(commit.audit ?? []).map((entry) => addAudit(run, commit.cache, entry)),
   ])
 }
@@ -29,6 +26,21 @@ type Run = (text: string, values: readonly unknown[], missing?: { expected: numb
 function byOrder<T>(items: readonly T[], parts: (item: T) => readonly string[]): readonly T[] {
   const keyed = items.map((item) => ({ item, order: parts(item).join('\0') }))
   return keyed.sort((a, b) => (a.order < b.order ? -1 : 1)).map(({ item }) => item)
+}
+
+/** Puts blobs and holds those that are referred to, all in the order of their digests. */
+function blobChanges(run: Run, { cache, blobs = [], puts = [] }: Commit): Promise<void>[] {
+  const put = new Set(blobs.map(({ digest }) => digest))
+  const referred = new Set(puts.flatMap(({ refs = [] }) => refs))
+  const steps: (BlobRow | string)[] = [...blobs, ...[...referred].filter((digest) => !put.has(digest))]
+  const runs: (BlobRow | string[])[] = []
+  for (const step of byOrder(steps, (one) => (typeof one === 'string' ? [one] : [one.digest, one.domain]))) {
+    const last = runs.at(-1)
+    if (typeof step !== 'string') runs.push(step)
+    else if (Array.isArray(last)) last.push(step)
+    else runs.push([step])
+  }
+  return runs.map((step) => (Array.isArray(step) ? holdBlobs(run, cache, step) : putBlob(run, step)))
 }
 
 function putBlob(run: Run, row: BlobRow): Promise<void> {
@@ -43,16 +55,16 @@ function putBlob(run: Run, row: BlobRow): Promise<void> {
   )
 }
 
-/** Hold what will be referred to, so that no collector takes it out of service before this transaction ends. */
-async function lockReferred(run: Run, { cache, puts = [] }: Commit): Promise<void> {
-  const digests = new Set(puts.flatMap(({ refs = [] }) => refs))
-  if (digests.size === 0) return
-  await run(
+const BLOB_MISSING = 'a blob that is referred to is not here, or is being removed: send it again'
+
+/** Share-locks live blobs, so that no collector takes one out of service before this transaction ends. */
+function holdBlobs(run: Run, cache: number, digests: readonly string[]): Promise<void> {
+  return run(
     `SELECT 1 FROM blob JOIN cache ON cache.domain = blob.domain
      WHERE cache.id = $1 AND blob.digest = ANY (string_to_array($2, ',')) AND blob.state = 'live'
      ORDER BY blob.digest FOR SHARE OF blob`,
-    [cache, [...digests].join(',')],
-    { expected: digests.size, message: 'a blob that is referred to is not here, or is being removed: send it again' },
+    [cache, digests.join(',')],
+    { expected: digests.length, message: BLOB_MISSING },
   )
 }
 
@@ -96,15 +108,22 @@ function replaceReferences(
   refs: readonly string[],
 ): Promise<void>[] {
   const name = [cache, kind, key]
+  const digests = [...new Set(refs)]
   return [
     run('DELETE FROM reference WHERE cache = $1 AND kind = $2 AND key = $3', name),
     run(
       `INSERT INTO reference (cache, kind, key, domain, digest)
-       SELECT $1::integer, $2::text, $3::text, cache.domain, digest
-       FROM cache, unnest(string_to_array($4, ',')) AS digest WHERE cache.id = $1`,
-      [...name, [...new Set(refs)].join(',')],
+       SELECT cache.id, $2, $3, blob.domain, blob.digest FROM cache JOIN blob ON blob.domain = cache.domain
+       WHERE cache.id = $1 AND blob.digest = ANY (string_to_array($4, ',')) AND blob.state = 'live'`,
+      [...name, digests.join(',')],
+      { expected: digests.length, message: BLOB_MISSING },
     ),
   ]
+}
+
+function documentChanges(run: Run, { documents = [] }: Commit): Promise<void>[] {
+  const sorted = byOrder(documents, ({ kind, key, variant, origin }) => [kind, key, variant, origin])
+  return sorted.map((document) => putDocument(run, document))
 }
 
 /** The share lock makes a writer of the record wait, and then drop what was rendered from the version before its own. */

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import process from 'node:process'
+
+import Database from 'better-sqlite3'
+import type * as PgCore from 'drizzle-orm/pg-core'
+import type * as SqliteCore from 'drizzle-orm/sqlite-core'
+import { describe, expect, it } from 'vitest'
+
+import { loadDrizzle } from '../../../storage/kv/drizzle.ts'
+import { migratePostgres, migrateSqlite, pendingMigrations, readMigrations } from '../../../storage/kv/migrate.ts'
+import { connectPostgres } from '../../../storage/kv/postgres-client.ts'
+import * as postgresSchema from '../../../storage/kv/schema/postgres.ts'
+import * as sqliteSchema from '../../../storage/kv/schema/sqlite.ts'
+import { openStorage } from '../../../storage/open.ts'
+import { describeWith } from '../../helpers/have.ts'
+import { createDatabase } from '../../helpers/postgres-database.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+
+const PROCESSES = 4
+
+describe('pending migrations', () => {
+  const known = ['0001-init', '0002-more'].map((name) => ({ name, sql: '' }))
+
+  it('are those that were not applied, in order', () => {
+    expect(pendingMigrations(known, [])).toEqual(known)
+    expect(pendingMigrations(known, ['0001-init'])).toEqual(known.slice(1))
+    expect(pendingMigrations(known, ['0002-more', '0001-init'])).toEqual([])
+  })
+
+  it('cannot be told when a newer version was here', () => {
+    expect(() => pendingMigrations(known, ['0003-later'])).toThrow('newer depot (0003-later)')
+  })
+
+  it('have the same names for both databases', () => {
+    const names = readMigrations('sqlite').map(({ name }) => name)
+    expect(names).toContain('0001-init')
+    expect(readMigrations('postgres').map(({ name }) => name)).toEqual(names)
+  })
+})
+
+describe('migrating SQLite', () => {
+  it('changes nothing the second time', () => {
+    using database = memoryDatabase()
+    migrateSqlite(database.connection)
+    migrateSqlite(database.connection)
+    expect(database.connection.prepare('SELECT count(*) FROM cache').pluck().get()).toBe(1)
+  })
+
+  it('leaves nothing behind of a migration that fails', () => {
+    using database = memoryDatabase()
+    const broken = { name: '0002-broken', sql: 'CREATE TABLE half (a); CREATE TABLE half (a);' }
+    expect(() => migrateSqlite(database.connection, [...readMigrations('sqlite'), broken])).toThrow('half')
+    expect(tablesOf(database.connection)).toEqual([])
+    migrateSqlite(database.connection)
+    expect(tablesOf(database.connection)).toContain('record')
+  })
+
+  it('gives every column that reads name', () => {
+    using database = memoryDatabase()
+    migrateSqlite(database.connection)
+    const { getTableConfig } = loadDrizzle('drizzle-orm/sqlite-core') as typeof SqliteCore
+    const missing = Object.values(sqliteSchema).flatMap((table) => {
+      const { name, columns } = getTableConfig(table)
+      const there = database.connection
+        .prepare<[string], string>('SELECT name FROM pragma_table_info(?)')
+        .pluck()
+        .all(name)
+      return columns.map((column) => column.name).filter((column) => !there.includes(column))
+    })
+    expect(missing).toEqual([])
+  })
+
+  it('lets several processes open a new database at once', async () => {
+    await using dir = await tempDir('migrate')
+    const url = `sqlite://${dir.join('new', 'depot.db')}`
+    expect(await openAtOnce(dir.path, url)).toEqual(PROCESSES)
+  })
+})
+
+describeWith('postgres', 'migrating PostgreSQL', () => {
+  it('changes nothing the second time, and leaves nothing behind of a migration that fails', async () => {
+    await using database = await createDatabase()
+    const client = connectPostgres({ url: database.url, poolMax: 1 })
+    const broken = { name: '0002-broken', sql: 'CREATE TABLE half (a int); CREATE TABLE half (a int);' }
+    try {
+      await expect(migratePostgres(client, [...readMigrations('postgres'), broken])).rejects.toThrow('half')
+      expect(await database.sql`SELECT 1 FROM information_schema.tables WHERE table_schema = 'public'`).toHaveLength(0)
+      await migratePostgres(client)
+      await migratePostgres(client)
+      expect(await database.sql`SELECT name FROM cache`).toEqual([{ name: 'main' }])
+    } finally {
+      await client.end()
+    }
+  })
+
+  it('gives every column that reads name', async () => {
+    await using database = await createDatabase()
+    const client = connectPostgres({ url: database.url, poolMax: 1 })
+    await migratePostgres(client)
+    await client.end()
+    const { getTableConfig } = loadDrizzle('drizzle-orm/pg-core') as typeof PgCore
+    for (const table of Object.values(postgresSchema)) {
+      const { name, columns } = getTableConfig(table)
+      const there = await database.sql`SELECT column_name FROM information_schema.columns WHERE table_name = ${name}`
+      const names = there.map((row) => String(row['column_name']))
+      expect(names).toEqual(expect.arrayContaining(columns.map((column) => column.name)))
+    }
+  })
+
+  it('lets several processes open a new database at once', async () => {
+    await using dir = await tempDir('migrate')
+    await using database = await createDatabase()
+    expect(await openAtOnce(dir.path, database.url)).toEqual(PROCESSES)
+  })
+
+  it('refuses a database that does not hold UTF-8', async () => {
+    await using database = await createDatabase("ENCODING 'SQL_ASCII' LOCALE 'C'")
+    const opening = openStorage({ storePath: '/nowhere', databaseUrl: database.url, storageType: 'memory' })
+    await expect(opening).rejects.toThrow('does not hold UTF-8')
+  })
+})
+
+/** Starts processes that wait for the word, gives it, and returns how many records they left. */
+async function openAtOnce(folder: string, url: string): Promise<number> {
+  const script = new URL('../../fixtures/open-and-commit.ts', import.meta.url).pathname
+  const children = Array.from({ length: PROCESSES }, (_, index) =>
+    spawn(process.execPath, [script, folder, url, `key-${index}`], { stdio: ['pipe', 'pipe', 'inherit'] }),
+  )
+  const exits = children.map((child) => once(child, 'exit'))
+  await Promise.all(children.map((child) => once(child.stdout, 'data')))
+  for (const child of children) child.stdin.write('go\n')
+  expect((await Promise.all(exits)).map(([code]) => code as unknown)).toEqual(children.map(() => 0))
+  const { kv, blobs } = await openStorage({ storePath: folder, databaseUrl: url, storageType: 'fs' })
+  const records = await kv.list(1, 'k', { from: '', limit: 100 })
+  await kv[Symbol.asyncDispose]()
+  await blobs[Symbol.asyncDispose]()
+  return records.length
+}
+
+function memoryDatabase() {
+  const connection = new Database(':memory:')
+  return { connection, [Symbol.dispose]: () => connection.close() }
+}
+
+function tablesOf(connection: Database.Database): string[] {
+  return connection.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
+}
