@@ -13,8 +13,8 @@ const OFFERS: readonly { readonly type: PageType; readonly media: readonly strin
  * Which form of a page the `Accept` header asks for (PEP 691, RFC 9110 §12.5.1). Without one, and for `*` alone, `text/html`:
  * that is what the oldest clients read. Nothing acceptable gives `text/html` too, as on PyPI, and never a 406.
  */
-export function choosePageType(accept: string | undefined): PageType {
-  const qualities = parseQualities(accept ?? '')
+export const choosePageType = remembered((accept = ''): PageType => {
+  const qualities = parseQualities(accept)
   let best: { type: PageType; quality: number; exact: boolean } = { type: 'text-html', quality: 0, exact: false }
   for (const { type, media } of OFFERS) {
     const named = media.map((name) => qualities.get(name)).find((quality) => quality !== undefined)
@@ -25,7 +25,7 @@ export function choosePageType(accept: string | undefined): PageType {
     }
   }
   return best.type
-}
+})
 
 /** A wildcard stands for `text/html` alone, so that a plain `curl` shows a page. */
 function wildcardQuality(qualities: ReadonlyMap<string, number>, type: PageType): number {
@@ -34,14 +34,13 @@ function wildcardQuality(qualities: ReadonlyMap<string, number>, type: PageType)
 }
 
 /** The smallest content coding that the `Accept-Encoding` header takes, or none. */
-export function chooseCoding(acceptEncoding: string | undefined): Coding {
-  if (acceptEncoding === undefined) return ''
+export const chooseCoding = remembered((acceptEncoding = ''): Coding => {
   const qualities = parseQualities(acceptEncoding)
   const zstd = qualities.get('zstd') ?? 0
   const gzip = qualities.get('gzip') ?? qualities.get('x-gzip') ?? 0
   if (zstd > 0 && zstd >= gzip) return 'zstd'
   return gzip > 0 ? 'gzip' : ''
-}
+})
 
 const WEIGHT = /^q=(?<value>0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/
 
@@ -57,4 +56,18 @@ function parseQualities(header: string): ReadonlyMap<string, number> {
     qualities.set(name, weight === undefined ? 1 : Number(weight))
   }
   return qualities
+}
+
+const REMEMBERED_MAX = 64
+
+/** Clients of one kind send one header for ever: a handful of answers saves the grammar on every request. */
+function remembered<T>(choose: (header: string | undefined) => T): (header: string | undefined) => T {
+  const known = new Map<string | undefined, T>()
+  return (header) => {
+    const before = known.get(header)
+    if (before !== undefined) return before
+    const chosen = choose(header)
+    if (known.size < REMEMBERED_MAX) known.set(header, chosen)
+    return chosen
+  }
 }

@@ -21,18 +21,18 @@ export interface ReceivedUpload extends AsyncDisposable {
  * @throws DepotError `INVALID_NAME`, `BAD_REQUEST`, `CONTENT_MISMATCH` (400), `TOO_LARGE`, `BODY_TRUNCATED`
  */
 export async function receiveUpload(depot: Depot, request: DepotRequest<unknown>): Promise<ReceivedUpload> {
-  const fields = new Map<string, string>()
+  const form: FormFields = { values: new Map(), sizeBytes: 0 }
   let upload: ReceivedUpload | undefined
   const body = request.body(LIMITS.blobBytesMax + LIMITS.formBytesMax)
   try {
     for await (const part of readMultipart(body, request.headers.get('content-type'))) {
-      if (part.name !== 'content') await readField(part, fields)
-      else if (upload === undefined) upload = await receiveContent(depot, request, part, fields)
+      if (part.name !== 'content') await readField(part, form)
+      else if (upload === undefined) upload = await receiveContent(depot, request, part, form.values)
       else throw new DepotError('BAD_REQUEST', 'the form has more than one content')
     }
     if (upload === undefined) throw new DepotError('BAD_REQUEST', 'the form has no content: the file is missing')
-    checkFields(fields, upload.distribution)
-    checkDigests(fields, upload.staged)
+    checkFields(form.values, upload.distribution)
+    checkDigests(form.values, upload.staged)
     return upload
   } catch (error) {
     await upload?.[Symbol.asyncDispose]()
@@ -52,19 +52,30 @@ const KNOWN = new Set([
   'blake2_256_digest',
 ])
 
-async function readField(part: FormPart, fields: Map<string, string>): Promise<void> {
+interface FormFields {
+  readonly values: Map<string, string>
+  /** Of all fields so far, known or not. */
+  sizeBytes: number
+}
+
+async function readField(part: FormPart, form: FormFields): Promise<void> {
+  const known = KNOWN.has(part.name)
   const pieces: Uint8Array[] = []
   let sizeBytes = 0
   for await (const piece of part.body) {
     sizeBytes += piece.byteLength
-    if (sizeBytes > LIMITS.formFieldBytesMax) {
-      throw new DepotError('TOO_LARGE', `a field of the form has more than ${LIMITS.formFieldBytesMax} bytes`)
+    if (sizeBytes > LIMITS.formFieldBytesMax || form.sizeBytes + sizeBytes > LIMITS.formBytesMax) {
+      throw new DepotError(
+        'TOO_LARGE',
+        `the fields of the form are too large: one may have ${LIMITS.formFieldBytesMax} bytes`,
+      )
     }
-    if (KNOWN.has(part.name)) pieces.push(Uint8Array.from(piece))
+    if (known) pieces.push(piece)
   }
-  if (!KNOWN.has(part.name)) return
-  if (fields.has(part.name)) throw new DepotError('BAD_REQUEST', `the form has ${part.name} twice`)
-  fields.set(part.name, Buffer.concat(pieces).toString('utf8').trim())
+  form.sizeBytes += sizeBytes
+  if (!known) return
+  if (form.values.has(part.name)) throw new DepotError('BAD_REQUEST', `the form has ${part.name} twice`)
+  form.values.set(part.name, Buffer.concat(pieces).toString('utf8').trim())
 }
 
 async function receiveContent(

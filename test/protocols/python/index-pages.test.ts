@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -21,11 +22,11 @@ const files: BuiltFile[] = [
 
 beforeAll(async () => {
   world = await startWorld({ protocols: [python] })
-  for (const file of files) expect((await postForm(world.url, uploadForm(file))).status).toBe(200)
+  for (const file of files) assert.equal((await postForm(world.url, uploadForm(file))).status, 200)
 })
 
 afterAll(async () => {
-  expect(world.bugs).toEqual([])
+  assert.deepEqual(world.bugs, [])
   await world[Symbol.asyncDispose]()
 })
 
@@ -100,7 +101,7 @@ describe('a project page', () => {
       for (const file of page.files) {
         const url = new URL(file.url, world.url + path)
         expect((await fetch(url, { method: 'HEAD' })).headers.get('etag')).toBe(`"${file.hashes.sha256}"`)
-        expect((await fetch(`${url}.metadata`)).status).toBe(file['core-metadata'] === false ? 404 : 200)
+        expect((await fetch(`${url.href}.metadata`)).status).toBe(file['core-metadata'] === false ? 404 : 200)
       }
     }
   })

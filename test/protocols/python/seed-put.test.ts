@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { python } from '../../../protocols/python/index.ts'
@@ -18,7 +19,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  expect(world.bugs).toEqual([])
+  assert.deepEqual(world.bugs, [])
   await world[Symbol.asyncDispose]()
 })
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -22,7 +23,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  expect(world.bugs).toEqual([])
+  assert.deepEqual(world.bugs, [])
   await world[Symbol.asyncDispose]()
 })
 
@@ -107,7 +108,7 @@ describe('an upload', () => {
       buildWheel({ name: 'foo', version: '1.0', value: `${index}` }),
     )
     const answers = await Promise.all(wheels.map((wheel) => postForm(world.url, uploadForm(wheel))))
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, ...Array<number>(7).fill(409)])
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, ...Array<number>(7).fill(409)])
     const winner = wheels[answers.findIndex(({ status }) => status === 200)]
     expect(await download(WHEEL.filename)).toEqual(winner?.bytes)
   })
@@ -170,6 +171,17 @@ describe('a refused upload', () => {
     await refused(changed({ description: big }), 413)
     await refused(changed({ name: big }), 413)
     await refused(form([...uploadFields(WHEEL), ['x', 'x'.repeat(LIMITS.formFieldBytesMax + 1)]], [content]), 413)
+  })
+
+  it('whose fields together have more than any package says is answered 413 and leaves nothing', async () => {
+    const field = ['classifiers', 'x'.repeat(LIMITS.formFieldBytesMax)] as const
+    const count = LIMITS.formBytesMax / LIMITS.formFieldBytesMax + 1
+    await refused(form([...uploadFields(WHEEL), ...Array.from({ length: count }, () => field)], [content]), 413)
+  })
+
+  it('is told why, even when the reason came before all of its bytes', async () => {
+    const bytes = Buffer.alloc(20 * 1024 * 1024)
+    await refused(form(uploadFields(WHEEL), [{ name: 'content', filename: '../evil.whl', bytes }]), 400)
   })
 
   it('with more fields than any package has is answered 413 and leaves nothing', async () => {
