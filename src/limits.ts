@@ -68,6 +68,8 @@ export const LIMITS = {
   npmManifestBytesMax: 16 * MIB,
   /** Nesting of any JSON from outside; package manifests have some ten levels. */
   jsonDepthMax: 128,
+  /** Clients send one; every tag is in every packument from then on. */
+  npmTagsPerPublishMax: 100,
   /** Bytes of one tarball after gunzip; only its package.json is kept. */
   npmUnpackedBytesMax: 16 * GIB,
   /** Entries read from any tar or zip before it is refused. */

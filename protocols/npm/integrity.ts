@@ -7,7 +7,7 @@ export interface TarballHashes {
   readonly sha512: string
 }
 
-/** What a manifest's `dist` declares of its tarball. Both are optional: clients of old send the shasum alone. */
+/** What a manifest's `dist` declares of its tarball. Both may be absent or empty: clients of old send the shasum alone. */
 export interface DeclaredHashes {
   /** sha1, hex. */
   readonly shasum?: string | undefined
@@ -22,8 +22,8 @@ export interface DeclaredHashes {
  * @throws DepotError `BAD_REQUEST` when an integrity names no algorithm known here
  */
 export function hashMismatch(hashes: TarballHashes, { shasum, integrity }: DeclaredHashes): string | undefined {
-  if (shasum !== undefined && shasum.toLowerCase() !== hashes.sha1) return disagrees('shasum', shasum, hashes.sha1)
-  if (integrity === undefined) return undefined
+  if (shasum && shasum.toLowerCase() !== hashes.sha1) return disagrees('shasum', shasum, hashes.sha1)
+  if (!integrity) return undefined
   const declared = parseIntegrity(integrity)
   if (declared.size === 0) {
     throw new DepotError('BAD_REQUEST', `dist.integrity is not a sha512 digest: ${integrity.slice(0, 200)}`)

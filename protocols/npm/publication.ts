@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { isPolluting } from './package-name.ts'
 import { parseManifest, type Manifest } from './manifest.ts'
 import { parseAs } from './parse.ts'
@@ -67,6 +68,8 @@ function onlyManifest(name: string, versions: Body['versions']): Manifest {
 
 function parseTags(tags: Body['dist-tags'], version: string): readonly string[] {
   const entries = Object.entries(tags ?? {})
+  if (entries.length > LIMITS.npmTagsPerPublishMax)
+    throw new DepotError('BAD_REQUEST', 'the publish has too many dist-tags')
   for (const [tag, target] of entries) {
     if (parseTag(tag) === undefined) throw new DepotError('INVALID_NAME', `${tag.slice(0, 300)} cannot be a dist-tag`)
     if (target !== version) throw disagree(`the dist-tag ${tag} does not name the version that is published`)

@@ -43,8 +43,16 @@ export async function readPublishBody<T>(
   } finally {
     await pieces.return(undefined)
   }
-  const document = parseJson(Buffer.concat(text).toString('utf8'))
+  const document = parseJson(decodeText(Buffer.concat(text)))
   return tarball === undefined ? { document } : { document, tarball }
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw new DepotError('BAD_REQUEST', 'the body is not UTF-8 text', { cause })
+  }
 }
 
 async function* scan(body: AsyncIterable<Uint8Array>): AsyncGenerator<Piece, undefined> {

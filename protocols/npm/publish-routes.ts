@@ -73,6 +73,6 @@ function add(
     manifest: keptManifest(manifest, { hashes, hasInstallScript: own.hasInstallScript }),
     change: { tags, fields, latestByDefault: true },
     publish: () => blob.publish(),
-    puts: attestation === undefined ? [] : [{ kind: KIND.attestation, key, value: attestation }],
+    puts: attestation === undefined ? [] : [{ kind: KIND.attestation, key, value: JSON.stringify(attestation) }],
   })
 }

@@ -8,7 +8,7 @@ export const KIND = {
   version: 'npm-version',
   /** Key: `name@version`. A tarball that was uploaded alone and waits for its manifest; nobody can read it yet. */
   tarball: 'npm-tarball',
-  /** Key: `name@version`. The sigstore bundle that `npm publish --provenance` sent along. */
+  /** Key: `name@version`. The sigstore bundle that `npm publish --provenance` sent along, as one string. */
   attestation: 'npm-attestation',
 } as const
 

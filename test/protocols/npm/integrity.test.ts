@@ -16,6 +16,7 @@ describe('declared hashes', () => {
     expect(hashMismatch(hashes, { shasum: hashes.sha1.toUpperCase() })).toBeUndefined()
     expect(hashMismatch(hashes, { integrity: `${sri('sha1')} ${sri('sha256')}\n${sri('sha512')}?opt` })).toBeUndefined()
     expect(hashMismatch(hashes, {})).toBeUndefined()
+    expect(hashMismatch(hashes, { shasum: '', integrity: '' })).toBeUndefined()
   })
 
   it('agree when one of several for an algorithm does', () => {
@@ -28,10 +29,9 @@ describe('declared hashes', () => {
     )
     expect(hashMismatch(hashes, { integrity: sri('sha512', Buffer.from('x')) })).toMatch(/integrity/)
     expect(hashMismatch(hashes, { shasum: hex('sha256') })).toMatch(/shasum/)
-    expect(hashMismatch(hashes, { shasum: '' })).toMatch(/shasum/)
   })
 
-  it.each(['', 'md5-1B2M2Y8AsgTpgAmY7PhCfg==', 'sha512-short', 'sha512', 'junk', 'sha1-'])(
+  it.each([' ', 'md5-1B2M2Y8AsgTpgAmY7PhCfg==', 'sha512-short', 'sha512', 'junk', 'sha1-'])(
     'cannot be %j',
     (integrity) => {
       expect(() => hashMismatch(hashes, { integrity })).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }))

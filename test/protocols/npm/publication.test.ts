@@ -58,6 +58,10 @@ describe('a publication', () => {
     ['a manifest of another version', (b) => (b['versions'] = { '1.0.0': { name: '@acme/a', version: '2.0.0' } })],
     ['a tag that is a version', (b) => (b['dist-tags'] = { '1.0.0': '1.0.0' })],
     ['a tag that reaches a prototype', (b) => (b['dist-tags'] = { constructor: '1.0.0' })],
+    [
+      'too many tags',
+      (b) => (b['dist-tags'] = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`t${n}`, '1.0.0']))),
+    ],
     ['a tag of another version', (b) => (b['dist-tags'] = { latest: '9.9.9' })],
     ['a further attachment', (b) => Object.assign(b['_attachments'] as object, { 'x.exe': { data: '' } })],
     ['data that was not taken', (b) => (b['_attachments'] = { '@acme/a-1.0.0.tgz': { data: 'QUJD' } })],

@@ -54,6 +54,13 @@ describe('the body of a publish', () => {
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
   })
 
+  it('is UTF-8', async () => {
+    async function* latin1(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('{"name":"\u00e9"}', 'latin1')
+    }
+    await expect(readPublishBody(latin1(), collect)).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+  })
+
   it('is bounded without its tarball', async () => {
     async function* endless(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('{"readme":"')
