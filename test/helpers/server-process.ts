@@ -26,6 +26,8 @@ export interface ServerProcessOptions {
   /** Kept afterwards when given; otherwise a temporary one. */
   readonly dataDir?: string
   readonly port?: number
+  /** The program, when it is not this checkout's. */
+  readonly launcher?: string
 }
 
 /** `depot serve` as users start it, in a process of its own with a clean environment. */
@@ -40,7 +42,7 @@ export async function startServerProcess(options: ServerProcessOptions = {}): Pr
     dataDir,
     ...(options.args ?? []),
   ]
-  const child = spawn(process.execPath, [LAUNCHER, ...args], {
+  const child = spawn(process.execPath, [options.launcher ?? LAUNCHER, ...args], {
     env: cleanEnv(home.path, options.env),
     cwd: home.path,
     stdio: ['ignore', 'pipe', 'pipe'],
