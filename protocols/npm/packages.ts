@@ -17,7 +17,7 @@ export interface LoadedPackage {
   readonly revision: string
 }
 
-export async function loadPackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage | undefined> {
+async function loadPackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage | undefined> {
   const found = await depot.get(cache, KIND.package, name)
   if (found === undefined) return undefined
   const hash = createHash('sha256').update(found.value).digest('hex').slice(0, 32)

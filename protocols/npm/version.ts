@@ -3,7 +3,7 @@ import semver from 'semver'
 import { isPolluting } from './package-name.ts'
 
 /** Longer ones are refused before any pattern sees them, as semver itself does. */
-export const VERSION_LENGTH_MAX = 256
+const VERSION_LENGTH_MAX = 256
 
 /** A version in its one spelling (SemVer 2.0.0, no leading `v`, no build metadata), or undefined. */
 export function parseVersion(text: string): string | undefined {

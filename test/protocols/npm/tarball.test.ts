@@ -1,8 +1,10 @@
 import { gzipSync } from 'node:zlib'
 
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { inspectTarball, type OwnPackageJson } from '../../../protocols/npm/tarball.ts'
+import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { tarballOf, tarOf, type TarEntry } from '../../helpers/npm-fixtures.ts'
 
@@ -109,6 +111,25 @@ describe('reading a tarball', () => {
     const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte, 0)
     tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
     await expect(inspect(gzipSync(tar))).rejects.toMatchObject({ status: 400 })
+  })
+
+  it('answers any damage with a refusal or the truth, and never hangs', async () => {
+    const tar = await tarOf([{ name: 'package/a.js', content: 'x' }, OWN, { name: 'package/b', pax: { comment: 'c' } }])
+    const damage = fc.array(fc.tuple(fc.nat(tar.byteLength - 1), fc.nat(255)), { minLength: 1, maxLength: 6 })
+    await fc.assert(
+      fc.asyncProperty(damage, fc.nat(tar.byteLength), async (changes, cut) => {
+        const damaged = Buffer.from(tar)
+        for (const [at, value] of changes) damaged[at] = value
+        for (const bytes of [damaged, damaged.subarray(0, cut)]) {
+          const outcome = await inspect(gzipSync(bytes)).then(
+            ({ name }) => typeof name,
+            (error: unknown) => (error instanceof DepotError ? error.status : error),
+          )
+          expect(outcome).toBeOneOf(['string', 400, 413])
+        }
+      }),
+      { numRuns: 300 },
+    )
   })
 
   it('can be abandoned at any moment', async () => {
