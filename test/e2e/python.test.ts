@@ -47,13 +47,14 @@ function pipInstall(pip: string): Installer['install'] {
 
 for (const { name, part, install } of INSTALLERS) {
   describeWith([part, 'python'], `e2e/python: ${name} installs`, () => {
-    let server: ServerProcess
+    let server: ServerProcess | undefined
 
     beforeAll(async () => {
       server = await startServerProcess()
       for (const file of ALL) assert.equal((await postForm(server.url, uploadForm(file))).status, 200)
     })
-    afterAll(() => server[Symbol.asyncDispose]())
+    // Undefined when it did not start: that failure is the one to show.
+    afterAll(() => server?.[Symbol.asyncDispose]())
 
     async function installed(
       args: readonly string[],
@@ -63,7 +64,11 @@ for (const { name, part, install } of INSTALLERS) {
       await using client = await pythonClient()
       const target = client.join('target')
       const list = await client.write('requirements.txt', args.filter((arg) => !arg.startsWith('-')).join('\n'))
-      await install(client, server.url + path, target, [...args.filter((arg) => arg.startsWith('-')), '-r', list])
+      await install(client, (server?.url ?? '') + path, target, [
+        ...args.filter((arg) => arg.startsWith('-')),
+        '-r',
+        list,
+      ])
       const values = modules.map((module) => `__import__(${JSON.stringify(module)}).VALUE`)
       const output = await client.ok(PYTHON, ['-c', `print(*[${values.join(', ')}], sep="\\n")`], {
         PYTHONPATH: target,
@@ -112,6 +117,24 @@ for (const { name, part, install } of INSTALLERS) {
     })
   })
 }
+
+describeWith(['pip', 'pipOld', 'uv', 'python'], 'e2e/python: a second installation', () => {
+  it.each(INSTALLERS)('with $name revalidates its cached pages and fetches no file again', async ({ install }) => {
+    await using server = await startServerProcess()
+    for (const file of [LOCAL, APP, ...NATIVE]) await postForm(server.url, uploadForm(file))
+    await using client = await pythonClient()
+    const requests = () => server.logs().match(/"method":"GET","path":"[^"]+","status":\d+/g) ?? []
+    const index = `${server.url}/python/simple/`
+    await install(client, index, client.join('first'), ['my-app'])
+    await expect.poll(() => requests().join('\n')).toContain('native-1.0')
+    const before = requests().length
+    await install(client, index, client.join('second'), ['my-app'])
+    await expect.poll(() => requests().slice(before).length).toBeGreaterThanOrEqual(3)
+    const again = requests().slice(before)
+    expect(again.filter((line) => !line.includes('/python/simple/'))).toEqual([])
+    expect(again.filter((line) => !line.endsWith('"status":304'))).toEqual([])
+  })
+})
 
 describeWith(['pip', 'uv', 'python'], 'e2e/python: cool-down policies', () => {
   it('find an upload time on every file', async () => {

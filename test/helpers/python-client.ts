@@ -6,7 +6,7 @@ import { cleanEnv } from './clean-env.ts'
 import { tempDir, type TempDir } from './temp-dir.ts'
 import type { BuiltFile } from './wheel.ts'
 
-export interface Ran {
+interface Ran {
   readonly status: number
   readonly output: string
 }
@@ -50,6 +50,8 @@ const SETTINGS = {
   PIP_CONFIG_FILE: '/dev/null',
   PIP_DISABLE_PIP_VERSION_CHECK: '1',
   PIP_NO_INPUT: '1',
+  // On plain http pip caches pages of hosts that it was told to trust, as it does on https.
+  PIP_TRUSTED_HOST: '127.0.0.1',
   UV_NO_CONFIG: '1',
   UV_PYTHON_DOWNLOADS: 'never',
   TWINE_NON_INTERACTIVE: '1',

@@ -229,6 +229,19 @@ describe('an sdist', () => {
     await refusal(filename, Buffer.concat([bytes, Buffer.from('garbage behind the end')]))
   })
 
+  it('is refused or read, and never crashes the reader, whichever byte of its tar is flipped', async () => {
+    const plain = tar([PKG_INFO, { name: 'foo-1.0/setup.py', content: 'x' }])
+    const surprises: string[] = []
+    for (let index = 0; index < plain.byteLength; index += 3) {
+      const bent = Buffer.from(plain)
+      bent[index] = (bent[index] ?? 0) ^ 0xff
+      const outcome = await inspect(SDIST, gzipSync(bent, { level: 1 })).catch((error: unknown) => error)
+      if (outcome instanceof DepotError ? outcome.status !== 400 : outcome instanceof Error)
+        surprises.push(`byte ${index}: ${String(outcome)}`)
+    }
+    expect(surprises).toEqual([])
+  })
+
   it('is refused when its PKG-INFO, or a header of it, is a bomb', async () => {
     const content = Buffer.alloc(LIMITS.packageMetadataBytesMax + 1, ' ')
     expect(await refusal(SDIST, tarGz([{ ...PKG_INFO, content }]))).toContain('more than')
