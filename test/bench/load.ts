@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+export interface Load {
+  readonly url: string
+  readonly connections: number
+  readonly seconds: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface LoadResult {
+  readonly perSecond: number
+  readonly p99Ms: number
+  /** Answers that were not 2xx or 3xx; a figure with any is no figure. */
+  readonly failures: number
+}
+
+/** Drive one URL with wrk on one thread. */
+export async function drive({ url, connections, seconds, headers = {} }: Load): Promise<LoadResult> {
+  const flags = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+  const text = await output('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...flags, url])
+  return {
+    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1] ?? NaN),
+    p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(text)),
+    failures: Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0),
+  }
+}
+
+function milliseconds(match: RegExpExecArray | null): number {
+  const unit = { us: 0.001, ms: 1, s: 1000 }[match?.[2] ?? ''] ?? NaN
+  return Number(match?.[1] ?? NaN) * unit
+}
+
+/** Run a program and return its standard output. @throws Error when it fails */
+export async function output(program: string, args: readonly string[]): Promise<string> {
+  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code !== 0) throw new Error(`${program} ended with ${code}`)
+  return text
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[sorted.length >> 1] ?? NaN
+}
+
+/** Measure two things in turn, so that a drifting machine drifts for both, and compare their medians. */
+export async function sideBySide(rounds: number, ours: () => Promise<LoadResult>, theirs: () => Promise<LoadResult>) {
+  const mine: LoadResult[] = []
+  const peer: LoadResult[] = []
+  for (let round = 0; round < rounds; round++) {
+    peer.push(await theirs())
+    mine.push(await ours())
+  }
+  const failures = [...mine, ...peer].reduce((sum, result) => sum + result.failures, 0)
+  if (failures > 0) throw new Error(`${failures} requests failed: this measures nothing`)
+  const perSecond = median(mine.map((result) => result.perSecond))
+  const peerPerSecond = median(peer.map((result) => result.perSecond))
+  return {
+    perSecond,
+    peerPerSecond,
+    ratio: perSecond / peerPerSecond,
+    p99Ms: median(mine.map((result) => result.p99Ms)),
+    peerP99Ms: median(peer.map((result) => result.p99Ms)),
+  }
+}

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { request } from 'node:http'
+import path from 'node:path'
+
+import { fillNix } from './fill.ts'
+import { drive, median } from './load.ts'
+import { fileArchive, nix32 } from './nar.ts'
+import type { Row } from './run.ts'
+import { memory, resetPeak, startDepot } from './servers.ts'
+
+const GB = 1_000_000_000
+
+/** Start time and resident memory of the built depot: idle, after load, and while 10 GB go in and out. */
+export async function coldStartAndMemory(dir: string): Promise<readonly Row[]> {
+  mkdirSync(dir, { recursive: true })
+  const starts: number[] = []
+  const idles: number[] = []
+  for (let round = 0; round < 5; round++) {
+    await using depot = await startDepot(path.join(dir, 'start', 'data'))
+    starts.push(depot.coldStartMs)
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    idles.push(memory(depot.pid).nowMb)
+  }
+  return [
+    megabytes('RSS idle', median(idles), 120),
+    {
+      name: 'cold start to the first answer',
+      ours: `${median(starts).toFixed(0)} ms`,
+      peer: '',
+      ratio: undefined,
+      target: '< 1000 ms',
+      met: median(starts) < 1000,
+    },
+    megabytes('RSS after load', await afterLoad(path.join(dir, 'load', 'data')), 200),
+    ...(await hugeArchive(path.join(dir, 'huge', 'data'))),
+  ]
+}
+
+function megabytes(name: string, value: number, limit: number): Row {
+  return { name, ours: `${value.toFixed(0)} MB`, peer: '', ratio: undefined, target: `< ${limit} MB`, met: value < limit }
+}
+
+async function afterLoad(data: string): Promise<number> {
+  await using depot = await startDepot(data)
+  const small = await fillNix(depot.url, '0'.repeat(32), 10_000)
+  const large = await fillNix(depot.url, '1'.repeat(32), 64 << 20)
+  for (const [where, connections] of [
+    [small.narinfoPath, 16],
+    [small.narPath, 16],
+    [large.narPath, 4],
+  ] as const) {
+    await drive({ url: depot.url + where, connections, seconds: 5 })
+  }
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  return memory(depot.pid).nowMb
+}
+
+/** 10 GB in by one PUT and out as `.nar` and `.nar.zst`. */
+async function hugeArchive(data: string): Promise<readonly Row[]> {
+  await using depot = await startDepot(data)
+  resetPeak(depot.pid)
+  const digest = await sendHuge(`${depot.url}/nix/nar/`, 10 * GB)
+  const incoming = memory(depot.pid).peakMb
+  resetPeak(depot.pid)
+  for (const suffix of ['.nar', '.nar.zst']) await receive(`${depot.url}/nix/nar/${digest}${suffix}`)
+  const outgoing = memory(depot.pid).peakMb
+  return [
+    megabytes('peak RSS while a 10 GB NAR comes in', incoming, 350),
+    megabytes('peak RSS while it goes out, decoded and as stored', outgoing, 350),
+  ]
+}
+
+/** The name must be the hash, so the same pseudo-random content is made twice: once to hash it, once to send it. */
+async function sendHuge(base: string, sizeBytes: number): Promise<string> {
+  const hash = createHash('sha256')
+  for (const bytes of hugeContent(sizeBytes)) hash.update(bytes)
+  const digest = nix32(hash.digest())
+  const { head, tail } = fileArchive(sizeBytes)
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const headers = { 'Content-Length': sizeBytes + head.length + tail.length }
+  const outgoing = request(`${base}${digest}.nar`, { method: 'PUT', headers }, (answer) => {
+    answer.resume()
+    answer.once('end', () => resolve(answer.statusCode ?? 0))
+  })
+  outgoing.once('error', reject)
+  for (const bytes of hugeContent(sizeBytes)) {
+    if (!outgoing.write(bytes)) await new Promise((drained) => outgoing.once('drain', drained))
+  }
+  outgoing.end()
+  const status = await promise
+  if (status !== 201) throw new Error(`the huge archive was answered ${status}`)
+  return digest
+}
+
+function* hugeContent(sizeBytes: number): Generator<Buffer> {
+  const { head, tail } = fileArchive(sizeBytes)
+  yield head
+  // One megabyte that hardly compresses, numbered so that no two pieces are alike.
+  const piece = Buffer.alloc(1_000_000)
+  for (let at = 0; at < piece.length; at++) piece[at] = Math.imul(at, 2_654_435_761) >>> 24
+  for (let sent = 0; sent < sizeBytes; sent += piece.length) {
+    const next = Buffer.from(piece.subarray(0, Math.min(piece.length, sizeBytes - sent)))
+    next.writeUInt32LE(sent / piece.length, 0)
+    yield next
+  }
+  yield tail
+}
+
+async function receive(url: string): Promise<void> {
+  const answer = await fetch(url)
+  if (!answer.ok || answer.body === null) throw new Error(`GET ${url}: ${answer.status}`)
+  for await (const bytes of answer.body) if (bytes.byteLength === 0) throw new Error('an empty piece')
+}

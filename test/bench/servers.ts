@@ -1,0 +1,91 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import process from 'node:process'
+
+const ROOT = path.join(import.meta.dirname, '..', '..')
+
+export interface BenchServer extends AsyncDisposable {
+  readonly url: string
+  readonly pid: number
+  /** Milliseconds from the start of the process to its first answer. */
+  readonly coldStartMs: number
+}
+
+/** The built depot on a data folder, its access log on and written to a file. */
+export async function startDepot(dataDir: string, args: readonly string[] = []): Promise<BenchServer> {
+  const port = await freePort()
+  const script = path.join(ROOT, 'dist', 'cmd', 'depot.js')
+  const log = path.join(dataDir, '..', 'depot.log')
+  mkdirSync(dataDir, { recursive: true })
+  const command = `exec "$0" "$@" 2>>'${log}'`
+  const flags = ['serve', '--listen-addr', `127.0.0.1:${port}`, '--store-path', dataDir, ...args]
+  return started(spawn('sh', ['-c', command, process.execPath, script, ...flags], { stdio: 'ignore' }), port, '/healthz')
+}
+
+/** nginx as the ceiling: one worker, sendfile on, its access log on as well. */
+export async function startNginx(dir: string, files: string): Promise<BenchServer> {
+  const port = await freePort()
+  mkdirSync(dir, { recursive: true })
+  const conf = path.join(dir, 'nginx.conf')
+  const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${dir}/${name};`)
+  writeFileSync(
+    conf,
+    `daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
+events { worker_connections 1024; }
+http { ${temps.join(' ')} access_log ${dir}/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+server { listen 127.0.0.1:${port}; root ${files}; } }`,
+  )
+  writeFileSync(path.join(files, 'healthz'), 'ok')
+  return started(spawn('nginx', ['-c', conf, '-p', dir], { stdio: 'ignore' }), port, '/healthz')
+}
+
+async function started(child: ChildProcess, port: number, probe: string): Promise<BenchServer> {
+  const since = performance.now()
+  const url = `http://127.0.0.1:${port}`
+  while (!(await answers(url + probe))) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return {
+    url,
+    pid: child.pid ?? 0,
+    coldStartMs: performance.now() - since,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null) return
+      const exited = once(child, 'exit')
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok
+  } catch {
+    return false
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return address !== null && typeof address === 'object' ? address.port : 0
+}
+
+/** Resident memory of a process in MB: now, and its peak since the last `resetPeak`. */
+export function memory(pid: number): { readonly nowMb: number; readonly peakMb: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const field = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? NaN) / 1024
+  return { nowMb: field('VmRSS'), peakMb: field('VmHWM') }
+}
+
+export function resetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
+}
