@@ -99,7 +99,7 @@ function mayImport(file: string, to: string): boolean {
 function mayUseNode(file: string, specifier: string): boolean {
   const [name = ''] = specifier.slice('node:'.length).split('/')
   if (inside(file, ['cmd', 'src/node'])) return true
-  if (inside(file, ['storage'])) return !['http', 'https', 'net', 'child_process'].includes(name)
+  if (inside(file, ['storage'])) return !['http', 'https', 'child_process'].includes(name)
   return PURE_NODE.includes(name)
 }
 
