@@ -15,7 +15,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
   'lzma-native': ['src/node'],
-  'unbzip2-stream': ['src/node'],
+  'seek-bzip': ['src/node'],
   '@hono/node-server': ['src/node'],
   pino: ['src/node', 'cmd'],
   citty: ['cmd'],
