@@ -15,14 +15,11 @@ const OFFERS: readonly { readonly type: PageType; readonly media: readonly strin
  */
 export const choosePageType = remembered((accept = ''): PageType => {
   const qualities = parseQualities(accept)
-  let best: { type: PageType; quality: number; exact: boolean } = { type: 'text-html', quality: 0, exact: false }
+  let best: { type: PageType; quality: number } = { type: 'text-html', quality: 0 }
   for (const { type, media } of OFFERS) {
-    const named = media.map((name) => qualities.get(name)).find((quality) => quality !== undefined)
+    const named = media.map((name) => qualities.get(name)).find((value) => value !== undefined)
     const quality = named ?? wildcardQuality(qualities, type)
-    const exact = named !== undefined
-    if (quality > best.quality || (quality > 0 && quality === best.quality && exact && !best.exact)) {
-      best = { type, quality, exact }
-    }
+    if (quality > best.quality) best = { type, quality }
   }
   return best.type
 })

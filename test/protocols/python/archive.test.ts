@@ -67,6 +67,12 @@ describe('a wheel', () => {
     await refusal(filename, Buffer.concat([Buffer.from('#!/bin/sh\n'), bytes]))
   })
 
+  it('is refused with anything between its directory and its end, where another reader could see another archive', async () => {
+    const bytes = zip([INFO])
+    const end = bytes.byteLength - 22
+    await refusal(WHEEL, Buffer.concat([bytes.subarray(0, end), Buffer.from('gap'), bytes.subarray(end)]))
+  })
+
   it('is refused or read, and never crashes the reader, whichever byte of it is flipped', async () => {
     const { filename, bytes, metadata } = buildWheel(FOO)
     const surprises: string[] = []

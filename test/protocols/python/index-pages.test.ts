@@ -180,6 +180,8 @@ describe('the list of projects', () => {
     expect(await names()).not.toContain('brand-new')
     await postForm(world.url, uploadForm(buildWheel({ name: 'Brand.New', version: '1.0' })))
     expect(await names()).toContain('brand-new')
+    const stored = { cache: 1, kind: 'python-list', key: 'simple', variant: 'simple-json', origin: '' }
+    expect(await world.depot.kv.document(stored)).toBeDefined()
   })
 
   it('is the same at the mount itself, and links projects that are there', async () => {

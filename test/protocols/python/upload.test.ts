@@ -103,7 +103,11 @@ describe('an upload', () => {
     expect(files).toHaveLength(16)
   })
 
-  it('races with others for one name: exactly one of eight different files wins', async () => {
+  it.each([
+    ['a new project', false],
+    ['one that has files', true],
+  ])('races with others for one name in %s: exactly one of eight different files wins', async (_what, exists) => {
+    if (exists) await postForm(world.url, uploadForm(buildWheel({ name: 'foo', version: '0.1' })))
     const wheels = Array.from({ length: 8 }, (_, index) =>
       buildWheel({ name: 'foo', version: '1.0', value: `${index}` }),
     )
