@@ -3,8 +3,10 @@ import { createRequire } from 'node:module'
 import type Postgres from 'postgres'
 
 import { LIMITS } from '../../src/limits.ts'
+import { isConnectTimeout, postgresError } from './postgres-errors.ts'
+import { SteadySocket, type SslMode } from './postgres-socket.ts'
 
-// The build that drizzle's CommonJS would load, so that there is one.
+// The CommonJS build, like drizzle's.
 const postgres = createRequire(import.meta.url)('postgres') as typeof Postgres
 
 /** Numbers of ours stay below 2^53: bytes and versions. */
@@ -13,20 +15,62 @@ const INT8 = { to: 20, from: [20], parse: Number, serialize: String }
 export type Client = Postgres.Sql<{ int8: number }>
 /** The connection of one transaction. */
 export type Transaction = Postgres.TransactionSql<{ int8: number }>
-export type Row = Postgres.Row
 
-export interface ClientOptions {
+export interface PoolOptions {
   readonly url: string
+  /** Connections at most. */
   readonly poolMax: number
 }
 
-/** A bounded pool; it connects when it is first used, and again by itself. */
-export function connectPostgres({ url, poolMax }: ClientOptions): Client {
-  return postgres(url, {
+/** A bounded pool of connections. */
+export interface Pool extends AsyncDisposable {
+  /** Use the pool; what PostgreSQL or the network refuse comes out as a DepotError. */
+  use<T>(body: (client: Client) => Promise<T>): Promise<T>
+}
+
+/** Connects when it is first used, and again by itself after an outage. */
+export function openPool(options: PoolOptions): Pool {
+  let current = connectPostgres(options)
+
+  function replace(stale: Client): void {
+    if (stale !== current) return
+    current = connectPostgres(options)
+    void close(stale)
+  }
+
+  return {
+    async use(body) {
+      const client = current
+      try {
+        return await body(client)
+      } catch (error) {
+        // A connection of postgres.js 3.4.9 that broke at the wrong moment can never log in again, and it keeps its place.
+        if (isConnectTimeout(error)) replace(client)
+        throw postgresError(error)
+      }
+    },
+    [Symbol.asyncDispose]: () => close(current),
+  }
+}
+
+/** Statements under way get some seconds to end. */
+async function close(client: Client): Promise<void> {
+  await client.end({ timeout: LIMITS.databaseBusyTimeoutMs / 1000 })
+}
+
+function connectPostgres({ url, poolMax }: PoolOptions): Client {
+  const { hostname, port, searchParams } = new URL(url)
+  const target = {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(port || 5432),
+    // As psql does it when the URL does not say otherwise: encrypted where the server can.
+    ssl: (searchParams.get('sslmode') ?? 'prefer') as SslMode,
+  }
+  const options = {
     max: poolMax,
     connect_timeout: LIMITS.databaseBusyTimeoutMs / 1000,
-    // As psql does it when the URL does not say otherwise: encrypted where the server can.
-    ...(url.includes('sslmode=') ? {} : { ssl: 'prefer' as const }),
+    ssl: false,
+    socket: () => new SteadySocket(target), // not in its types
     fetch_types: false,
     types: { int8: INT8 },
     onnotice: () => {},
@@ -35,5 +79,6 @@ export function connectPostgres({ url, poolMax }: ClientOptions): Client {
       statement_timeout: LIMITS.databaseStatementTimeoutMs,
       synchronous_commit: 'on',
     } as Record<string, string | number>,
-  })
+  }
+  return postgres(url, options)
 }

@@ -26,6 +26,11 @@ export function isWorthRepeating(error: unknown): boolean {
   return state === '40P01' || state === '40001'
 }
 
+/** True when a connection was not ready in time. */
+export function isConnectTimeout(error: unknown): boolean {
+  return connectionFailure(error) === 'CONNECT_TIMEOUT'
+}
+
 /** What the server said. */
 function sqlState(error: unknown): string | undefined {
   return error instanceof Error && error.name === 'PostgresError' ? codeOf(error) : undefined

@@ -4,8 +4,7 @@ import type { SQLWrapper } from 'drizzle-orm'
 import type { BlobRow, Cache, Document, DocumentKey, KvRecord, ListOptions, Reference } from '../../src/kv-store.ts'
 import { checkPageLimit, isKey, pageStart, prefixEnd } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
-import type { Client } from './postgres-client.ts'
-import { postgresError } from './postgres-errors.ts'
+import type { Pool } from './postgres-client.ts'
 import { blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'
 
 const { and, asc, eq, gt, gte, lt, sql } = orm
@@ -26,11 +25,9 @@ export interface PostgresReader {
 }
 
 /** Reads over a pool; drizzle writes each query once, the server prepares it once a connection. */
-export function postgresReader(client: Client): PostgresReader {
-  const run = {
-    all: runner(client),
-    first: async <T>(query: Query<T>, values: Values) => (await runner(client)(query, values))[0],
-  }
+export function postgresReader(pool: Pool): PostgresReader {
+  const all = runner(pool)
+  const run = { all, first: async <T>(query: Query<T>, values: Values) => (await all(query, values))[0] }
   return {
     cache: (name) => run.first(CACHE, { name }),
     get: async (cache, kind, key) => (isKey(key) ? run.first(RECORD, { cache, kind, key }) : undefined),
@@ -79,15 +76,11 @@ function written<Row extends object>(query: {
   return { text, params, fields: Object.keys(selected) }
 }
 
-function runner(client: Client): <Row>(query: Query<Row>, values: Values) => Promise<Row[]> {
+function runner(pool: Pool): <Row>(query: Query<Row>, values: Values) => Promise<Row[]> {
   return async <Row>({ text, params, fields }: Query<Row>, values: Values) => {
-    try {
-      const bound = orm.fillPlaceholders(params, values) as never[]
-      const rows = await client.unsafe(text, bound, { prepare: true }).values()
-      return rows.map((row) => Object.fromEntries(fields.map((field, index) => [field, row[index]])) as Row)
-    } catch (error) {
-      throw postgresError(error)
-    }
+    const bound = orm.fillPlaceholders(params, values) as never[]
+    const rows = await pool.use((client) => client.unsafe(text, bound, { prepare: true }).values())
+    return rows.map((row) => Object.fromEntries(fields.map((field, index) => [field, row[index]])) as Row)
   }
 }
 

@@ -5,9 +5,9 @@ import type { KvStore } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { checkCommit } from './checks.ts'
 import { migratePostgres } from './migrate.ts'
-import { connectPostgres, type Client, type Transaction } from './postgres-client.ts'
+import { openPool, type Pool, type Transaction } from './postgres-client.ts'
 import { applyCommit } from './postgres-commit.ts'
-import { isWorthRepeating, postgresError } from './postgres-errors.ts'
+import { isWorthRepeating } from './postgres-errors.ts'
 import { postgresReader } from './postgres-reader.ts'
 
 export interface PostgresKvOptions {
@@ -23,17 +23,17 @@ export interface PostgresKvOptions {
  * @throws DepotError `STORAGE_DOWN` when the server cannot be reached or the database cannot be brought up to date.
  */
 export async function openPostgresKv(options: PostgresKvOptions): Promise<KvStore> {
-  const client = connectPostgres({ poolMax: LIMITS.databaseConnections, ...options })
+  const pool = openPool({ poolMax: LIMITS.databaseConnections, ...options })
   try {
-    await migratePostgres(client)
+    await pool.use((client) => migratePostgres(client))
   } catch (error) {
-    await client.end({ timeout: 0 })
-    throw postgresError(error)
+    await pool[Symbol.asyncDispose]()
+    throw error
   }
-  const transact = transactions(client)
+  const transact = transactions(pool)
 
   return {
-    ...postgresReader(client),
+    ...postgresReader(pool),
     async commit(commit) {
       checkCommit(commit)
       await transact((transaction) => applyCommit(transaction, commit))
@@ -43,17 +43,14 @@ export async function openPostgresKv(options: PostgresKvOptions): Promise<KvStor
         await transaction`UPDATE blob SET state = ${state} WHERE domain = ${domain} AND digest = ${digest}`
       }),
     async ping() {
-      await client`SELECT 1`.catch((error: unknown) => {
-        throw postgresError(error)
-      })
+      await pool.use((client) => client`SELECT 1`)
     },
-    // Waits for the statements under way.
-    [Symbol.asyncDispose]: () => client.end(),
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   }
 }
 
 /** Runs transactions; one that met a deadlock is run again. Too many at once are refused rather than remembered. */
-function transactions(client: Client): (body: (transaction: Transaction) => Promise<void>) => Promise<void> {
+function transactions(pool: Pool): (body: (transaction: Transaction) => Promise<void>) => Promise<void> {
   let running = 0
   return async (body) => {
     if (running >= LIMITS.commitsWaitingMax) {
@@ -61,9 +58,7 @@ function transactions(client: Client): (body: (transaction: Transaction) => Prom
     }
     running++
     try {
-      await repeated(() => client.begin(body))
-    } catch (error) {
-      throw postgresError(error)
+      await pool.use((client) => repeated(() => client.begin(body)))
     } finally {
       running--
     }

@@ -21,9 +21,15 @@ export function describeBlobStore(driver: string, open: () => Promise<BlobStoreW
     })
 
   describe(`${driver} blob store`, () => {
-    describe('staging', () => stagingContract(contract))
-    describe('reading', () => readingContract(contract))
-    describe('listing', () => listingContract(contract))
+    describe('staging', () => {
+      stagingContract(contract)
+    })
+    describe('reading', () => {
+      readingContract(contract)
+    })
+    describe('listing', () => {
+      listingContract(contract)
+    })
   })
 }
 

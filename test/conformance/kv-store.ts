@@ -21,13 +21,27 @@ export function describeKvStore(driver: string, open: () => Promise<KvStoreWorld
     })
 
   describe(`${driver} kv store`, () => {
-    describe('records', () => recordContract(contract))
-    describe('keys', () => keyContract(contract))
-    describe('lists', () => listContract(contract))
-    describe('blobs and references', () => blobContract(contract))
-    describe('documents', () => documentContract(contract))
-    describe('commits', () => commitContract(contract))
-    describe('many at once', () => concurrencyContract(contract))
+    describe('records', () => {
+      recordContract(contract)
+    })
+    describe('keys', () => {
+      keyContract(contract)
+    })
+    describe('lists', () => {
+      listContract(contract)
+    })
+    describe('blobs and references', () => {
+      blobContract(contract)
+    })
+    describe('documents', () => {
+      documentContract(contract)
+    })
+    describe('commits', () => {
+      commitContract(contract)
+    })
+    describe('many at once', () => {
+      concurrencyContract(contract)
+    })
   })
 }
 
@@ -94,7 +108,7 @@ function recordContract(contract: Contract): void {
   })
 
   contract('refuses a cache that does not exist', async (kv) => {
-    await expect(kv.commit({ cache: 99, puts: [record('k', 'a', '1')] })).rejects.toThrow()
+    await expect(kv.commit({ cache: 99, puts: [record('k', 'a', '1')] })).rejects.toThrow(/foreign key/i)
     expect(await kv.get(99, 'k', 'a')).toBeUndefined()
   })
 

@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest'
 
 import { loadDrizzle } from '../../../storage/kv/drizzle.ts'
 import { migratePostgres, migrateSqlite, pendingMigrations, readMigrations } from '../../../storage/kv/migrate.ts'
-import { connectPostgres } from '../../../storage/kv/postgres-client.ts'
+import { openPool } from '../../../storage/kv/postgres-client.ts'
 import * as postgresSchema from '../../../storage/kv/schema/postgres.ts'
 import * as sqliteSchema from '../../../storage/kv/schema/sqlite.ts'
 import { openStorage } from '../../../storage/open.ts'
@@ -81,24 +81,21 @@ describe('migrating SQLite', () => {
 describeWith('postgres', 'migrating PostgreSQL', () => {
   it('changes nothing the second time, and leaves nothing behind of a migration that fails', async () => {
     await using database = await createDatabase()
-    const client = connectPostgres({ url: database.url, poolMax: 1 })
+    await using pool = openPool({ url: database.url, poolMax: 1 })
     const broken = { name: '0002-broken', sql: 'CREATE TABLE half (a int); CREATE TABLE half (a int);' }
-    try {
-      await expect(migratePostgres(client, [...readMigrations('postgres'), broken])).rejects.toThrow('half')
-      expect(await database.sql`SELECT 1 FROM information_schema.tables WHERE table_schema = 'public'`).toHaveLength(0)
-      await migratePostgres(client)
-      await migratePostgres(client)
-      expect(await database.sql`SELECT name FROM cache`).toEqual([{ name: 'main' }])
-    } finally {
-      await client.end()
-    }
+    const migrate = (migrations = readMigrations('postgres')) =>
+      pool.use((client) => migratePostgres(client, migrations))
+    await expect(migrate([...readMigrations('postgres'), broken])).rejects.toThrow('half')
+    expect(await database.sql`SELECT 1 FROM information_schema.tables WHERE table_schema = 'public'`).toHaveLength(0)
+    await migrate()
+    await migrate()
+    expect(await database.sql`SELECT name FROM cache`).toEqual([{ name: 'main' }])
   })
 
   it('gives every column that reads name', async () => {
     await using database = await createDatabase()
-    const client = connectPostgres({ url: database.url, poolMax: 1 })
-    await migratePostgres(client)
-    await client.end()
+    await using pool = openPool({ url: database.url, poolMax: 1 })
+    await pool.use((client) => migratePostgres(client))
     const { getTableConfig } = loadDrizzle('drizzle-orm/pg-core') as typeof PgCore
     for (const table of Object.values(postgresSchema)) {
       const { name, columns } = getTableConfig(table)
