@@ -22,6 +22,8 @@ export interface WorldOptions {
   readonly blobs?: 'fs' | 'memory'
   readonly databaseUrl?: string
   readonly protocols?: readonly Protocol[]
+  /** Mounted behind the others. */
+  readonly extraProtocols?: readonly Protocol[]
   readonly site?: Partial<Site>
 }
 
@@ -38,7 +40,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const depot = createDepot({ blobs, kv, events })
   const app = createApp({
     depot,
-    protocols: options.protocols ?? (await defaultProtocols()),
+    protocols: [...(options.protocols ?? (await defaultProtocols())), ...(options.extraProtocols ?? [])],
     site: { loopback: true, allowedHosts: [], ...options.site },
   })
   const server = await startServer({ app, host: '127.0.0.1', port: 0 })

@@ -14,6 +14,15 @@ describeProtocol({
 })
 
 describe('a fourth ecosystem of forty lines', () => {
+  it('lives beside the others, none of them knowing', async () => {
+    await using world = await startWorld({ extraProtocols: [toy] })
+    expect((await world.fetch('/notes/beside', { method: 'PUT', body: 'here' })).status).toBe(201)
+    expect(await (await world.fetch('/notes/beside')).text()).toBe('here')
+    for (const path of ['/nix/nix-cache-info', '/npm/-/ping', '/python/simple/']) {
+      expect((await world.fetch(path)).status).toBe(200)
+    }
+  })
+
   it('keeps what it is given, byte for byte, with ranges and replacement, and passes the check of the store', async () => {
     await using world = await startWorld({ protocols: [toy] })
     const put = (body: string) => world.fetch('/notes/list', { method: 'PUT', body })
