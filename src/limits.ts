@@ -57,8 +57,16 @@ export const LIMITS = {
   decoderMemoryBytesMax: 96 * MIB,
   /** Largest zstd window (2^27 = 128 MiB, what `zstd --long` makes). */
   zstdWindowLogMax: 27,
-  /** Decompressions at once in one process; the others wait their turn. */
+  /** Decompressions that work at once in one process: as many as Node's thread pool runs. The others wait their turn. */
   decodersMax: 4,
+  /** Decompressions that are open, most of them waiting for their client: bounds what all of them hold in memory. */
+  decodersOpenMax: 16,
+  /** A decoder hands out pieces of this size: fewer trips through the thread pool. */
+  decoderOutputBytes: 256 * KIB,
+  /** Frames of one zstd upload, each of which costs a decoder: 16 KiB each, the smallest known, of a 16 GiB archive. */
+  zstdFramesMax: 1_000_000,
+  /** Places where an archive that is named by its content names itself; they are kept until its end is reached. */
+  selfReferencesMax: 1_000_000,
 
   /** One tarball. npm itself holds a publish in one string, which ends at some 380 MB; a plain PUT has no such end. */
   npmTarballBytesMax: 4 * GIB,

@@ -1,135 +1,158 @@
-import { Readable, pipeline, type Duplex } from 'node:stream'
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { createHash } from 'node:crypto'
+import { createGunzip } from 'node:zlib'
 
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
-import { bunzip2 } from '../node/bzip2.ts'
-import { createXzDecoder } from '../node/xz.ts'
-import { createSemaphore } from './semaphore.ts'
-import { MAGIC_BYTES, sniffCodec, type Codec } from './sniff.ts'
-import { createFrameCutter } from './zstd-frames.ts'
+import { through } from './through.ts'
+import { createTurns } from './turns.ts'
+import { decodeZstd } from './zstd-frames.ts'
 
-export type ReadableCodec = Exclude<Codec, 'unknown'>
+/** How a body was compressed; `none`: it is the content itself. */
+export type Codec = 'none' | 'gzip' | 'xz' | 'bzip2' | 'zstd'
 
-export interface Decoded {
-  readonly codec: ReadableCodec
+/** A body whose codec was recognised by its first bytes. */
+export interface Decoding {
+  readonly codec: Codec
   /**
-   * What was compressed, decoded off the event loop and only as fast as it is taken.
+   * The content; iterate it once. A piece is valid until the next one is asked for.
    *
-   * @throws DepotError `CONTENT_MISMATCH` when the input is damaged, cut, or goes on behind its end; and what the input throws
+   * @throws DepotError `CONTENT_MISMATCH` when the body is broken, cut short or followed by something else
    */
   readonly content: AsyncIterable<Uint8Array>
+  /** The body as it came, once `content` is over. Without a digest it was the content itself. */
+  wire(): { readonly sizeBytes: number; readonly sha256?: string }
 }
-
-const decoders = createSemaphore(LIMITS.decodersMax)
 
 /**
- * Decode an upload by what its first bytes say.
+ * Recognise the codec of a body and decode it, off the event loop and within limits of memory. Names and headers do not count:
+ * Nix sends gzip as plain `.nar`.
  *
- * @throws DepotError `UNSUPPORTED_CODEC` (415) for lz4, lzip, brotli and what else is not known; and what the input throws
+ * @param plain the first bytes of content that is not compressed
+ * @throws DepotError `UNSUPPORTED_CODEC`, `CONTENT_MISMATCH` for an empty body, and whatever the body throws
  */
-export async function decodeUpload(body: AsyncIterable<Uint8Array>): Promise<Decoded> {
-  const { head, whole } = await peek(body, MAGIC_BYTES)
-  const codec = sniffCodec(head)
-  if (codec === 'unknown') {
-    throw new DepotError(
-      'UNSUPPORTED_CODEC',
-      'neither a Nix archive nor compressed with xz, gzip, bzip2 or zstd: send it with ?compression=zstd (or xz, none)',
-    )
+export async function decode(body: AsyncIterable<Uint8Array>, plain: Uint8Array): Promise<Decoding> {
+  const { head, rest } = await peek(body, Math.max(plain.byteLength, MAGIC_BYTES_MAX))
+  const codec = codecOf(head, plain)
+  if (codec === undefined) throw await refusal(head, plain, rest)
+  let sizeBytes = 0
+  const hash = codec === 'none' ? undefined : createHash('sha256')
+  async function* wire(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of rest) {
+      sizeBytes += bytes.byteLength
+      hash?.update(bytes)
+      yield bytes
+    }
   }
-  return { codec, content: codec === 'none' ? whole : limitedDecoders(codec, whole) }
-}
-
-async function* limitedDecoders(codec: ReadableCodec, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  using _slot = await decoders.acquire()
-  yield* decoderOf(codec, body)
-}
-
-function decoderOf(codec: ReadableCodec, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  switch (codec) {
-    case 'none':
-      return body
-    case 'gzip':
-      return through(body, createGunzip({ chunkSize: LIMITS.readBufferBytes }), 'gzip')
-    case 'xz':
-      return through(body, createXzDecoder(), 'xz')
-    case 'bzip2':
-      return bunzip2(body)
-    case 'zstd':
-      return unzstd(body)
+  return {
+    codec,
+    content: codec === 'none' ? wire() : inTurn(codec, wire()),
+    wire: () => ({ sizeBytes, ...(hash === undefined ? {} : { sha256: hash.digest('hex') }) }),
   }
 }
 
-async function* unzstd(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const cutter = createFrameCutter()
-  const pieces = (async function* () {
-    for await (const bytes of body) yield* cutter.cut(bytes)
-    if (!cutter.atBorder) throw new DepotError('CONTENT_MISMATCH', 'the zstd data ends in the middle of a frame')
-  })()
-  try {
-    for (let piece = await pieces.next(); piece.done !== true; piece = await pieces.next()) {
-      if (!piece.value.content) continue
-      const first = piece.value
-      async function* frame(): AsyncGenerator<Uint8Array> {
-        yield first.bytes
-        for (let ended = first.ends; !ended;) {
-          const next = await pieces.next()
-          if (next.done === true) return
-          yield next.value.bytes
-          ended = next.value.ends
+type Decoder = (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
+
+/** Native code and threads are loaded by the first body that needs them: most servers never see a bzip2 file. */
+const DECODERS: Readonly<Record<Exclude<Codec, 'none'>, () => Decoder | Promise<Decoder>>> = {
+  gzip: () => (input) => through(input, createGunzip({ chunkSize: LIMITS.decoderOutputBytes }), 'gzip'),
+  zstd: () => decodeZstd,
+  xz: async () => (await import('../node/xz.ts')).decodeXz,
+  bzip2: async () => (await import('../node/bzip2.ts')).decodeBzip2,
+}
+
+/** Bounds the memory of all decoders. */
+const open = createTurns(LIMITS.decodersOpenMax)
+/** Bounds the processors they take from everybody else. */
+const working = createTurns(LIMITS.decodersMax)
+
+/**
+ * A decoder holds its turn while it has something to decode, and gives it back while its client is silent: four slow uploads must
+ * not stop all others.
+ */
+async function* inTurn(codec: Exclude<Codec, 'none'>, wire: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async function* awaited(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        const next = await wire.next()
+        if (next.done === true) return
+        await working.take()
+        try {
+          yield next.value
+        } finally {
+          working.giveBack()
         }
       }
-      yield* through(frame(), zstdDecoder(), 'zstd')
+    } finally {
+      await wire.return(undefined)
     }
-  } finally {
-    await pieces.return(undefined)
   }
-}
-
-function zstdDecoder(): Duplex {
-  return createZstdDecompress({
-    params: { [constants.ZSTD_d_windowLogMax]: LIMITS.zstdWindowLogMax },
-    chunkSize: LIMITS.readBufferBytes,
-  })
-}
-
-/** Run input through a transform and translate its complaints; what the input itself throws stays as it is. */
-async function* through(body: AsyncIterable<Uint8Array>, transform: Duplex, codec: string): AsyncGenerator<Uint8Array> {
-  const output = pipeline(Readable.from(body, { objectMode: false }), transform, () => {})
+  await open.take()
   try {
-    yield* output as AsyncIterable<Uint8Array>
-  } catch (error) {
-    if (error instanceof DepotError) throw error
-    throw new DepotError('CONTENT_MISMATCH', `the ${codec} data is damaged, cut or followed by something else`, {
-      cause: error,
-    })
+    const decoder = await DECODERS[codec]()
+    yield* decoder(awaited())
+  } finally {
+    open.giveBack()
   }
 }
 
-/** The first bytes, and everything including them. */
+const MAGIC_BYTES_MAX = 6
+
+const MAGICS: readonly (readonly [codec: Codec, magic: readonly number[]])[] = [
+  ['gzip', [0x1f, 0x8b]],
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+  ['bzip2', [0x42, 0x5a, 0x68]],
+  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
+  // Files of pzstd open with a frame that is skipped; the low half of its first byte is free (RFC 8878 §3.1.2).
+  ...Array.from({ length: 16 }, (_, low) => ['zstd', [0x50 + low, 0x2a, 0x4d, 0x18]] as const),
+]
+
+function codecOf(head: Uint8Array, plain: Uint8Array): Codec | undefined {
+  if (head.byteLength >= plain.byteLength && startsWith(head, plain)) return 'none'
+  return MAGICS.find(([, magic]) => head.byteLength >= magic.length && startsWith(head, Uint8Array.from(magic)))?.[0]
+}
+
+function startsWith(head: Uint8Array, magic: Uint8Array): boolean {
+  return Buffer.compare(head.subarray(0, magic.byteLength), magic.subarray(0, head.byteLength)) === 0
+}
+
+const OTHERS: readonly (readonly [name: string, magic: readonly number[]])[] = [
+  ['lz4', [0x04, 0x22, 0x4d, 0x18]],
+  ['lzip', [0x4c, 0x5a, 0x49, 0x50]],
+]
+
+async function refusal(head: Uint8Array, plain: Uint8Array, rest: AsyncGenerator<Uint8Array>): Promise<DepotError> {
+  await rest.return(undefined)
+  const known = [plain, ...MAGICS.map(([, magic]) => Uint8Array.from(magic))]
+  if (known.some((magic) => head.byteLength < magic.byteLength && startsWith(head, magic)))
+    return new DepotError('CONTENT_MISMATCH', `the body ends after ${head.byteLength} bytes`)
+  const other = OTHERS.find(([, magic]) => startsWith(head, Uint8Array.from(magic)))?.[0]
+  const what =
+    other === undefined ? 'neither an archive nor compressed in a way that' : `compressed with ${other}, which`
+  return new DepotError(
+    'UNSUPPORTED_CODEC',
+    `the body is ${what} this depot does not read (it reads xz, zstd, gzip, bzip2): add ?compression=zstd to the URL you copy to`,
+  )
+}
+
+/** The first `count` bytes, fewer when there are no more, and the whole body again. */
 async function peek(
   body: AsyncIterable<Uint8Array>,
-  bytes: number,
-): Promise<{ readonly head: Uint8Array; readonly whole: AsyncIterable<Uint8Array> }> {
-  const iterator = body[Symbol.asyncIterator]()
-  const taken: Uint8Array[] = []
-  let length = 0
-  let ended = false
-  while (length < bytes && !ended) {
-    const next = await iterator.next()
-    if (next.done === true) ended = true
-    else {
-      taken.push(Uint8Array.from(next.value))
-      length += next.value.byteLength
-    }
+  count: number,
+): Promise<{ readonly head: Uint8Array; readonly rest: AsyncGenerator<Uint8Array> }> {
+  const pieces = body[Symbol.asyncIterator]()
+  let head = new Uint8Array(0)
+  while (head.byteLength < count) {
+    const next = await pieces.next()
+    if (next.done === true) break
+    head = head.byteLength === 0 ? Uint8Array.from(next.value) : Buffer.concat([head, next.value])
   }
   async function* whole(): AsyncGenerator<Uint8Array> {
     try {
-      yield* taken
-      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value
+      if (head.byteLength > 0) yield head
+      for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value
     } finally {
-      await iterator.return?.()
+      await pieces.return?.()
     }
   }
-  return { head: Buffer.concat(taken).subarray(0, bytes), whole: whole() }
+  return { head, rest: whole() }
 }

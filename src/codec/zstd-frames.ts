@@ -1,123 +1,136 @@
-import { DepotError } from '../errors.ts'
+import { constants, createZstdDecompress } from 'node:zlib'
 
-/** A piece of a zstd file and where it belongs. */
-export interface FramePiece {
-  readonly bytes: Uint8Array
-  /** Part of a frame with content; false inside a skippable one. */
-  readonly content: boolean
-  /** The frame ends with this piece. */
-  readonly ends: boolean
+import { LIMITS } from '../limits.ts'
+import { notWhole, through } from './through.ts'
+
+const OPTIONS = {
+  params: { [constants.ZSTD_d_windowLogMax]: LIMITS.zstdWindowLogMax },
+  chunkSize: LIMITS.decoderOutputBytes,
 }
 
-/** Cuts a zstd file at its frame borders by walking headers and block lengths, without decompressing (RFC 8878 §3.1). */
-export interface FrameCutter {
-  /** The pieces of the next bytes; views of `bytes`. @throws DepotError `CONTENT_MISMATCH` for what is not zstd */
-  cut(bytes: Uint8Array): Generator<FramePiece>
-  /** True between two frames: the only place where a file may end. */
-  readonly atBorder: boolean
-}
+/**
+ * Decode a zstd file of any number of frames. Node's decoder ends in silence behind the first one, so the frames are told apart
+ * here and each gets a decoder of its own.
+ *
+ * @throws DepotError `CONTENT_MISMATCH`, and whatever the input throws
+ */
+export async function* decodeZstd(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const pieces = input[Symbol.asyncIterator]()
+  let piece: Uint8Array = new Uint8Array(0)
+  let offset = 0
 
-type State = 'magic' | 'descriptor' | 'block' | 'checksum' | 'skip-size'
-
-const DICTIONARY_BYTES = [0, 1, 2, 4]
-const SIZE_BYTES = [0, 2, 4, 8]
-
-/** Why it exists: node:zlib ends at the end of the first frame and drops what follows in the same piece, in silence. */
-export function createFrameCutter(): FrameCutter {
-  let state: State = 'magic'
-  /** Bytes of the field that decides what comes next. */
-  const field = Buffer.alloc(8)
-  let wanted = 4
-  let have = 0
-  /** Bytes that need no look: block content, a skipped frame. */
-  let passing = 0
-  let hasChecksum = false
-  let content = true
-
-  function want(next: State, bytes: number): void {
-    state = next
-    wanted = bytes
-    have = 0
+  async function more(): Promise<boolean> {
+    while (offset === piece.byteLength) {
+      const next = await pieces.next()
+      if (next.done === true) return false
+      piece = next.value
+      offset = 0
+    }
+    return true
   }
 
-  function pass(bytes: number, next: State, nextWanted: number): void {
-    want(next, nextWanted)
-    passing = bytes
-  }
-
-  /** Look at a field that is whole. */
-  function settle(): void {
-    switch (state) {
-      case 'magic':
-        return settleMagic()
-      case 'skip-size':
-        return pass(field.readUInt32LE(0), 'magic', 4)
-      case 'descriptor':
-        return settleDescriptor(field[0] ?? 0)
-      case 'block':
-        return settleBlock(field.readUIntLE(0, 3))
-      case 'checksum':
-        return want('magic', 4)
+  async function* oneFrame(): AsyncGenerator<Uint8Array> {
+    const scanner = createFrameScanner()
+    while (!scanner.done) {
+      if (!(await more())) throw notWhole('zstd', 'it ends inside a frame')
+      const start = offset
+      offset = scanner.scan(piece, start)
+      yield piece.subarray(start, offset)
     }
   }
 
-  function settleMagic(): void {
-    const magic = field.readUInt32LE(0)
-    content = magic === 0xfd2fb528
-    if (content) return want('descriptor', 1)
-    if (magic >>> 4 !== 0x184d2a5) throw new DepotError('CONTENT_MISMATCH', 'behind a zstd frame comes something else')
-    want('skip-size', 4)
+  try {
+    for (let frames = 0; await more(); frames++) {
+      if (frames === LIMITS.zstdFramesMax) throw notWhole('zstd', `more than ${LIMITS.zstdFramesMax} frames`)
+      yield* through(oneFrame(), createZstdDecompress(OPTIONS), 'zstd')
+    }
+  } finally {
+    await pieces.return?.()
   }
+}
 
-  function settleDescriptor(descriptor: number): void {
-    const single = (descriptor & 0x20) !== 0
-    if ((descriptor & 0x08) !== 0) throw new DepotError('CONTENT_MISMATCH', 'a zstd frame uses a reserved bit')
-    hasChecksum = (descriptor & 0x04) !== 0
-    const sizeFlag = descriptor >> 6
-    const sizeBytes = sizeFlag === 0 && single ? 1 : (SIZE_BYTES[sizeFlag] ?? 0)
-    const rest = (single ? 0 : 1) + (DICTIONARY_BYTES[descriptor & 3] ?? 0) + sizeBytes
-    pass(rest, 'block', 3)
+/** Finds where one frame ends (RFC 8878 §3.1.1, §3.1.2), without decoding it. */
+export interface FrameScanner {
+  /** The frame was seen to its last byte. */
+  readonly done: boolean
+  /**
+   * Go on at `offset`; returns where the frame ends in this piece, or the end of the piece.
+   *
+   * @throws DepotError `CONTENT_MISMATCH` when it is no frame
+   */
+  scan(bytes: Uint8Array, offset: number): number
+}
+
+const MAGIC = 0xfd2fb528
+const SKIPPABLE_MAGIC = 0x184d2a50
+
+type Field = 'magic' | 'skippable size' | 'descriptor' | 'block header' | 'end'
+
+const FIELD_BYTES = { magic: 4, 'skippable size': 4, descriptor: 1, 'block header': 3, end: 0 } as const
+
+export function createFrameScanner(): FrameScanner {
+  let field: Field = 'magic'
+  /** Bytes that are passed over before `field` begins. */
+  let skip = 0
+  let value = 0
+  let got = 0
+  let checksumBytes = 0
+
+  function onField(): Field {
+    switch (field) {
+      case 'magic':
+        if ((value & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC) return 'skippable size'
+        if (value === MAGIC) return 'descriptor'
+        throw notWhole('zstd', 'something else than a frame follows')
+      case 'skippable size':
+        skip = value
+        return 'end'
+      case 'descriptor':
+        skip = headerBytes(value)
+        checksumBytes = value & 0x04 ? 4 : 0
+        return 'block header'
+      default:
+        skip = ((value >> 1) & 3) === RLE ? 1 : value >> 3
+        if ((value & 1) === 0) return 'block header'
+        skip += checksumBytes
+        return 'end'
+    }
   }
-
-  function settleBlock(header: number): void {
-    const last = (header & 1) !== 0
-    const type = (header >> 1) & 3
-    if (type === 3) throw new DepotError('CONTENT_MISMATCH', 'a zstd frame has a block of a reserved type')
-    const bytes = type === 1 ? 1 : header >> 3
-    if (!last) pass(bytes, 'block', 3)
-    else if (hasChecksum) pass(bytes, 'checksum', 4)
-    else pass(bytes, 'magic', 4)
-  }
-
-  const atBorder = (): boolean => state === 'magic' && have === 0 && passing === 0
 
   return {
-    *cut(bytes) {
-      let start = 0
-      let offset = 0
-      while (offset < bytes.byteLength) {
-        if (passing > 0) {
-          const passed = Math.min(passing, bytes.byteLength - offset)
-          passing -= passed
-          offset += passed
-          if (passing > 0) break
-        } else {
-          const taken = Math.min(wanted - have, bytes.byteLength - offset)
-          field.set(bytes.subarray(offset, offset + taken), have)
-          have += taken
-          offset += taken
-          if (have < wanted) break
-          settle()
-        }
-        if (passing === 0 && atBorder()) {
-          yield { bytes: bytes.subarray(start, offset), content, ends: true }
-          start = offset
-        }
-      }
-      if (start < offset) yield { bytes: bytes.subarray(start, offset), content, ends: false }
+    get done() {
+      return field === 'end' && skip === 0
     },
-    get atBorder() {
-      return atBorder()
+    scan(bytes, start) {
+      let offset = start
+      while (offset < bytes.byteLength) {
+        const skipped = Math.min(skip, bytes.byteLength - offset)
+        skip -= skipped
+        offset += skipped
+        if (skip > 0 || field === 'end') break
+        const byte = bytes[offset]
+        if (byte === undefined) break
+        value += byte * 2 ** (8 * got)
+        got++
+        offset++
+        if (got < FIELD_BYTES[field]) continue
+        field = onField()
+        value = 0
+        got = 0
+      }
+      return offset
     },
   }
+}
+
+/** Block type whose content is one byte, however long it becomes. */
+const RLE = 1
+
+/** Bytes of the frame header behind its descriptor: window, dictionary id and content size. */
+function headerBytes(descriptor: number): number {
+  const singleSegment = (descriptor & 0x20) !== 0
+  const sizeFlag = descriptor >> 6
+  const sizeBytes = [singleSegment ? 1 : 0, 2, 4, 8][sizeFlag] ?? 0
+  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] ?? 0
+  return (singleSegment ? 0 : 1) + dictionaryBytes + sizeBytes
 }

@@ -1,83 +1,89 @@
 import { extname } from 'node:path'
+import { Transform } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 
-import { DepotError } from '../errors.ts'
+import { through } from '../codec/through.ts'
+import { LIMITS } from '../limits.ts'
 
-/** Messages of the worker: it wants input, has output, is through, or has found damage. */
-export type FromWorker =
-  | { readonly type: 'need' }
-  | { readonly type: 'output'; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'done' }
-  | { readonly type: 'damaged'; readonly message: string }
+/** What goes to the thread: a piece of the file, or its end. */
+export type BunzipRequest = Uint8Array | 'end'
 
-/** What the worker is started with: a counter that rises with each message to it, so that it can sleep until one comes. */
-export interface WorkerData {
-  readonly signal: Int32Array
-}
+/** What comes back: content; that a request was done; or why the file is none. */
+export type BunzipReply = Uint8Array | 'done' | { readonly broken: string }
 
 /**
- * Decode bzip2 in a thread of its own: no decoder for it works in pieces, so it must be able to block. The thread asks for each piece of
- * input and waits until each piece of output was taken, so that neither side runs ahead.
+ * Decode a bzip2 file of any number of streams, in a thread of its own: it is the one codec here that runs in JavaScript.
  *
- * @throws DepotError `CONTENT_MISMATCH`, and what the input throws
+ * @throws DepotError `CONTENT_MISMATCH`
  */
-export async function* bunzip2(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const signal = new Int32Array(new SharedArrayBuffer(4))
-  const worker = new Worker(new URL(`./bzip2-worker${extname(import.meta.url)}`, import.meta.url), {
-    workerData: { signal } satisfies WorkerData,
-  })
-  const input = body[Symbol.asyncIterator]()
-  const tell = (message: Uint8Array | null): void => {
-    worker.postMessage(message)
-    Atomics.add(signal, 0, 1)
-    Atomics.notify(signal, 0)
+export function decodeBzip2(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  return through(input, new BunzipStream(), 'bzip2')
+}
+
+/** A few pieces may be under way to the reader; then the thread waits. Few, because one block can become 46 MB. */
+const PIECES_AHEAD = 4
+
+type Callback = (error?: Error | null) => void
+
+class BunzipStream extends Transform {
+  readonly #worker: Worker
+  readonly #credits = new Int32Array(new SharedArrayBuffer(4))
+  /** Pieces that the reader has not asked for yet. */
+  #unread = 0
+  #callback: Callback | undefined
+
+  constructor() {
+    super({ readableHighWaterMark: LIMITS.decoderOutputBytes })
+    Atomics.store(this.#credits, 0, PIECES_AHEAD)
+    // Beside this file, as source or built.
+    const url = new URL(`./bzip2-worker${extname(import.meta.url)}`, import.meta.url)
+    this.#worker = new Worker(url, { workerData: this.#credits })
+    this.#worker.on('message', (reply: BunzipReply) => this.#onReply(reply))
+    this.#worker.on('error', (error) => this.destroy(error))
   }
-  try {
-    for await (const message of messagesOf(worker)) {
-      if (message.type === 'done') return
-      if (message.type === 'damaged') throw damaged(message.message)
-      if (message.type === 'need') {
-        const next = await input.next()
-        tell(next.done === true ? null : next.value)
-      } else {
-        yield message.bytes
-        tell(null)
-      }
+
+  override _transform(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
+    this.#request(chunk, callback)
+  }
+
+  override _flush(callback: Callback): void {
+    this.#request('end', callback)
+  }
+
+  override _read(sizeBytes: number): void {
+    this.#grant(this.#unread)
+    this.#unread = 0
+    super._read(sizeBytes)
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    void this.#worker.terminate().then(() => callback(error))
+  }
+
+  #request(request: BunzipRequest, callback: Callback): void {
+    this.#callback = callback
+    this.#worker.postMessage(request)
+  }
+
+  #onReply(reply: BunzipReply): void {
+    if (this.destroyed) return
+    if (reply instanceof Uint8Array) {
+      if (this.push(reply)) this.#grant(1)
+      else this.#unread++
+      return
     }
-  } finally {
-    await worker.terminate()
-    await input.return?.()
+    const callback = this.#callback
+    this.#callback = undefined
+    callback?.(reply === 'done' ? null : new Bzip2Failure(reply.broken))
+  }
+
+  #grant(count: number): void {
+    if (count === 0) return
+    Atomics.add(this.#credits, 0, count)
+    Atomics.notify(this.#credits, 0)
   }
 }
 
-/** What a worker says until it ends; its unexpected end is an error. */
-async function* messagesOf(worker: Worker): AsyncGenerator<FromWorker> {
-  const queue: FromWorker[] = []
-  let wake = Promise.withResolvers<void>()
-  let failure: unknown
-  worker.on('message', (message: FromWorker) => {
-    queue.push(message)
-    wake.resolve()
-  })
-  worker.on('error', (error) => {
-    failure = error
-    wake.resolve()
-  })
-  worker.on('exit', () => {
-    failure ??= new Error('the bzip2 decoder ended')
-    wake.resolve()
-  })
-  while (true) {
-    const message = queue.shift()
-    if (message !== undefined) yield message
-    else if (failure !== undefined) throw failure
-    else {
-      await wake.promise
-      wake = Promise.withResolvers()
-    }
-  }
-}
-
-function damaged(message: string): DepotError {
-  return new DepotError('CONTENT_MISMATCH', `the bzip2 data is damaged, cut or followed by something else (${message})`)
+class Bzip2Failure extends Error {
+  override readonly name = 'Bzip2Error'
 }

@@ -1,15 +1,16 @@
-import type { Duplex } from 'node:stream'
+import lzma from 'lzma-native'
 
-import lzma, { type LzmaOptions } from 'lzma-native'
-
+import { through } from '../codec/through.ts'
 import { LIMITS } from '../limits.ts'
 
-/** liblzma's LZMA_CONCATENATED: a file may be several streams (xz file format §2). */
-const CONCATENATED = 0x08
-
-/** A transform from .xz to content, working in the thread pool. Its memory is bounded: a dictionary of gigabytes is refused. */
-export function createXzDecoder(): Duplex {
-  const options = { memlimit: LIMITS.decoderMemoryBytesMax, flags: CONCATENATED, bufsize: LIMITS.readBufferBytes }
-  // The published types know neither the numeric flags nor the buffer size that the code takes.
-  return lzma.createStream('streamDecoder', options as unknown as LzmaOptions) as unknown as Duplex
+/**
+ * Decode an xz file of any number of streams, in the thread pool.
+ *
+ * @throws DepotError `CONTENT_MISMATCH`, also for one that needs more memory than `LIMITS.decoderMemoryBytesMax`
+ */
+export function decodeXz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  // Not `autoDecoder`: the older .lzma form has no checksum.
+  const options = { memlimit: LIMITS.decoderMemoryBytesMax, bufsize: LIMITS.decoderOutputBytes }
+  const decoder = lzma.createStream('streamDecoder', options)
+  return through(input, decoder, 'xz')
 }

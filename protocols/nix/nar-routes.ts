@@ -1,0 +1,119 @@
+import { gzipContainer, xzContainer } from '../../src/codec/containers.ts'
+import type { Depot, OpenBlob } from '../../src/depot.ts'
+import { DepotError, hasCode } from '../../src/errors.ts'
+import { sourceResponse, storedEtag, textResponse } from '../../src/http/respond.ts'
+import type { Source } from '../../src/http/source.ts'
+import type { BlobRow, Cache } from '../../src/kv-store.ts'
+import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
+import { refuseContentEncoding } from './content-encoding.ts'
+import { parseNarName, type NarName } from './nar-name.ts'
+import { KIND_PREFIX, parseUpload, UPLOAD_KIND, type Upload } from './records.ts'
+import { storeNar } from './store-nar.ts'
+
+const PATTERN = '/nar/:file'
+const PARAMS = { file: parseNarName }
+/** The name is a hash of what it names. No Content-Encoding: Nix resumes a cut download only without one. */
+const HEADERS: HeaderList = [
+  'Content-Type',
+  'application/x-nix-nar',
+  'Cache-Control',
+  'public, max-age=31536000, immutable',
+]
+
+/** `PUT nar/<hash>.nar[.<suffix>]`: one archive, in whatever codec the client chose. */
+export function narUpload(depot: Depot): Route {
+  return route({
+    method: 'PUT',
+    pattern: PATTERN,
+    params: PARAMS,
+    action: 'write',
+    resource: ({ file }) => `nar/${file.fileName}`,
+    async handle(request) {
+      refuseContentEncoding(request)
+      const outcome = await storeNar(depot, request, request.params.file)
+      return textResponse(outcome === 'created' ? 201 : 200, '')
+    },
+  })
+}
+
+/** `GET nar/<NarHash>.nar[.zst]`, and every name under which an archive came in. */
+export function narDownload(depot: Depot): Route {
+  return route({
+    method: 'GET',
+    pattern: PATTERN,
+    params: PARAMS,
+    action: 'read',
+    resource: ({ file }) => `nar/${file.fileName}`,
+    hot: ({ file }) =>
+      file.suffix === 'zst'
+        ? { blob: file.digest, kindPrefix: KIND_PREFIX, encoding: 'zstd', headers: HEADERS }
+        : undefined,
+    handle: (request) => narResponse(depot, request),
+  })
+}
+
+async function narResponse(depot: Depot, request: DepotRequest<{ readonly file: NarName }>): Promise<Response> {
+  const { row, form } = await findNar(depot, request.cache, request.params.file)
+  const blob = await depot.open(row).catch((error: unknown) => {
+    throw hasCode(error, 'NOT_FOUND') ? notFound() : error
+  })
+  return sourceResponse(request, sourceOf(blob, form), { headers: HEADERS, etag: etagOf(row, form) })
+}
+
+/** How a NAR is written out. */
+type Form = 'stored' | 'plain' | 'xz' | { readonly gzipCrc: number }
+
+interface Found {
+  readonly row: BlobRow
+  readonly form: Form
+}
+
+/** @throws DepotError `NOT_FOUND` */
+async function findNar(depot: Depot, cache: Cache, file: NarName): Promise<Found> {
+  const record = await depot.get(cache, UPLOAD_KIND, file.fileName)
+  const form = record === undefined ? synthetic(file) : formOf(parseUpload(record))
+  const digest = record === undefined ? file.digest : parseUpload(record).narHash
+  const row = form === undefined ? undefined : await depot.blobOf(cache, KIND_PREFIX, digest)
+  if (form === undefined || row === undefined) throw notFound()
+  return { row, form }
+}
+
+/** The names that every archive has, however it came in. */
+function synthetic({ suffix }: NarName): Form | undefined {
+  if (suffix === 'zst') return 'stored'
+  return suffix === '' ? 'plain' : undefined
+}
+
+/** A client holds the narinfo it uploaded, and decodes by the compression named there; bzip2 cannot be written at copy speed. */
+function formOf({ codec, crc }: Upload): Form | undefined {
+  switch (codec) {
+    case 'none':
+      return 'plain'
+    case 'zstd':
+      return 'stored'
+    case 'xz':
+      return 'xz'
+    case 'gzip':
+      return { gzipCrc: crc }
+    case 'bzip2':
+      return undefined
+  }
+}
+
+function sourceOf(blob: OpenBlob, form: Form): Source {
+  if (form === 'stored') return blob.stored()
+  const content = blob.content()
+  if (form === 'plain') return content
+  return form === 'xz'
+    ? xzContainer({ content, sha256: blob.row.digest })
+    : gzipContainer({ content, crc: form.gzipCrc })
+}
+
+function etagOf(row: BlobRow, form: Form): string {
+  if (form === 'stored') return storedEtag(row)
+  return `"${row.digest}${form === 'plain' ? '' : form === 'xz' ? '-xz' : '-gzip'}"`
+}
+
+function notFound(): DepotError {
+  return new DepotError('NOT_FOUND', 'NAR file not found', { headers: { 'Cache-Control': 'no-store' } })
+}

@@ -1,0 +1,80 @@
+import type { Depot, Rendering } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { readText } from '../../src/http/body.ts'
+import { documentResponse, textResponse } from '../../src/http/respond.ts'
+import type { Cache } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { route, type HeaderList, type Route } from '../../src/protocol.ts'
+import { refuseContentEncoding } from './content-encoding.ts'
+import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
+import { parseNarinfo } from './narinfo.ts'
+import { NIX32_CLASS } from './nix32.ts'
+import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
+import type { SigningKey } from './signing.ts'
+import { storePathEntry } from './store-path-entry.ts'
+
+const PATTERN = '/:file'
+/** Not `immutable`: a path may be deleted, and may get further signatures. */
+const HEADERS: HeaderList = ['Content-Type', 'text/x-nix-narinfo', 'Cache-Control', 'max-age=300']
+
+const NARINFO_NAME = new RegExp(`^(?<hash>${NIX32_CLASS}{32})\\.narinfo$`)
+
+/** `<store hash>.narinfo`; every other word at this place belongs to somebody else. */
+function parseNarinfoName(segment: string): string | undefined {
+  return NARINFO_NAME.exec(segment)?.groups?.['hash']
+}
+
+export function narinfoDownload(depot: Depot, keys: readonly SigningKey[]): Route {
+  return route({
+    method: 'GET',
+    pattern: PATTERN,
+    params: { file: parseNarinfoName },
+    action: 'read',
+    resource: ({ file }) => file,
+    hot: ({ file }, { cache }) => ({ document: narinfoKey(cache, file, keys), headers: HEADERS }),
+    async handle(request) {
+      const { cache, params } = request
+      const document = await depot.document(narinfoKey(cache, params.file, keys), () =>
+        render(depot, cache, params.file, keys),
+      )
+      if (document === undefined) throw notFound(params.file)
+      return documentResponse(request, document, HEADERS)
+    },
+  })
+}
+
+export function narinfoUpload(depot: Depot, keys: readonly SigningKey[]): Route {
+  return route({
+    method: 'PUT',
+    pattern: PATTERN,
+    params: { file: parseNarinfoName },
+    action: 'write',
+    resource: ({ file }) => file,
+    async handle(request) {
+      refuseContentEncoding(request)
+      const narinfo = parseNarinfo(await readText(request, LIMITS.narinfoBytesMax))
+      if (narinfo.storePath.hash !== request.params.file)
+        throw new DepotError('BAD_REQUEST', 'the hash in the URL is not that of StorePath')
+      const outcome = await storePathEntry(depot, request, narinfo, keys)
+      return textResponse(outcome === 'created' ? 201 : 200, '')
+    },
+  })
+}
+
+async function render(
+  depot: Depot,
+  cache: Cache,
+  storeHash: string,
+  keys: readonly SigningKey[],
+): Promise<Rendering | undefined> {
+  const record = await depot.get(cache, PATH_KIND, storeHash)
+  if (record === undefined) return undefined
+  const entry = parsePathEntry(record)
+  const row = await depot.blobOf(cache, KIND_PREFIX, entry.narHash)
+  // Without its archive a narinfo would keep clients from sending the archive again.
+  return row && { ...narinfoDocument(entry, row, keys), sourceVersion: record.version }
+}
+
+function notFound(storeHash: string): DepotError {
+  return new DepotError('NOT_FOUND', `/${storeHash}.narinfo not found`, { headers: { 'Cache-Control': 'no-store' } })
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod'
+
+/** One per uploaded file name: what it was and which archive came out of it. */
+export const UPLOAD_KIND = 'nix-upload'
+/** One per store path, under its hash part. */
+export const PATH_KIND = 'nix-path'
+/** Kinds that keep archives alive all start so. */
+export const KIND_PREFIX = 'nix-'
+
+const hex = z.string().regex(/^[0-9a-f]{64}$/)
+const count = z.int().nonnegative()
+
+const upload = z.object({
+  codec: z.enum(['none', 'gzip', 'xz', 'bzip2', 'zstd']),
+  /** Of the file as it was sent. */
+  fileHash: hex,
+  fileSizeBytes: count,
+  narHash: hex,
+  narSizeBytes: count,
+  /** CRC-32 of the archive, for the gzip file that is written around it. */
+  crc: count,
+})
+
+/** What is known of an uploaded archive. */
+export type Upload = z.infer<typeof upload>
+
+const path = z.object({
+  baseName: z.string(),
+  narHash: hex,
+  narSizeBytes: count,
+  /** Base names, ascending. */
+  references: z.array(z.string()),
+  deriver: z.string().optional(),
+  ca: z.string().optional(),
+})
+
+/** What is known of a store path. Who signed it is not: the depot's own keys do, whichever they are when it is read. */
+export type PathEntry = z.infer<typeof path>
+
+export function parseUpload(record: { readonly value: string }): Upload {
+  return upload.parse(JSON.parse(record.value))
+}
+
+export function parsePathEntry(record: { readonly value: string }): PathEntry {
+  return path.parse(JSON.parse(record.value))
+}

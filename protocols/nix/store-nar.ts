@@ -1,0 +1,83 @@
+import { crc32 } from 'node:zlib'
+
+import { decode, type Codec } from '../../src/codec/decode.ts'
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
+import type { DepotRequest } from '../../src/protocol.ts'
+import { createNarParser } from './nar-parser.ts'
+import type { NarName } from './nar-name.ts'
+import { nix32OfHex } from './nix32.ts'
+import { UPLOAD_KIND, type Upload } from './records.ts'
+
+/** What every archive begins with: a string of 13 bytes, `nix-archive-1`. */
+const NAR_MAGIC = Buffer.concat([Buffer.of(13, 0, 0, 0, 0, 0, 0, 0), Buffer.from('nix-archive-1')])
+
+/**
+ * Take in an archive, however it is compressed, and remember the name it was sent under. Whole, or no trace of it.
+ *
+ * @throws DepotError `CONTENT_MISMATCH` when it is no archive, not whole or not what its name says; `UNSUPPORTED_CODEC`
+ */
+export async function storeNar(
+  depot: Depot,
+  request: Pick<DepotRequest, 'cache' | 'body' | 'principal' | 'address'>,
+  name: NarName,
+): Promise<'created' | 'unchanged'> {
+  const { cache } = request
+  const decoding = await decode(request.body(LIMITS.blobBytesMax), NAR_MAGIC)
+  const parser = createNarParser()
+  // Only a gzip file that is written around the archive later asks for it.
+  let crc = 0
+  const inspect = (bytes: Uint8Array): void => {
+    parser.push(bytes)
+    if (decoding.codec === 'gzip') crc = crc32(bytes, crc)
+  }
+  await using staged = await depot.stage(cache, decoding.content, { encoding: 'zstd', inspect })
+  parser.end()
+  const { sizeBytes: fileSizeBytes, sha256: fileHash = staged.digest } = decoding.wire()
+  checkName(name, { fileHash, narHash: staged.digest, codec: decoding.codec })
+  const upload: Upload = {
+    codec: decoding.codec,
+    fileHash,
+    fileSizeBytes,
+    narHash: staged.digest,
+    narSizeBytes: staged.sizeBytes,
+    crc,
+  }
+  const known = await depot.get(cache, UPLOAD_KIND, name.fileName)
+  const row = await staged.publish()
+  await depot.commit(cache, {
+    puts: [{ kind: UPLOAD_KIND, key: name.fileName, value: JSON.stringify(upload), refs: [row.digest] }],
+    blobs: [row],
+    audit: [
+      {
+        principal: request.principal.id,
+        action: 'nix:write',
+        resource: `nar/${name.fileName}`,
+        digest: row.digest,
+        address: request.address,
+      },
+    ],
+  })
+  depot.events.recordWritten('nix', name.fileName)
+  return known === undefined ? 'created' : 'unchanged'
+}
+
+const SUFFIX: Readonly<Record<Codec, string>> = { none: '', gzip: 'gz', xz: 'xz', bzip2: 'bz2', zstd: 'zst' }
+
+function checkName(
+  name: NarName,
+  is: { readonly fileHash: string; readonly narHash: string; readonly codec: Codec },
+): void {
+  if (name.digest === is.fileHash) return
+  if (name.digest !== is.narHash) {
+    const [file, archive] = [nix32OfHex(is.fileHash), nix32OfHex(is.narHash)]
+    throw new DepotError(
+      'CONTENT_MISMATCH',
+      `the name says ${nix32OfHex(name.digest)}, but the sha256 of the file is ${file} and that of the archive in it ${archive}`,
+    )
+  }
+  // `<NarHash>.nar` is the archive itself for everybody who reads it, so that nobody may put a compressed one there.
+  if (name.suffix !== SUFFIX[is.codec])
+    throw new DepotError('CONTENT_MISMATCH', `the file is compressed with ${is.codec}, which its suffix does not say`)
+}

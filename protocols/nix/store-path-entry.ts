@@ -1,0 +1,129 @@
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import type { BlobRow, Cache } from '../../src/kv-store.ts'
+import type { DepotRequest } from '../../src/protocol.ts'
+import { addressedHash, contentDigest, parseContentAddress } from './content-address.ts'
+import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
+import type { Narinfo } from './narinfo.ts'
+import { parseNarName } from './nar-name.ts'
+import { nix32OfHex } from './nix32.ts'
+import {
+  KIND_PREFIX,
+  parsePathEntry,
+  parseUpload,
+  PATH_KIND,
+  UPLOAD_KIND,
+  type PathEntry,
+  type Upload,
+} from './records.ts'
+import type { SigningKey } from './signing.ts'
+
+/**
+ * Take in what a narinfo says of a store path, after holding every word of it against the archive that lies here: from here on the
+ * depot's own keys vouch for it.
+ *
+ * @throws DepotError `CONTENT_MISMATCH` naming the field, `CONFLICT` when the path is known with another content
+ */
+export async function storePathEntry(
+  depot: Depot,
+  request: Pick<DepotRequest, 'cache' | 'principal' | 'address'>,
+  narinfo: Narinfo,
+  keys: readonly SigningKey[],
+): Promise<'created' | 'unchanged'> {
+  const { cache } = request
+  const row = await checkAgainstUpload(depot, cache, narinfo)
+  if (narinfo.ca !== undefined) await checkContentAddress(depot, narinfo, narinfo.ca, row)
+  const entry = entryOf(narinfo)
+  const key = narinfo.storePath.hash
+  return depot.retryConflicts(async () => {
+    const known = await depot.get(cache, PATH_KIND, key)
+    if (known !== undefined) {
+      refuseOtherContent(parsePathEntry(known), entry)
+      return 'unchanged'
+    }
+    await depot.commit(cache, {
+      puts: [{ kind: PATH_KIND, key, value: JSON.stringify(entry), expected: 0, refs: [row.digest] }],
+      documents: [{ ...narinfoKey(cache, key, keys), ...narinfoDocument(entry, row, keys), sourceVersion: 1 }],
+      audit: [
+        {
+          principal: request.principal.id,
+          action: 'nix:write',
+          resource: entry.baseName,
+          digest: row.digest,
+          address: request.address,
+        },
+      ],
+    })
+    depot.events.recordWritten('nix', entry.baseName)
+    return 'created'
+  })
+}
+
+async function checkAgainstUpload(depot: Depot, cache: Cache, narinfo: Narinfo): Promise<BlobRow> {
+  const upload = await findUpload(depot, cache, narinfo)
+  const row = upload && (await depot.blobOf(cache, KIND_PREFIX, upload.narHash))
+  if (upload === undefined || row === undefined)
+    throw mismatch('URL', 'an archive that this cache does not hold: upload it first')
+  checkField('Compression', narinfo.compression, upload.codec)
+  checkField('FileHash', narinfo.fileHash, upload.fileHash, nix32OfHex)
+  checkField('FileSize', narinfo.fileSizeBytes, upload.fileSizeBytes)
+  checkField('NarHash', narinfo.narHash, upload.narHash, nix32OfHex)
+  checkField('NarSize', narinfo.narSizeBytes, upload.narSizeBytes)
+  return row
+}
+
+/** The upload that the URL names: a plain file name below `nar/`, never another host or folder. */
+async function findUpload(depot: Depot, cache: Cache, { url }: Narinfo): Promise<Upload | undefined> {
+  const fileName = /^nar\/(?<file>[^/?#%]+)$/.exec(url)?.groups?.['file']
+  if (fileName === undefined) throw mismatch('URL', 'something else than nar/<file>')
+  const record = await depot.get(cache, UPLOAD_KIND, parseNarName(fileName).fileName)
+  return record === undefined ? undefined : parseUpload(record)
+}
+
+function checkField<T extends string | number>(
+  field: string,
+  claimed: T | undefined,
+  actual: T,
+  print: (value: T) => string | number = (value) => value,
+): void {
+  if (claimed !== undefined && claimed !== actual)
+    throw mismatch(field, `${print(claimed)}, but the upload has ${print(actual)}`)
+}
+
+async function checkContentAddress(depot: Depot, narinfo: Narinfo, ca: string, row: BlobRow): Promise<void> {
+  const { storePath, references } = narinfo
+  const address = parseContentAddress(ca)
+  if (address === undefined) throw mismatch('CA', 'a content address that this depot cannot check')
+  if (addressedHash(address, storePath, references) !== storePath.hash)
+    throw mismatch('CA', 'a content address that gives another StorePath')
+  const selfHash = references.includes(storePath.baseName) ? storePath.hash : undefined
+  await using blob = await depot.open(row)
+  const content = blob.content()
+  const archive = content.chunks({ start: 0, end: content.sizeBytes })
+  if ((await contentDigest(address, archive, { selfHash })) !== address.digest)
+    throw mismatch('CA', 'another digest than the content has')
+}
+
+function entryOf({ storePath, narHash, narSizeBytes, references, deriver, ca }: Narinfo): PathEntry {
+  return {
+    baseName: storePath.baseName,
+    narHash,
+    narSizeBytes,
+    references: [...references],
+    ...(deriver === undefined ? {} : { deriver }),
+    ...(ca === undefined ? {} : { ca }),
+  }
+}
+
+/** The first content stays: replacing it would let any writer change what others trust by name. */
+function refuseOtherContent(known: PathEntry, entry: PathEntry): void {
+  if (known.narHash === entry.narHash && known.baseName === entry.baseName) return
+  throw new DepotError(
+    'CONFLICT',
+    `this cache holds ${known.baseName} with NarHash sha256:${nix32OfHex(known.narHash)}, and keeps it: your build gave sha256:${nix32OfHex(entry.narHash)} for ${entry.baseName}. The build is not reproducible; copy the path from this cache to yourself, or have it deleted here first`,
+  )
+}
+
+function mismatch(field: string, what: string): DepotError {
+  return new DepotError('CONTENT_MISMATCH', `the narinfo does not agree with the upload: ${field} is ${what}`)
+}
