@@ -7,8 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { describeWith } from '../helpers/have.ts'
 import { npmClient, publishFrom, type NpmClient } from '../helpers/npm-client.ts'
-import { startNpmWorld } from '../helpers/npm-world.ts'
-import type { World } from '../helpers/world.ts'
+import { startWorld, type World } from '../helpers/world.ts'
 
 const FOREIGN_OS = process.platform === 'win32' ? 'linux' : 'win32'
 
@@ -58,7 +57,7 @@ describeWith('npm', 'e2e/npm', () => {
     let app: string
 
     beforeAll(async () => {
-      world = await startNpmWorld()
+      world = await startWorld()
       npm = await npmClient('npm', world.url + mount)
       for (const own of PACKAGES) await publishFrom(npm, own)
       app = await npm.folder('app', APP)
@@ -123,7 +122,7 @@ describeWith('npm', 'e2e/npm', () => {
   })
 
   it('finds the package npm itself under a mount called /npm, from a lockfile of npmjs', async () => {
-    await using world = await startNpmWorld()
+    await using world = await startWorld()
     await using npm = await npmClient('npm', `${world.url}/npm/`)
     await publishFrom(npm, { name: 'npm', version: '99.0.0' })
     const app = await npm.folder('app', { name: 'app', version: '0.0.0', dependencies: { npm: '99.0.0' } })
@@ -141,7 +140,7 @@ describeWith('npm', 'e2e/npm', () => {
 for (const client of ['pnpm', 'pnpmOld'] as const) {
   describeWith(client, `e2e/${client}`, () => {
     it.each(['/npm/', '/'])('publishes, installs and installs again from its lockfile at %s', async (mount) => {
-      await using world = await startNpmWorld()
+      await using world = await startWorld()
       await using pnpm = await npmClient(client, world.url + mount)
       for (const own of PACKAGES) await publishFrom(pnpm, own, '--no-git-checks')
       const app = await pnpm.folder('app', APP)
