@@ -124,24 +124,21 @@ const BLOBS = written(
     .limit(at('limit')),
 )
 
+const { cache, kind, key, domain, digest } = referenceTable
+const referred = db
+  .select({ domain })
+  .from(referenceTable)
+  .where(and(eq(cache, at('cache')), eq(digest, at('digest')), gte(kind, at('kindPrefix')), lt(kind, at('kindEnd'))))
+  .limit(1)
 const BLOB_OF = written(
   db
-    .select(orm.getTableColumns(blobTable))
-    .from(referenceTable)
-    .innerJoin(blobTable, and(eq(blobTable.domain, referenceTable.domain), eq(blobTable.digest, referenceTable.digest)))
+    .select()
+    .from(blobTable)
     .where(
-      and(
-        eq(referenceTable.cache, at('cache')),
-        eq(referenceTable.digest, at('digest')),
-        gte(referenceTable.kind, at('kindPrefix')),
-        lt(referenceTable.kind, at('kindEnd')),
-        eq(blobTable.state, 'live'),
-      ),
-    )
-    .limit(1),
+      and(eq(blobTable.domain, sql`${referred}`), eq(blobTable.digest, at('digest')), eq(blobTable.state, 'live')),
+    ),
 )
 
-const { cache, kind, key, domain, digest } = referenceTable
 const REFERENCES = written(
   db
     .select()
