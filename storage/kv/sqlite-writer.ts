@@ -33,7 +33,7 @@ function serve(port: NonNullable<typeof parentPort>, options: Omit<ConnectionOpt
 }
 
 /** One transaction, and so one fsync, for all; each write fails alone, unless the transaction does. */
-export function applyBatch(database: Database, apply: (write: Write) => void, writes: readonly Write[]): Outcome[] {
+function applyBatch(database: Database, apply: (write: Write) => void, writes: readonly Write[]): Outcome[] {
   try {
     database.exec('BEGIN IMMEDIATE')
     const outcomes = writes.map((write) => applyAlone(database, apply, write))
