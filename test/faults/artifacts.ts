@@ -1,8 +1,8 @@
 import { createCipheriv, createHash } from 'node:crypto'
-import { gzipSync, zstdCompressSync } from 'node:zlib'
 
 import { distOf, publishOf, tarballOf } from '../helpers/npm-fixtures.ts'
 import { postForm, uploadForm } from '../helpers/python-upload.ts'
+import { storePathOf, type Compression } from '../helpers/store-path.ts'
 import { buildWheel } from '../helpers/wheel.ts'
 
 /** Something a client uploads and later wants back. */
@@ -31,13 +31,7 @@ export function artifactMaker(seed: number, random: () => number): ArtifactMaker
   return {
     async next(client) {
       count++
-      const kinds = [
-        storePath('', (nar) => nar),
-        npmPackage,
-        pythonWheel,
-        storePath('.zst', zstdCompressSync),
-        storePath('.gz', gzipFast),
-      ]
+      const kinds = [storePath('none'), npmPackage, pythonWheel, storePath('zstd'), storePath('gzip')]
       const make = kinds[client % kinds.length] ?? pythonWheel
       return make({ client, count, content: content() })
     },
@@ -62,24 +56,9 @@ interface Making {
 }
 
 /** A store path of one file: its archive under the uploader's name, then the narinfo. */
-function storePath(suffix: string, pack: (nar: Buffer) => Buffer) {
+function storePath(compression: Compression) {
   return async ({ count, content }: Making): Promise<Artifact[]> => {
-    const nar = archiveOf(content)
-    const packed = pack(nar)
-    const file = `${nixHash(packed)}.nar${suffix}`
-    const narHash = nixHash(nar)
-    const key = narHash.slice(0, 32)
-    const narinfo = [
-      `StorePath: /nix/store/${key}-kill-${count}`,
-      `URL: nar/${file}`,
-      `Compression: ${{ '': 'none', '.zst': 'zstd', '.gz': 'gzip' }[suffix]}`,
-      `FileHash: sha256:${nixHash(packed)}`,
-      `FileSize: ${packed.byteLength}`,
-      `NarHash: sha256:${narHash}`,
-      `NarSize: ${nar.byteLength}`,
-      'References: ',
-      '',
-    ].join('\n')
+    const { file, packed, key, narinfo, nar, narHash } = storePathOf(`kill-${count}`, content, compression)
     const sha256 = sha256Of(nar)
     return [
       {
@@ -188,39 +167,8 @@ async function put(url: string, body: Buffer, contentType = 'application/octet-s
   return response.status
 }
 
-function gzipFast(bytes: Buffer): Buffer {
-  return gzipSync(bytes, { level: 1 })
-}
-
 function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
-}
-
-/** The Nix archive of one regular file (Nix thesis, figure 5.2). */
-function archiveOf(content: Buffer): Buffer {
-  const words = ['nix-archive-1', '(', 'type', 'regular', 'contents', content, ')']
-  return Buffer.concat(words.flatMap((word) => narString(Buffer.from(word as string))))
-}
-
-function narString(bytes: Buffer): Buffer[] {
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(bytes.byteLength))
-  return [length, bytes, Buffer.alloc((8 - (bytes.byteLength % 8)) % 8)]
-}
-
-/** sha256 in Nix's base 32: 52 characters, last bits first. Written apart from the product's own, to check it. */
-function nixHash(bytes: Uint8Array): string {
-  const alphabet = '0123456789abcdfghijklmnpqrsvwxyz'
-  let rest = createHash('sha256')
-    .update(bytes)
-    .digest()
-    .reduceRight((value, byte) => value * 256n + BigInt(byte), 0n)
-  let text = ''
-  for (let index = 0; index < 52; index++) {
-    text = (alphabet[Number(rest % 32n)] ?? '') + text
-    rest /= 32n
-  }
-  return text
 }
 
 function randomPool(seed: number): Buffer {
