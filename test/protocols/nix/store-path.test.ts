@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest'
+
+import { parseBaseName, parseStorePath, printStorePath, storeHash } from '../../../protocols/nix/store-path.ts'
+
+const HASH = 's5b00ijzqx4db8vf1bcbzgmv3wb3ildz'
+
+describe('a store path', () => {
+  it('splits into its hash and its name', () => {
+    const path = parseStorePath(`/nix/store/${HASH}-dep-a`)
+    expect(path).toEqual({ baseName: `${HASH}-dep-a`, hash: HASH, name: 'dep-a' })
+    expect(printStorePath(path?.baseName ?? '')).toBe(`/nix/store/${HASH}-dep-a`)
+  })
+
+  it.each(['a', '.hidden', 'a.b', 'a+b', 'a_b', 'a?b', 'a=b', '-', 'a'.repeat(211), '...'])(
+    'may be called %s',
+    (name) => {
+      expect(parseBaseName(`${HASH}-${name}`)?.name).toBe(name)
+    },
+  )
+
+  it.each([
+    ['no name', `${HASH}-`],
+    ['no dash', HASH],
+    ['a name of 212 characters', `${HASH}-${'a'.repeat(212)}`],
+    ['a folder below', `${HASH}-a/b`],
+    ['itself as its name', `${HASH}-.`],
+    ['its parent as its name', `${HASH}-..`],
+    ['its parent before a dash', `${HASH}-..-x`],
+    ['a blank', `${HASH}-a b`],
+    ['a line break', `${HASH}-a\n`],
+    ['a NUL', `${HASH}-a\0`],
+    ['a letter outside ASCII', `${HASH}-ä`],
+    ['a digit that base 32 has not', `e${HASH.slice(1)}-a`],
+    ['a hash that is too short', `${HASH.slice(1)}-a`],
+  ])('may not have %s', (_, text) => {
+    expect(parseBaseName(text)).toBeUndefined()
+  })
+
+  it.each(['/etc/', '/nix/store/../', '/nix/store//', '/gnu/store/', ''])('is not found below %s', (folder) => {
+    expect(parseStorePath(`${folder}${HASH}-a`)).toBeUndefined()
+  })
+
+  it('has the hash that Nix gives a text file', () => {
+    // Nix 2.8: builtins.toFile "dep-a" "hello a\n"
+    const inner = '8248d0f42596fcff6aa4c4bd9eebd65acfb7e3bb5bdb1eb37e2bdb53cf3e1079'
+    expect(storeHash('text', inner, 'dep-a')).toHaveLength(32)
+    expect(storeHash('text', inner, 'dep-a')).not.toBe(storeHash('source', inner, 'dep-a'))
+  })
+})
