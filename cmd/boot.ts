@@ -13,8 +13,10 @@ export interface BootOptions {
   readonly config: ServeConfig
   readonly events: Events
   readonly accessLog?: AccessLog
-  /** Ecosystems to mount behind the depot's own. */
-  readonly extraProtocols?: readonly Protocol[]
+  /** What to mount, instead of every ecosystem there is. */
+  readonly protocols?: (all: readonly Protocol[]) => readonly Protocol[]
+  /** Told what an operator should know about where the data lies. */
+  readonly warn?: (message: string) => void
 }
 
 export interface BootedDepot extends AsyncDisposable {
@@ -30,15 +32,16 @@ export interface BootedDepot extends AsyncDisposable {
 }
 
 /** Open the storage, mount the protocols and listen: everything `depot serve` does but talk. */
-export async function boot({ config, events, accessLog, extraProtocols = [] }: BootOptions): Promise<BootedDepot> {
-  const { blobs, kv } = await openStorage(config)
+export async function boot(options: BootOptions): Promise<BootedDepot> {
+  const { config, events, accessLog, warn, protocols = (all) => all } = options
+  const { blobs, kv } = await openStorage({ ...config, ...(warn === undefined ? {} : { warn }) })
   try {
     const key = await loadSigningKey(config.privateKey)
     const depot = createDepot({ blobs, kv, events })
     const lifecycle = { draining: false }
     const app = createApp({
       depot,
-      protocols: [...allProtocols({ signingKeys: [key] }), ...extraProtocols],
+      protocols: protocols(allProtocols({ signingKeys: [key] })),
       site: {
         loopback: config.loopback,
         allowedHosts: config.allowedHosts,

@@ -44,7 +44,8 @@ async function serve(config: ServeConfig): Promise<number> {
     )
   }
   const stopped = stopSignal()
-  const booted = await boot({ config, events: log.events, accessLog: log.access }).catch((error: unknown) => {
+  const warn = (message: string): void => void process.stderr.write(`depot: ${message}\n`)
+  const booted = await boot({ config, events: log.events, accessLog: log.access, warn }).catch((error: unknown) => {
     throw startFailure(error, config)
   })
   process.stdout.write(greeting(booted, config))

@@ -5,11 +5,11 @@ import type { Depot } from './depot.ts'
 import { DepotError } from './errors.ts'
 import { createGate, type Admitted, type Gate, type RawRequest } from './gate.ts'
 import { errorResponse } from './http/error-response.ts'
-import { parseTarget } from './http/path.ts'
 import { sourceOf } from './http/respond.ts'
 import { createRouter, type Mount, type Router } from './http/router.ts'
 import { guardSite, type Site, type SiteGuard } from './http/site.ts'
 import { MAIN_CACHE } from './kv-store.ts'
+import { LIMITS } from './limits.ts'
 import { operations, type Lifecycle } from './operations.ts'
 import type { DepotRequest, Protocol } from './protocol.ts'
 
@@ -119,13 +119,9 @@ function depotRequest(
   }
 }
 
-/** For the form of a refusal that came before a route was found. */
+/** For the form of a refusal that came before a route was found: the first words of the raw path, which may not even parse. */
 function protocolOf(router: Router, target: string): Protocol | undefined {
-  try {
-    return router.protocolAt(parseTarget(target).segments)
-  } catch {
-    return undefined
-  }
+  return router.protocolAt(target.slice(1, LIMITS.urlLengthMax).split('/'))
 }
 
 /** A request that reached the application without a server: its URL is all there is. */

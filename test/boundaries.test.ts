@@ -15,7 +15,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
   'lzma-native': ['src/node'],
-  'seek-bzip': ['src/node'],
   '@hono/node-server': ['src/node'],
   pino: ['src/node', 'cmd'],
   citty: ['cmd'],

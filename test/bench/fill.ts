@@ -1,15 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { gzipSync } from 'node:zlib'
 import process from 'node:process'
 
-import { pack } from 'tar-stream'
-
 import { openStorage } from '../../storage/open.ts'
-import { buildWheel } from '../helpers/wheel.ts'
+import { buildWheel, tarGz } from '../helpers/wheel.ts'
 import { fileArchive, narinfo, sha256Nix32 } from './nar.ts'
 
 /** One request that must succeed. */
-export async function send(url: string, method: string, body: BodyInit, headers: Record<string, string> = {}): Promise<void> {
+export async function send(
+  url: string,
+  method: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<void> {
   const answer = await fetch(url, { method, body, headers })
   if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${await answer.text()}`)
   await answer.arrayBuffer()
@@ -35,14 +37,24 @@ export async function fillNix(url: string, storeHash: string, sizeBytes: number)
 export async function fillNpm(url: string, name: string, versions: number): Promise<string> {
   for (let patch = 0; patch < versions; patch++) {
     const version = `1.0.${patch}`
-    const manifest = { name, version, description: 'a package', dependencies: { ms: '^2.0.0' }, engines: { node: '>=18' } }
-    const tarball = gzipSync(await tar('package/package.json', JSON.stringify(manifest)))
+    const manifest = {
+      name,
+      version,
+      description: 'a package',
+      dependencies: { ms: '^2.0.0' },
+      engines: { node: '>=18' },
+    }
+    const tarball = tarGz([{ name: 'package/package.json', content: JSON.stringify(manifest) }])
     const dist = {
       shasum: createHash('sha1').update(tarball).digest('hex'),
       integrity: `sha512-${createHash('sha512').update(tarball).digest('base64')}`,
       tarball: `http://localhost/${name}/-/${name}-${version}.tgz`,
     }
-    const attachment = { content_type: 'application/octet-stream', data: tarball.toString('base64'), length: tarball.length }
+    const attachment = {
+      content_type: 'application/octet-stream',
+      data: tarball.toString('base64'),
+      length: tarball.length,
+    }
     const body = {
       _id: name,
       name,
@@ -53,13 +65,6 @@ export async function fillNpm(url: string, name: string, versions: number): Prom
     await send(`${url}/npm/${name}`, 'PUT', JSON.stringify(body), { 'content-type': 'application/json' })
   }
   return `/npm/${name}`
-}
-
-async function tar(name: string, content: string): Promise<Buffer> {
-  const archive = pack()
-  archive.entry({ name }, content)
-  archive.finalize()
-  return Buffer.concat(await archive.toArray())
 }
 
 /** Upload wheels of one project, a version each. */

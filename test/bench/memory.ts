@@ -38,7 +38,14 @@ export async function coldStartAndMemory(dir: string): Promise<readonly Row[]> {
 }
 
 function megabytes(name: string, value: number, limit: number): Row {
-  return { name, ours: `${value.toFixed(0)} MB`, peer: '', ratio: undefined, target: `< ${limit} MB`, met: value < limit }
+  return {
+    name,
+    ours: `${value.toFixed(0)} MB`,
+    peer: '',
+    ratio: undefined,
+    target: `< ${limit} MB`,
+    met: value < limit,
+  }
 }
 
 async function afterLoad(data: string): Promise<number> {

@@ -114,4 +114,3 @@ async function documentCases(url: string): Promise<readonly Case[]> {
     { name: 'simple page (JSON) GET', path: page, headers: JSON_PAGE, connections: 16, target: 0.25 },
   ]
 }
-

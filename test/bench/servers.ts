@@ -22,7 +22,11 @@ export async function startDepot(dataDir: string, args: readonly string[] = []):
   mkdirSync(dataDir, { recursive: true })
   const command = `exec "$0" "$@" 2>>'${log}'`
   const flags = ['serve', '--listen-addr', `127.0.0.1:${port}`, '--store-path', dataDir, ...args]
-  return started(spawn('sh', ['-c', command, process.execPath, script, ...flags], { stdio: 'ignore' }), port, '/healthz')
+  return started(
+    spawn('sh', ['-c', command, process.execPath, script, ...flags], { stdio: 'ignore' }),
+    port,
+    '/healthz',
+  )
 }
 
 /** nginx as the ceiling: one worker, sendfile on, its access log on as well. */
@@ -33,7 +37,8 @@ export async function startNginx(dir: string, files: string): Promise<BenchServe
   const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${dir}/${name};`)
   writeFileSync(
     conf,
-    `daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
+    // A worker of root's nginx would otherwise be `nobody`, who may not look into a temporary folder.
+    `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
 events { worker_connections 1024; }
 http { ${temps.join(' ')} access_log ${dir}/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000;
 server { listen 127.0.0.1:${port}; root ${files}; } }`,
@@ -46,6 +51,7 @@ async function started(child: ChildProcess, port: number, probe: string): Promis
   const since = performance.now()
   const url = `http://127.0.0.1:${port}`
   while (!(await answers(url + probe))) {
+    if (performance.now() - since > 30_000) throw new Error(`no answer from ${url}`)
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

@@ -36,7 +36,12 @@ export async function uploads(dir: string): Promise<readonly Row[]> {
       target: '>= 0.7 of `zstd -3 -T1`',
       met: (_speed, ratio) => (ratio ?? 0) >= 0.7,
     },
-    { name: 'PUT of a 256 MiB `.nar` of random bytes', file: random, target: '>= 200 MB/s', met: (speed) => speed >= 200 },
+    {
+      name: 'PUT of a 256 MiB `.nar` of random bytes',
+      file: random,
+      target: '>= 200 MB/s',
+      met: (speed) => speed >= 200,
+    },
     {
       name: 'PUT of the tree as `.nar.xz`',
       file: `${tree}.xz`,
@@ -46,7 +51,8 @@ export async function uploads(dir: string): Promise<readonly Row[]> {
     },
   ]
   const rows: Row[] = []
-  for (const [index, item] of cases.entries()) rows.push(await measure(path.join(dir, `data${index}`), item, statSync(tree).size))
+  for (const [index, item] of cases.entries())
+    rows.push(await measure(path.join(dir, `data${index}`), item, statSync(tree).size))
   return rows
 }
 

@@ -22,7 +22,11 @@ function cli(): { readonly cli: Cli; readonly out: string[]; readonly err: strin
   const out: string[] = []
   const err: string[] = []
   const io = { out: (line: string) => void out.push(line), err: (line: string) => void err.push(line) }
-  return { cli: { version: '1.2.3', descriptions: { serve: 'Serve' }, commands: { serve: async () => command }, io }, out, err }
+  return {
+    cli: { version: '1.2.3', descriptions: { serve: 'Serve' }, commands: { serve: async () => command }, io },
+    out,
+    err,
+  }
 }
 
 describe('parseArguments', () => {
@@ -34,18 +38,23 @@ describe('parseArguments', () => {
   })
 
   it('refuses an unknown flag and names the nearest', () => {
-    expect(() => parseArguments(command, ['--listen-adr', 'x'])).toThrow("unknown flag '--listen-adr' (did you mean --listen-addr?)")
+    expect(() => parseArguments(command, ['--listen-adr', 'x'])).toThrow(
+      "unknown flag '--listen-adr' (did you mean --listen-addr?)",
+    )
     expect(() => parseArguments(command, ['--zzzzzzzz'])).toThrow(/^unknown flag '--zzzzzzzz'$/)
     expect(() => parseArguments(command, ['-q'])).toThrow(UsageError)
     expect(() => parseArguments(command, ['--__proto__', 'x'])).toThrow(UsageError)
   })
 
-  it.each([[['--listen-addr']], [['--listen-addr', '--verbose']], [['--listen-addr=']], [['--verbose=maybe']], [['a', 'b']]])(
-    'refuses %j',
-    (argv) => {
-      expect(() => parseArguments(command, argv)).toThrow(UsageError)
-    },
-  )
+  it.each([
+    [['--listen-addr']],
+    [['--listen-addr', '--verbose']],
+    [['--listen-addr=']],
+    [['--verbose=maybe']],
+    [['a', 'b']],
+  ])('refuses %j', (argv) => {
+    expect(() => parseArguments(command, argv)).toThrow(UsageError)
+  })
 })
 
 describe('runCli', () => {
@@ -80,7 +89,10 @@ describe('runCli', () => {
     const { cli: table, err } = cli()
     expect(await runCli(table, ['serve', '--verbose'])).toBe(1)
     expect(err).toEqual(['depot: the disk is gone'])
-    const broken = { ...table, commands: { serve: async () => ({ ...command, run: () => Promise.reject(new TypeError('oops')) }) } }
+    const broken = {
+      ...table,
+      commands: { serve: async () => ({ ...command, run: () => Promise.reject(new TypeError('oops')) }) },
+    }
     expect(await runCli(broken, ['serve'])).toBe(1)
     expect(err.at(-1)).toMatch(/a bug.*\n.*TypeError: oops\n\s+at /s)
   })

@@ -25,10 +25,13 @@ describe('serveConfig', () => {
     expect(config({}, { XDG_DATA_HOME: '/data' }).storePath).toBe('/data/depot')
   })
 
-  it.each([':8080', '0.0.0.0:8080', '[::]:8080', 'depot.example:80', '128.0.0.1:1'])('does not open %s to strangers unasked', (addr) => {
-    expect(() => config({ 'listen-addr': [addr] })).toThrow('--insecure-open')
-    expect(config({ 'listen-addr': [addr], 'insecure-open': ['true'] }).loopback).toBe(false)
-  })
+  it.each([':8080', '0.0.0.0:8080', '[::]:8080', 'depot.example:80', '128.0.0.1:1'])(
+    'does not open %s to strangers unasked',
+    (addr) => {
+      expect(() => config({ 'listen-addr': [addr] })).toThrow('--insecure-open')
+      expect(config({ 'listen-addr': [addr], 'insecure-open': ['true'] }).loopback).toBe(false)
+    },
+  )
 
   it.each([
     ['public-url', 'depot.example'],

@@ -9,13 +9,18 @@ const table: SettingTable = {
 }
 
 function merge(flags: Record<string, string[]>, env: Record<string, string>, text?: string) {
-  return Object.fromEntries(mergeSettings(table, { flags, env, ...(text === undefined ? {} : { file: { path: 'f', text } }) }))
+  return Object.fromEntries(
+    mergeSettings(table, { flags, env, ...(text === undefined ? {} : { file: { path: 'f', text } }) }),
+  )
 }
 
 describe('mergeSettings', () => {
   it('takes flags before variables before the file', () => {
     const file = 'listen-addr = ":1"\nverbose = true'
-    expect(merge({ 'listen-addr': [':3'] }, { DEPOT_LISTEN_ADDR: ':2' }, file)).toEqual({ 'listen-addr': [':3'], verbose: ['true'] })
+    expect(merge({ 'listen-addr': [':3'] }, { DEPOT_LISTEN_ADDR: ':2' }, file)).toEqual({
+      'listen-addr': [':3'],
+      verbose: ['true'],
+    })
     expect(merge({}, { DEPOT_LISTEN_ADDR: ':2' }, file)).toEqual({ 'listen-addr': [':2'], verbose: ['true'] })
     expect(merge({}, { DEPOT_LISTEN_ADDR: '' }, file)).toEqual({ 'listen-addr': [':1'], verbose: ['true'] })
     expect(merge({}, {})).toEqual({})
@@ -28,13 +33,18 @@ describe('mergeSettings', () => {
   })
 
   it('refuses an unknown key of the file with the nearest known one', () => {
-    expect(() => merge({}, {}, 'listen-adr = "x"')).toThrow("f: unknown setting 'listen-adr' (did you mean listen-addr?)")
+    expect(() => merge({}, {}, 'listen-adr = "x"')).toThrow(
+      "f: unknown setting 'listen-adr' (did you mean listen-addr?)",
+    )
     expect(() => merge({}, {}, 'constructor = "x"')).toThrow("unknown setting 'constructor'")
   })
 
-  it.each(['verbose = "yes"', 'listen-addr = true', 'allowed-host = "a"', 'not toml'])('refuses the file %j', (text) => {
-    expect(() => merge({}, {}, text)).toThrow(/^f: /)
-  })
+  it.each(['verbose = "yes"', 'listen-addr = true', 'allowed-host = "a"', 'not toml'])(
+    'refuses the file %j',
+    (text) => {
+      expect(() => merge({}, {}, text)).toThrow(/^f: /)
+    },
+  )
 
   it('refuses a single value given twice', () => {
     expect(() => merge({ 'listen-addr': ['a', 'b'] }, {})).toThrow('--listen-addr was given 2 times')
@@ -43,7 +53,14 @@ describe('mergeSettings', () => {
 
 describe('unknownVariables', () => {
   it('warns of slips and stays silent about what others set', () => {
-    const env = { DEPOT_LISTEN_ADR: 'x', DEPOT_CONFIG: 'x', DEPOT_TEST_NIX: 'x', DEPOT_PORT_80_TCP: 'x', DEPOT_SERVICE_HOST: 'x', PATH: 'x' }
+    const env = {
+      DEPOT_LISTEN_ADR: 'x',
+      DEPOT_CONFIG: 'x',
+      DEPOT_TEST_NIX: 'x',
+      DEPOT_PORT_80_TCP: 'x',
+      DEPOT_SERVICE_HOST: 'x',
+      PATH: 'x',
+    }
     expect(unknownVariables(table, env)).toEqual([
       'the variable DEPOT_LISTEN_ADR means nothing to depot (did you mean DEPOT_LISTEN_ADDR?)',
     ])

@@ -153,7 +153,7 @@ function replaced(key: string, value: string): string {
   return TEXT.replace(lineOf(key), `${key}: ${value}\n`)
 }
 
-const digits = fc.constantFrom(...'0123456789abcdfghijklmnpqrsvwxyz')
+const digits = fc.constantFrom(...'0123456789abcdfghijklmnpqrsvwxyz'.split(''))
 const baseNames = fc
   .tuple(fc.string({ unit: digits, minLength: 32, maxLength: 32 }), fc.stringMatching(/^[a-z0-9+_?=]{1,20}$/))
   .map(([hash, name]) => ({ baseName: `${hash}-${name}`, hash, name }))

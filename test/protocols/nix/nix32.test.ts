@@ -36,7 +36,7 @@ describe('nix32', () => {
   })
 
   it('reads each text in one way only: what it accepts it would write', () => {
-    const digits = fc.constantFrom(...'0123456789abcdefghijklmnopqrstuvwxyzE ')
+    const digits = fc.constantFrom(...'0123456789abcdefghijklmnopqrstuvwxyzE '.split(''))
     fc.assert(
       fc.property(fc.string({ unit: digits, minLength: 52, maxLength: 52 }), (text) => {
         const bytes = decodeNix32(text, 32)

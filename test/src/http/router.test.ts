@@ -59,7 +59,13 @@ describe('createRouter', () => {
 
   it('does not hand a path that one ecosystem knows to the next one', () => {
     const greedy = [
-      route({ method: 'DELETE', pattern: '/:any', params: { any: (s) => s }, action: 'delete', handle: answer }),
+      route({
+        method: 'DELETE',
+        pattern: '/:any',
+        params: { any: (segment: string) => segment },
+        action: 'delete',
+        handle: answer,
+      }),
     ]
     const both = createRouter([mount('', numbers), mount('', greedy)])
     expect(() => both.match('DELETE', ['12'])).toThrow(expect.objectContaining({ code: 'METHOD_NOT_ALLOWED' }))

@@ -1,0 +1,104 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, symlinkSync, mkdirSync } from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+
+import { describe, expect, it } from 'vitest'
+
+import { SERVE_SETTINGS } from '../../cmd/config.ts'
+import { variableOf } from '../../cmd/settings.ts'
+import { cleanEnv } from '../helpers/clean-env.ts'
+import { describeWith, have } from '../helpers/have.ts'
+import { readmeScript, unclaimedBlocks } from '../helpers/readme.ts'
+import { startServerProcess } from '../helpers/server-process.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+
+const ROOT = path.join(import.meta.dirname, '..', '..')
+
+/** Follow a part of the README as a newcomer would: its very words, only the port is another. Returns what was printed. */
+async function follow(
+  name: string,
+  programs: Readonly<Record<string, string>>,
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  await using home = await tempDir('readme')
+  await using server = await startServerProcess()
+  const bin = home.join('bin')
+  mkdirSync(bin)
+  for (const [program, target] of Object.entries(programs)) symlinkSync(target, path.join(bin, program))
+  const script = readmeScript(name).replaceAll('127.0.0.1:8080', new URL(server.url).host)
+  const clean = cleanEnv(home.path, { ...env, DEPOT_STORE_PATH: server.dataDir })
+  const searched = `${bin}:${path.dirname(process.execPath)}:${clean['PATH'] ?? ''}`
+  return await runShell(script, { ...clean, PATH: searched }, name === 'depot' ? ROOT : home.path)
+}
+
+function runShell(script: string, env: Record<string, string>, cwd: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile('bash', ['-c', script], { env, cwd, timeout: 100_000 }, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout)
+      else reject(new Error(`${stdout}\n${stderr}`, { cause: error }))
+    })
+  })
+}
+
+describe('the README', () => {
+  it('has no command that no test runs', () => {
+    expect(unclaimedBlocks()).toEqual(['npm ci && npm start'])
+  })
+
+  it('starts a server by `npm start`, with nothing set', async () => {
+    await using home = await tempDir('start')
+    const args = ['start', '--', '--listen-addr', '127.0.0.1:0']
+    const command = `cd '${ROOT}' && exec '${process.execPath}' '${have.paths.npm}' ${args.join(' ')}`
+    const env = { ...cleanEnv(home.path), PATH: `${path.dirname(process.execPath)}:${process.env['PATH'] ?? ''}` }
+    const child = spawn('bash', ['-c', command], { env, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+    const ended = once(child, 'exit')
+    try {
+      let text = ''
+      for await (const piece of child.stdout.setEncoding('utf8')) {
+        text += piece as string
+        if (text.includes('pip install')) break
+      }
+      const url = /depot serves (http:\/\/\S+)/.exec(text)?.[1] ?? ''
+      expect((await fetch(`${url}/readyz`)).status).toBe(200)
+      expect(text).toContain(home.join('.local/share/depot'))
+    } finally {
+      process.kill(-(child.pid ?? 0), 'SIGTERM')
+      await ended
+    }
+  })
+
+  it('lists every setting of the server', () => {
+    const text = readFileSync(path.join(ROOT, 'README.md'), 'utf8')
+    for (const name of Object.keys(SERVE_SETTINGS)) {
+      expect(text).toContain(`| \`--${name}`)
+      expect(text).toContain(`\`${variableOf(name)}\``)
+    }
+  })
+
+  it('checks a depot with the commands it gives', async () => {
+    expect(await follow('depot', {})).toContain('0 errors')
+  })
+})
+
+describeWith('nix', 'e2e/readme: Nix', () => {
+  it('takes a newcomer from one store to another', async () => {
+    await using store = await tempDir('nix')
+    const config = ['experimental-features = nix-command', 'build-users-group =', 'sandbox = false', 'substituters =']
+    const env = { NIX_CONFIG: config.join('\n'), NIX_REMOTE: store.join('root') }
+    expect(await follow('nix', { nix: have.paths.nix }, env)).toContain('hello from the depot')
+  })
+})
+
+describeWith('npm', 'e2e/readme: npm', () => {
+  it('takes a newcomer from publish to require', async () => {
+    expect(await follow('npm', {})).toContain('hello from the depot')
+  })
+})
+
+describeWith(['uv', 'python'], 'e2e/readme: Python', () => {
+  it('takes a newcomer from a new project to its import', async () => {
+    expect(await follow('python', { uv: have.paths.uv, python3: have.paths.python })).toContain('greeting')
+  })
+})
