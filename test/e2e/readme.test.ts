@@ -21,7 +21,7 @@ async function follow(
   name: string,
   programs: Readonly<Record<string, string>>,
   env: Record<string, string> = {},
-): Promise<Ran> {
+): Promise<string> {
   await using home = await tempDir('readme')
   await using server = await startServerProcess()
   const bin = home.join('bin')
