@@ -58,7 +58,8 @@ describe('decoding', () => {
 
   it.each(COMPRESSED)('refuses %s in which a byte is another, or gives the same content', async (codec) => {
     const body = await compress(codec, CONTENT)
-    for (let at = 2; at < body.byteLength; at += 5) {
+    // Each bzip2 file costs a thread; bzip2.test.ts tries every bit.
+    for (let at = 2; at < body.byteLength; at += codec === 'bzip2' ? 53 : 5) {
       const changed = Buffer.from(body)
       changed[at] = (changed[at] ?? 0) ^ 0x10
       const result = await outcome(changed)
@@ -104,7 +105,7 @@ describe('decoding', () => {
   })
 
   it.each(CODECS)('lets go of the body when nobody reads %s on', async (codec) => {
-    const body = await compress(codec, CONTENT)
+    const body = Buffer.concat(Array<Buffer>(300).fill(await compress(codec, CONTENT)))
     let released = 0
     async function* endless(): AsyncGenerator<Uint8Array> {
       try {
@@ -114,7 +115,7 @@ describe('decoding', () => {
       }
     }
     // More often than decoders may be open at once: none of them stays so.
-    for (let count = 1; count <= 20; count++) {
+    for (let count = 1; count <= 17; count++) {
       const { content } = await decode(endless(), PLAIN)
       for await (const piece of content) if (piece.byteLength > 0) break
       await expect.poll(() => released).toBe(count)
