@@ -5,7 +5,7 @@ import type { DepotRequest } from '../../src/protocol.ts'
 import { addressedHash, contentDigest, parseContentAddress } from './content-address.ts'
 import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
 import type { Narinfo } from './narinfo.ts'
-import { parseNarName } from './nar-name.ts'
+import { parseNarName, type NarName } from './nar-name.ts'
 import { nix32OfHex } from './nix32.ts'
 import {
   KIND_PREFIX,
@@ -60,24 +60,42 @@ export async function storePathEntry(
 }
 
 async function checkAgainstUpload(depot: Depot, cache: Cache, narinfo: Narinfo): Promise<BlobRow> {
-  const upload = await findUpload(depot, cache, narinfo)
-  const row = upload && (await depot.blobOf(cache, KIND_PREFIX, upload.narHash))
-  if (upload === undefined || row === undefined)
-    throw mismatch('URL', 'an archive that this cache does not hold: upload it first')
+  const found = await findUpload(depot, cache, narinfo)
+  if (found === undefined) throw mismatch('URL', 'an archive that this cache does not hold: upload it first')
+  const { upload, row } = found
   checkField('Compression', narinfo.compression, upload.codec)
   checkField('FileHash', narinfo.fileHash, upload.fileHash, nix32OfHex)
   checkField('FileSize', narinfo.fileSizeBytes, upload.fileSizeBytes)
-  checkField('NarHash', narinfo.narHash, upload.narHash, nix32OfHex)
-  checkField('NarSize', narinfo.narSizeBytes, upload.narSizeBytes)
+  checkField('NarHash', narinfo.narHash, row.digest, nix32OfHex)
+  checkField('NarSize', narinfo.narSizeBytes, row.sizeBytes)
   return row
 }
 
+interface FoundUpload {
+  readonly upload: Pick<Upload, 'codec' | 'fileHash' | 'fileSizeBytes'>
+  readonly row: BlobRow
+}
+
 /** The upload that the URL names: a plain file name below `nar/`, never another host or folder. */
-async function findUpload(depot: Depot, cache: Cache, { url }: Narinfo): Promise<Upload | undefined> {
+async function findUpload(depot: Depot, cache: Cache, { url }: Narinfo): Promise<FoundUpload | undefined> {
   const fileName = /^nar\/(?<file>[^/?#%]+)$/.exec(url)?.groups?.['file']
   if (fileName === undefined) throw mismatch('URL', 'something else than nar/<file>')
-  const record = await depot.get(cache, UPLOAD_KIND, parseNarName(fileName).fileName)
-  return record === undefined ? undefined : parseUpload(record)
+  const name = parseNarName(fileName)
+  const record = await depot.get(cache, UPLOAD_KIND, name.fileName)
+  const known = record && parseUpload(record)
+  const row = await depot.blobOf(cache, KIND_PREFIX, known?.narHash ?? name.digest)
+  const upload = known ?? (row && ownFile(name, row))
+  return upload && row && { upload, row }
+}
+
+/**
+ * The files that every archive has here, however it came in. A client that asks for its `<NarHash>.nar` is told that it is there and does
+ * not send it.
+ */
+function ownFile({ suffix }: NarName, row: BlobRow): FoundUpload['upload'] | undefined {
+  if (suffix === '') return { codec: 'none', fileHash: row.digest, fileSizeBytes: row.sizeBytes }
+  if (suffix === 'zst') return { codec: 'zstd', fileHash: row.storedSha256, fileSizeBytes: row.storedBytes }
+  return undefined
 }
 
 function checkField<T extends string | number>(
