@@ -2,6 +2,7 @@ import path from 'node:path'
 
 import { z } from 'zod'
 
+import { parseDatabaseUrl } from '../storage/database-url.ts'
 import { UsageError } from './cli.ts'
 import type { Environment, SettingTable, SettingValues } from './settings.ts'
 
@@ -61,7 +62,7 @@ export function storageConfig(values: SettingValues, env: Environment, home: str
   const storageType = check('storage-type', z.enum(['fs', 'memory']), one(values, 'storage-type') ?? 'fs')
   return {
     storePath,
-    databaseUrl: one(values, 'database-url') ?? `sqlite://${path.join(storePath, 'depot.db')}`,
+    databaseUrl: databaseUrlOf(one(values, 'database-url') ?? `sqlite://${path.join(storePath, 'depot.db')}`),
     storageType,
   }
 }
@@ -111,6 +112,15 @@ export function parseListenAddr(text: string): { readonly host: string | undefin
     throw new UsageError(`--listen-addr takes HOST:PORT or :PORT, not '${text}'`)
   const host = groups['six'] ?? groups['name'] ?? ''
   return { host: host === '' ? undefined : host, port }
+}
+
+function databaseUrlOf(text: string): string {
+  try {
+    parseDatabaseUrl(text)
+    return text
+  } catch (error) {
+    throw new UsageError(`--database-url: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }
 
 function publicUrlOf(text: string | undefined): string | undefined {

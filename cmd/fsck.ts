@@ -1,6 +1,6 @@
 import { fsck, type FsckCounts } from '../src/fsck.ts'
 import { openStorage } from '../storage/open.ts'
-import type { Command } from './cli.ts'
+import { UsageError, type Command } from './cli.ts'
 import { SERVE_SETTINGS, STORAGE_SETTINGS, storageConfig } from './config.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs } from './load-settings.ts'
 import type { Environment } from './settings.ts'
@@ -10,7 +10,7 @@ export function fsckCommand(env: Environment): Command {
   return {
     name: 'fsck',
     description:
-      'Check that every blob the database knows is stored whole. Changes nothing; safe beside a running server.',
+      'Check that every blob the database knows is stored whole. Changes nothing; safe beside a running server. Exits with 1 when something is damaged.',
     args: {
       ...settingArgs(STORAGE_SETTINGS),
       ...CONFIG_ARGS,
@@ -24,7 +24,10 @@ export function fsckCommand(env: Environment): Command {
       for (const warning of warnings) process.stderr.write(`depot: ${warning}\n`)
       const json = flags['json']?.at(-1) === 'true'
       const full = flags['full']?.at(-1) === 'true'
-      const { blobs, kv } = await openStorage(storageConfig(values, env, home))
+      const config = storageConfig(values, env, home)
+      if (config.storageType === 'memory')
+        throw new UsageError('blobs in memory are gone with their server: there is nothing to check')
+      const { blobs, kv } = await openStorage({ ...config, existing: true })
       await using ownedBlobs = blobs
       await using ownedKv = kv
       const counts: FsckCounts = { blobs: 0, references: 0, hashedBytes: 0 }

@@ -10,6 +10,8 @@ export interface StorageOptions {
   /** See `parseDatabaseUrl`. */
   readonly databaseUrl: string
   readonly storageType: 'fs' | 'memory'
+  /** Only look at what is there: make nothing, and leave alone what another process has staged. */
+  readonly existing?: boolean
   /** Told what an operator should know about where the data lies. */
   readonly warn?: (message: string) => void
 }
@@ -22,7 +24,8 @@ export interface Storage {
 /**
  * Open both stores: the only place that knows drivers by name, and that loads their code when they are used.
  *
- * @throws DepotError `BAD_REQUEST` for a URL that is none of ours, `STORAGE_DOWN` or `STORAGE_FULL` when a store cannot be opened.
+ * @throws DepotError `BAD_REQUEST` for a URL that is none of ours, `NOT_FOUND` for a database file that must be there and is not,
+ * `STORAGE_DOWN` or `STORAGE_FULL` when a store cannot be opened.
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const kv = await openKv(options)
@@ -34,12 +37,12 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   }
 }
 
-async function openKv({ databaseUrl, warn }: StorageOptions): Promise<KvStore> {
+async function openKv({ databaseUrl, existing = false, warn }: StorageOptions): Promise<KvStore> {
   const location = parseDatabaseUrl(databaseUrl)
   switch (location.driver) {
     case 'sqlite': {
       const { openSqliteKv } = await import('./kv/sqlite.ts')
-      return openSqliteKv({ file: location.file, ...(warn === undefined ? {} : { warn }) })
+      return openSqliteKv({ file: location.file, existing, ...(warn === undefined ? {} : { warn }) })
     }
     case 'postgres': {
       const { openPostgresKv } = await import('./kv/postgres.ts')
@@ -48,11 +51,11 @@ async function openKv({ databaseUrl, warn }: StorageOptions): Promise<KvStore> {
   }
 }
 
-async function openBlobs({ storageType, storePath }: StorageOptions): Promise<BlobStore> {
+async function openBlobs({ storageType, storePath, existing = false }: StorageOptions): Promise<BlobStore> {
   switch (storageType) {
     case 'fs': {
       const { openFsBlobStore } = await import('./blob/fs.ts')
-      return openFsBlobStore({ root: join(storePath, 'blobs') })
+      return openFsBlobStore({ root: join(storePath, 'blobs'), existing })
     }
     case 'memory': {
       const { openMemoryBlobStore } = await import('./blob/memory.ts')

@@ -14,6 +14,8 @@ import { stageFile, type Publication } from './staged-file.ts'
 export interface FsBlobStoreOptions {
   /** Directory of the store, made when it is not there. On one volume: publishing is a rename out of `<root>/tmp`. */
   readonly root: string
+  /** Only look at what is there: make no directory, and leave alone what another process has staged. */
+  readonly existing?: boolean
 }
 
 /**
@@ -24,11 +26,7 @@ export interface FsBlobStoreOptions {
 export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<BlobStore> {
   const root = resolve(options.root)
   const staging = join(root, 'tmp')
-  await translated(async () => {
-    await makeDirectoryDurably(root)
-    await mkdir(staging, { recursive: true })
-    await removeLeftovers(staging)
-  })
+  if (options.existing !== true) await translated(() => prepareRoot(root, staging))
   const instance = registerInstance()
   const pathOf = (location: BlobLocation) => join(root, checkLocation(location))
   const publication = publishInto(root, pathOf)
@@ -44,6 +42,12 @@ export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<Blob
       instance[Symbol.dispose]()
     },
   }
+}
+
+async function prepareRoot(root: string, staging: string): Promise<void> {
+  await makeDirectoryDurably(root)
+  await mkdir(staging, { recursive: true })
+  await removeLeftovers(staging)
 }
 
 function publishInto(root: string, pathOf: (location: BlobLocation) => string): Publication {

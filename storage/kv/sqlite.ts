@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
+import { DepotError } from '../../src/errors.ts'
 import type { KvStore } from '../../src/kv-store.ts'
 import { storageError } from '../blob/fs-errors.ts'
 import { checkCommit } from './checks.ts'
@@ -13,6 +14,8 @@ import { sqliteReader } from './sqlite-reader.ts'
 export interface SqliteKvOptions {
   /** Database file, made with its directory when it is not there. */
   readonly file: string
+  /** The file must be there already. */
+  readonly existing?: boolean
   /** Told when the file lies where SQLite must not use its write-ahead log. */
   readonly warn?: (message: string) => void
 }
@@ -21,9 +24,11 @@ export interface SqliteKvOptions {
  * Names in one SQLite file: reads are answered at once on this thread, commits go to a thread of their own. One process a file
  * commits well; several starve each other.
  *
- * @throws DepotError `STORAGE_DOWN` or `STORAGE_FULL` when the file cannot be opened or brought up to date.
+ * @throws DepotError `NOT_FOUND` when the file must be there and is not, `STORAGE_DOWN` or `STORAGE_FULL` when it cannot be opened or
+ * brought up to date.
  */
-export async function openSqliteKv({ file, warn = () => {} }: SqliteKvOptions): Promise<KvStore> {
+export async function openSqliteKv({ file, existing = false, warn = () => {} }: SqliteKvOptions): Promise<KvStore> {
+  if (existing) demandFile(file)
   const options = prepareFile(resolve(file), warn)
   const connection = translatedSqlite(() => openConnection({ ...options, readonly: true }))
   const reader = sqliteReader(connection)
@@ -46,6 +51,11 @@ export async function openSqliteKv({ file, warn = () => {} }: SqliteKvOptions): 
       await queue[Symbol.asyncDispose]()
     },
   }
+}
+
+function demandFile(file: string): void {
+  if (existsSync(file)) return
+  throw new DepotError('NOT_FOUND', `there is no database ${file}: say where it is with --store-path or --database-url`)
 }
 
 function prepareFile(file: string, warn: (message: string) => void): Omit<ConnectionOptions, 'readonly'> {

@@ -39,6 +39,8 @@ describe('serveConfig', () => {
     ['public-url', 'https://user:pw@depot.example'],
     ['public-url', 'https://depot.example/?x=1'],
     ['storage-type', 'tape'],
+    ['database-url', 'mysql://db/depot'],
+    ['database-url', 'sqlite://relative.db'],
     ['shutdown-grace', 'soon'],
     ['insecure-open', 'perhaps'],
     ['listen-addr', '8080'],
