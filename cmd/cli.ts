@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseArgs, stripVTControlCharacters } from 'node:util'
 
 import { renderUsage, type ArgsDef, type CommandDef } from 'citty'
 import { closest, distance } from 'fastest-levenshtein'
@@ -15,6 +15,8 @@ export interface Command {
   readonly name: string
   readonly description: string
   readonly args: ArgsDef
+  /** What the help says below the options. */
+  readonly notes?: string
   /** Whole command lines, each doing something a newcomer wants. */
   readonly examples: readonly string[]
   /** Returns the exit status. */
@@ -93,8 +95,12 @@ async function usage(command: Command): Promise<string> {
     meta: { name: command.name, description: command.description },
     args: command.args,
   }
-  const text = await renderUsage(definition, { meta: { name: 'depot' } })
-  return [text.trimEnd(), '', 'EXAMPLES', '', ...command.examples.map((line) => `  ${line}`)].join('\n')
+  // citty colours its output wherever it goes, also into files and pagers, and fills its lines with blanks.
+  const text = stripVTControlCharacters(await renderUsage(definition, { meta: { name: 'depot' } }))
+  const lines = text.trimEnd().split('\n')
+  const notes = command.notes === undefined ? [] : ['', command.notes]
+  const examples = ['', 'EXAMPLES', '', ...command.examples.map((line) => `  ${line}`)]
+  return [...lines.map((line) => line.trimEnd()), ...notes, ...examples].join('\n')
 }
 
 /** Split and check the arguments of a command. @throws UsageError naming the nearest known flag */

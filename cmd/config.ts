@@ -2,6 +2,7 @@ import path from 'node:path'
 
 import { z } from 'zod'
 
+import { LIMITS } from '../src/limits.ts'
 import { parseDatabaseUrl } from '../storage/database-url.ts'
 import { UsageError } from './cli.ts'
 import type { Environment, SettingTable, SettingValues } from './settings.ts'
@@ -59,7 +60,7 @@ export interface ServeConfig extends StorageConfig {
 export function storageConfig(values: SettingValues, env: Environment, home: string): StorageConfig {
   const dataHome = env['XDG_DATA_HOME'] ?? path.join(home, '.local', 'share')
   const storePath = path.resolve(one(values, 'store-path') ?? path.join(dataHome, 'depot'))
-  const storageType = check('storage-type', z.enum(['fs', 'memory']), one(values, 'storage-type') ?? 'fs')
+  const storageType = check('storage-type', STORAGE_TYPE, one(values, 'storage-type') ?? 'fs')
   return {
     storePath,
     databaseUrl: databaseUrlOf(one(values, 'database-url') ?? `sqlite://${path.join(storePath, 'depot.db')}`),
@@ -84,8 +85,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     publicUrl: publicUrlOf(one(values, 'public-url')),
     allowedHosts: values.get('allowed-host') ?? [],
     insecureOpen: flagOf(values, 'insecure-open'),
-    graceMs:
-      1000 * check('shutdown-grace', z.coerce.number().min(0).max(86_400), one(values, 'shutdown-grace') ?? '120'),
+    graceMs: graceMsOf(one(values, 'shutdown-grace')),
     verbose: flagOf(values, 'verbose'),
   }
   refuseOpenDoor(config)
@@ -141,11 +141,23 @@ function one(values: SettingValues, name: string): string | undefined {
 }
 
 function flagOf(values: SettingValues, name: string): boolean {
-  return check(name, z.stringbool(), one(values, name) ?? 'false')
+  return check(name, SWITCH, one(values, name) ?? 'false')
 }
+
+function graceMsOf(seconds: string | undefined): number {
+  return seconds === undefined ? LIMITS.shutdownGraceMs : 1000 * check('shutdown-grace', GRACE_SECONDS, seconds)
+}
+
+// zod's own messages speak of JavaScript's types.
+const STORAGE_TYPE = z.enum(['fs', 'memory'], { error: 'fs or memory' })
+const SWITCH = z.stringbool({ error: 'true or false' })
+const GRACE_SECONDS = z
+  .string()
+  .regex(/^\d{1,5}(?:\.\d+)?$/, { error: 'a number of seconds below 100,000' })
+  .transform(Number)
 
 function check<T>(name: string, schema: z.ZodType<T>, value: string): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw new UsageError(`--${name}: ${result.error.issues[0]?.message ?? 'not understood'} (got '${value}')`)
+  throw new UsageError(`--${name} takes ${result.error.issues[0]?.message ?? 'another value'}, not '${value}'`)
 }

@@ -2,7 +2,7 @@ import { fsck, type FsckCounts } from '../src/fsck.ts'
 import { openStorage } from '../storage/open.ts'
 import { UsageError, type Command } from './cli.ts'
 import { SERVE_SETTINGS, STORAGE_SETTINGS, storageConfig } from './config.ts'
-import { CONFIG_ARGS, loadSettings, settingArgs } from './load-settings.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import type { Environment } from './settings.ts'
 
 /** `depot fsck`: compare what the database promises with what storage holds. */
@@ -10,13 +10,14 @@ export function fsckCommand(env: Environment): Command {
   return {
     name: 'fsck',
     description:
-      'Check that every blob the database knows is stored whole. Changes nothing; safe beside a running server. Exits with 1 when something is damaged.',
+      'Check that every blob the database knows is stored whole. Changes nothing; safe beside a running server.',
     args: {
       ...settingArgs(STORAGE_SETTINGS),
       ...CONFIG_ARGS,
       full: { type: 'boolean', description: 'Read and hash every byte, rather than only compare sizes' },
       json: { type: 'boolean', description: 'One JSON object a line' },
     },
+    notes: `${SETTINGS_NOTE}\n\nThe exit status is 1 when something is damaged. Sending a damaged blob again heals it.`,
     examples: ['depot fsck', 'depot fsck --full --store-path /srv/depot', 'depot fsck --full --json'],
     async run({ flags }) {
       // The file may configure the server too, so it is read by the server's table.

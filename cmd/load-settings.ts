@@ -22,6 +22,11 @@ export const CONFIG_ARGS = {
   },
 } as const satisfies ArgsDef
 
+/** For the help of a command that takes settings. */
+export const SETTINGS_NOTE =
+  'An option that takes a setting may also be a variable (--store-path: DEPOT_STORE_PATH) or a key of depot.toml\n' +
+  '(store-path = "/srv/depot"). The command line wins over the variable, and the variable over the file.'
+
 /** The settings of a table as flags, for the help and the argument check. */
 export function settingArgs(table: SettingTable): ArgsDef {
   return Object.fromEntries(

@@ -3,7 +3,7 @@ import { createLog } from '../src/node/log.ts'
 import { boot, type BootedDepot } from './boot.ts'
 import type { Command } from './cli.ts'
 import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
-import { CONFIG_ARGS, loadSettings, settingArgs } from './load-settings.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import type { Environment } from './settings.ts'
 
 /** `depot serve`: the server, until it is told to stop. */
@@ -17,6 +17,7 @@ export function serveCommand(env: Environment): Command {
       ...CONFIG_ARGS,
       'check-config': { type: 'boolean', description: 'Check the configuration, print what is wrong, and exit' },
     },
+    notes: SETTINGS_NOTE,
     examples: [
       'depot serve',
       'depot serve --listen-addr 127.0.0.1:9000 --store-path /srv/depot',

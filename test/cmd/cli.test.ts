@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util'
+
 import { describe, expect, it } from 'vitest'
 
 import { hint, parseArguments, runCli, UsageError, type Cli, type Command } from '../../cmd/cli.ts'
@@ -63,6 +65,14 @@ describe('runCli', () => {
     expect(await runCli(table, ['serve', '--nonsense', '--help'])).toBe(0)
     expect(out.join('\n')).toContain('--listen-addr')
     expect(out.join('\n')).toContain('depot serve --verbose')
+  })
+
+  it('prints a usage that is plain text, whatever it is piped into', async () => {
+    const { cli: table, out } = cli()
+    await runCli(table, ['serve', '--help'])
+    const text = out.join('\n')
+    expect(text).toBe(stripVTControlCharacters(text))
+    expect(text).not.toMatch(/ $/m)
   })
 
   it('lists the commands when there is none, and fails', async () => {
