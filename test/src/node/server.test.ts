@@ -112,14 +112,20 @@ describe('the server', () => {
   it('refuses before the body when the client waits for 100 Continue, and continues when it is wanted', async () => {
     await using world = await openShelf()
     const host = new URL(world.url).host
-    const refused = await talk(world, [
-      `PUT /shelf/blob/UPPER HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n`,
-    ])
+    const refused = await talk(
+      world,
+      [`PUT /shelf/blob/UPPER HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n`],
+      [/ 404 /],
+    )
     expect(refused).toMatch(/^HTTP\/1.1 404 /)
-    const taken = await talk(world, [
-      `PUT /shelf/blob/thing HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n\r\n`,
-      'hello',
-    ])
+    const taken = await talk(
+      world,
+      [
+        `PUT /shelf/blob/thing HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n\r\n`,
+        'hello',
+      ],
+      [/100 Continue\r\n\r\n/, /^HTTP\/1.1 2/m],
+    )
     expect(taken).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 201 /)
   })
 
@@ -153,9 +159,11 @@ describe('the server', () => {
     await expect
       .poll(() => world.depot.get({ id: 1, name: 'main', domain: 'main' }, 'shelf-blob', 'cut'))
       .toBeUndefined()
-    const chunked = await talk(world, [
-      `PUT /shelf/blob/cut HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n`,
-    ])
+    const chunked = await talk(
+      world,
+      [`PUT /shelf/blob/cut HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n`],
+      [/ 400 /],
+    )
     expect(chunked).toMatch(/^HTTP\/1.1 400 /)
     expect(world.bugs).toEqual([])
   })
@@ -172,15 +180,15 @@ describe('the server', () => {
   })
 })
 
-/** Send pieces one after another over a bare connection and return what came back until it ended or was silent. */
-async function talk(world: World, pieces: readonly string[]): Promise<string> {
+/** Send pieces over a bare connection, each when the answers so far match what it waits for, and return everything that came back. */
+async function talk(world: World, pieces: readonly string[], answers: readonly RegExp[]): Promise<string> {
   const socket: Socket = connect(Number(new URL(world.url).port), '127.0.0.1')
   let text = ''
   socket.setEncoding('utf8').on('data', (piece: string) => (text += piece))
   socket.on('error', () => {})
-  for (const piece of pieces) {
+  for (const [index, piece] of pieces.entries()) {
     socket.write(piece)
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await expect.poll(() => text, { timeout: 10_000 }).toMatch(answers[index] ?? /$/)
   }
   socket.destroy()
   return text
