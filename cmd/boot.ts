@@ -1,6 +1,7 @@
 import { allProtocols } from '../protocols/index.ts'
 import { createApp, type App } from '../src/app.ts'
-import { createDepot, type Depot } from '../src/depot.ts'
+import { createDepot } from '../src/create-depot.ts'
+import type { Depot } from '../src/depot.ts'
 import type { Events } from '../src/events.ts'
 import type { AccessLog } from '../src/node/access-log.ts'
 import { startServer, type RunningServer } from '../src/node/server.ts'

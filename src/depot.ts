@@ -1,11 +1,7 @@
 import type { BlobStore, ByteRange } from './blob-store.ts'
-import { documentReader } from './documents.ts'
-import { hasCode } from './errors.ts'
 import type { BlobRow, Cache, Commit, Document, DocumentKey, KvRecord, KvStore } from './kv-store.ts'
 import type { Events } from './events.ts'
-import type { Source } from './http/source.ts'
-import { openBlob } from './read-blob.ts'
-import { stageBlob } from './write-blob.ts'
+import type { Source } from './source.ts'
 
 /** Digest of a streamed body beside its sha256: a name of `node:crypto`, or an algorithm of one's own. */
 export type HashName = 'sha1' | 'sha512' | 'md5' | 'sha384'
@@ -60,12 +56,6 @@ export interface Rendering extends Document {
   readonly sourceVersion: number
 }
 
-export interface DepotOptions {
-  readonly blobs: BlobStore
-  readonly kv: KvStore
-  readonly events: Events
-}
-
 /** Bytes and names: what every protocol reads and writes. */
 export interface Depot {
   readonly kv: KvStore
@@ -78,7 +68,8 @@ export interface Depot {
    */
   stage(cache: Cache, content: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedBlob>
   /**
-   * Open a blob after checking its stored size. One that is missing or has another size is taken out of service.
+   * Open a blob after checking its stored size. One of another size is taken out of service; a missing one is not, because a volume
+   * that is not mounted must not condemn everything on it.
    *
    * @throws DepotError `NOT_FOUND`
    */
@@ -90,57 +81,11 @@ export interface Depot {
   blobOf(cache: Cache, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
   /** One atomic, durable change. @throws DepotError `WRITE_CONFLICT` */
   commit(cache: Cache, change: Omit<Commit, 'cache'>): Promise<void>
-  /** Run `attempt` again, a few times, when another writer came first: for read, change, commit with `expected`. */
+  /** Run `attempt` again, for some seconds, when another writer came first: for read, change, commit with `expected`. */
   retryConflicts<T>(attempt: () => Promise<T>): Promise<T>
   /**
    * A document: from its row, else rendered once however many ask for it, stored and returned.
    * `render` returns undefined when the record is not there.
    */
   document(key: DocumentKey, render: () => Promise<Rendering | undefined>): Promise<Document | undefined>
-}
-
-export function createDepot({ blobs, kv, events }: DepotOptions): Depot {
-  return {
-    kv,
-    blobs,
-    events,
-    stage: (cache, content, options) => stageBlob({ blobs, kv, events }, cache.domain, content, options),
-    open: (row) => openBlob({ blobs, kv, events }, row),
-    get: async (cache, kind, key) => kv.get(cache.id, kind, key),
-    all: (cache, kind, prefix = '') => allRecords(kv, cache, kind, prefix),
-    blobOf: async (cache, kindPrefix, digest) => kv.blobOf(cache.id, kindPrefix, digest),
-    commit: (cache, change) => kv.commit({ cache: cache.id, ...change }),
-    retryConflicts,
-    document: documentReader(kv, events),
-  }
-}
-
-const PAGE = 500
-
-async function* allRecords(kv: KvStore, cache: Cache, kind: string, prefix: string): AsyncGenerator<KvRecord> {
-  const bounds = prefix === '' ? { from: '' } : { from: prefix, to: endOfPrefix(prefix) }
-  let page = await kv.list(cache.id, kind, { ...bounds, limit: PAGE })
-  while (page.length > 0) {
-    yield* page
-    const last = page.at(-1)
-    if (last === undefined || page.length < PAGE) return
-    page = await kv.list(cache.id, kind, { ...bounds, after: last.key, limit: PAGE })
-  }
-}
-
-/** The first string behind all that start with `prefix`, which must end in a character below U+007F. */
-function endOfPrefix(prefix: string): string {
-  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
-}
-
-const ATTEMPTS = 20
-
-async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let left = ATTEMPTS - 1; ; left--) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (left === 0 || !hasCode(error, 'WRITE_CONFLICT')) throw error
-    }
-  }
 }

@@ -5,7 +5,7 @@ import { blobLocation } from './blob-location.ts'
 import type { OpenBlob } from './depot.ts'
 import { hasCode } from './errors.ts'
 import { SILENT_EVENTS } from './events.ts'
-import type { Source } from './http/source.ts'
+import type { Source } from './source.ts'
 import type { BlobRow, KvStore, Reference } from './kv-store.ts'
 import { openBlob } from './read-blob.ts'
 

@@ -9,6 +9,11 @@ export const LIMITS = {
   /** A record key is built from parsed names; the longest legal one (npm name, `@`, version) is far below. */
   keyBytesMax: 1 * KIB,
 
+  /** A change that other writers keep coming before is tried again this long: each round lets one of them through. */
+  conflictRetryMs: 5 * SECOND,
+  /** And waits this long at most between two tries. */
+  conflictPauseMsMax: 50,
+
   /** Records in one page of a list: some megabytes at most of what protocols store. */
   listPageMax: 10_000,
   /** A statement waits this long for another process's lock before the database counts as down. */
@@ -49,6 +54,8 @@ export const LIMITS = {
   narinfoBytesMax: 1 * MIB,
   /** Nix itself stops at 64 levels since 2.36; older clients have no limit. */
   narDepthMax: 1024,
+  /** Lines of a narinfo: ten, and a signature each for as many caches as anybody trusts. */
+  narinfoLinesMax: 1000,
   /** File names in an archive: what Linux file systems hold. */
   narNameBytesMax: 255,
   /** Symlink targets in an archive: PATH_MAX less its NUL. */
@@ -76,6 +83,8 @@ export const LIMITS = {
   npmManifestBytesMax: 16 * MIB,
   /** Nesting of any JSON from outside; package manifests have some ten levels. */
   jsonDepthMax: 128,
+  /** Values in any JSON from outside: parsing these takes a tenth of a second at most. The longest `exports` have some 50,000. */
+  jsonValuesMax: 200_000,
   /** Clients send one; every tag is in every packument from then on. */
   npmTagsPerPublishMax: 100,
   /** Bytes of one tarball after gunzip; only its package.json is kept. */

@@ -4,7 +4,7 @@ import { decompressFrame, framesOf, type FramePosition } from './codec/frames.ts
 import type { OpenBlob } from './depot.ts'
 import { DepotError } from './errors.ts'
 import type { Events } from './events.ts'
-import type { Source } from './http/source.ts'
+import type { Source } from './source.ts'
 import type { BlobRow, KvStore } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 
 import type { ByteRange } from '../blob-store.ts'
-import type { Source } from '../http/source.ts'
+import type { Source } from '../source.ts'
 import { LIMITS } from '../limits.ts'
 
 /** Content, and what a container's checksums need to know of it beforehand. */

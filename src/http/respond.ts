@@ -3,7 +3,7 @@ import { DepotError } from '../errors.ts'
 import type { BlobRow, Document } from '../kv-store.ts'
 import type { DepotRequest, HeaderList } from '../protocol.ts'
 import { noneMatch, parseRange } from './conditions.ts'
-import type { Source } from './source.ts'
+import type { Source } from '../source.ts'
 
 type Asked = Pick<DepotRequest, 'method' | 'headers'>
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 
 import type { ByteRange, StoredBytes } from '../blob-store.ts'
-import type { Source } from '../http/source.ts'
+import type { Source } from '../source.ts'
 import { LIMITS } from '../limits.ts'
 
 /**

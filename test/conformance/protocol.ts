@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { createDepot } from '../../src/depot.ts'
+import { createDepot } from '../../src/create-depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { fsck } from '../../src/fsck.ts'
 import type { Protocol, Route } from '../../src/protocol.ts'

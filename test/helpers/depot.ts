@@ -1,4 +1,5 @@
-import { createDepot, type Depot } from '../../src/depot.ts'
+import { createDepot } from '../../src/create-depot.ts'
+import type { Depot } from '../../src/depot.ts'
 import { SILENT_EVENTS, type Events } from '../../src/events.ts'
 import { openStorage } from '../../storage/open.ts'
 import { tempDir } from './temp-dir.ts'

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 
 import { gzipContainer, xzContainer } from '../../../src/codec/containers.ts'
 import { decode } from '../../../src/codec/decode.ts'
-import type { Source } from '../../../src/http/source.ts'
+import type { Source } from '../../../src/source.ts'
 import { collect, inPieces } from '../../helpers/depot.ts'
 import { sha256Hex } from '../../helpers/nar.ts'
 

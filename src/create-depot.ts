@@ -1,0 +1,64 @@
+import type { BlobStore } from './blob-store.ts'
+import type { Depot } from './depot.ts'
+import { documentReader } from './documents.ts'
+import { hasCode } from './errors.ts'
+import type { Events } from './events.ts'
+import type { Cache, KvRecord, KvStore } from './kv-store.ts'
+import { LIMITS } from './limits.ts'
+import { openBlob } from './read-blob.ts'
+import { stageBlob } from './write-blob.ts'
+
+export interface DepotOptions {
+  readonly blobs: BlobStore
+  readonly kv: KvStore
+  readonly events: Events
+}
+
+/** A depot over two opened stores; whoever opened them closes them. */
+export function createDepot({ blobs, kv, events }: DepotOptions): Depot {
+  return {
+    kv,
+    blobs,
+    events,
+    stage: (cache, content, options) => stageBlob({ blobs, kv, events }, cache.domain, content, options),
+    open: (row) => openBlob({ blobs, kv, events }, row),
+    get: async (cache, kind, key) => kv.get(cache.id, kind, key),
+    all: (cache, kind, prefix = '') => allRecords(kv, cache, kind, prefix),
+    blobOf: async (cache, kindPrefix, digest) => kv.blobOf(cache.id, kindPrefix, digest),
+    commit: (cache, change) => kv.commit({ cache: cache.id, ...change }),
+    retryConflicts,
+    document: documentReader(kv, events),
+  }
+}
+
+const PAGE = 500
+
+async function* allRecords(kv: KvStore, cache: Cache, kind: string, prefix: string): AsyncGenerator<KvRecord> {
+  const bounds = prefix === '' ? { from: '' } : { from: prefix, to: endOfPrefix(prefix) }
+  let page = await kv.list(cache.id, kind, { ...bounds, limit: PAGE })
+  while (page.length > 0) {
+    yield* page
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE) return
+    page = await kv.list(cache.id, kind, { ...bounds, after: last.key, limit: PAGE })
+  }
+}
+
+/** The first string behind all that start with `prefix`, which must end in a character below U+007F. */
+function endOfPrefix(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
+}
+
+/** A hundred writers of one record take a hundred rounds, so time is the bound. The pauses keep them out of step. */
+async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + LIMITS.conflictRetryMs
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!hasCode(error, 'WRITE_CONFLICT') || performance.now() > deadline) throw error
+    }
+    const pauseMs = Math.random() * Math.min(tries, LIMITS.conflictPauseMsMax)
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  }
+}
