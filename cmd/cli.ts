@@ -169,7 +169,8 @@ function report(error: unknown, io: CliIo): number {
     return 2
   }
   if (error instanceof DepotError) {
-    io.err(`depot: ${error.message}`)
+    // What a client is not told, the operator needs: which file, which host.
+    io.err(`depot: ${error.message}${error.cause instanceof Error ? `\n  ${error.cause.message}` : ''}`)
     return 1
   }
   io.err(`depot: a bug, please report it:\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)

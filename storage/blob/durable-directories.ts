@@ -1,7 +1,7 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { systemCode } from './fs-errors.ts'
+import { systemCode } from '../fs-errors.ts'
 
 /** Directories whose names are known to survive a power cut. */
 export interface DurableDirectories {

@@ -3,7 +3,7 @@ import { readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { kill, pid } from 'node:process'
 
-import { isMissing, systemCode } from './fs-errors.ts'
+import { isMissing, systemCode } from '../fs-errors.ts'
 
 /** Stores that are open in this process: what another instance of the same process number left behind is garbage. */
 const live = new Set<string>()

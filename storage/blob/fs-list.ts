@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { BlobLocation } from '../../src/blob-store.ts'
-import { isMissing } from './fs-errors.ts'
+import { isMissing } from '../fs-errors.ts'
 import { isLocation } from './location.ts'
 
 interface Walk {

@@ -2,7 +2,7 @@ import { open, rename, unlink, type FileHandle } from 'node:fs/promises'
 
 import type { BlobLocation, ByteRange, StagedBytes } from '../../src/blob-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { isMissing, translated } from './fs-errors.ts'
+import { isMissing, translated } from '../fs-errors.ts'
 
 /** How a staged file becomes a blob. */
 export interface Publication {

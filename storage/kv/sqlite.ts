@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 
 import { DepotError } from '../../src/errors.ts'
 import type { KvStore } from '../../src/kv-store.ts'
-import { storageError } from '../blob/fs-errors.ts'
+import { storageError } from '../fs-errors.ts'
 import { checkCommit } from './checks.ts'
 import { migrateSqlite } from './migrate.ts'
 import { journalModeFor, openConnection, type ConnectionOptions } from './sqlite-connection.ts'
@@ -64,7 +64,7 @@ function prepareFile(file: string, warn: (message: string) => void): Omit<Connec
     // Ours alone; SQLite gives its log the same mode.
     closeSync(openSync(file, 'a', 0o600))
   } catch (error) {
-    throw storageError(error)
+    throw storageError(error, 'database')
   }
   const options = { file, journal: journalModeFor(file, warn) }
   translatedSqlite(() => {

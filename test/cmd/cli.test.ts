@@ -95,10 +95,22 @@ describe('runCli', () => {
     expect(await runCli(table, ['constructor'])).toBe(2)
   })
 
-  it('tells an expected failure in one line and a bug with its stack', async () => {
+  it('tells an expected failure and its cause in a line each, and a bug with its stack', async () => {
     const { cli: table, err } = cli()
     expect(await runCli(table, ['serve', '--verbose'])).toBe(1)
     expect(err).toEqual(['depot: the disk is gone'])
+    const cause = new Error("EACCES: permission denied, mkdir '/srv/depot'")
+    const down = {
+      ...table,
+      commands: {
+        serve: async () => ({
+          ...command,
+          run: () => Promise.reject(new DepotError('STORAGE_DOWN', 'no', { cause })),
+        }),
+      },
+    }
+    expect(await runCli(down, ['serve'])).toBe(1)
+    expect(err.at(-1)).toBe("depot: no\n  EACCES: permission denied, mkdir '/srv/depot'")
     const broken = {
       ...table,
       commands: { serve: async () => ({ ...command, run: () => Promise.reject(new TypeError('oops')) }) },

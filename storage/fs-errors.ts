@@ -1,4 +1,4 @@
-import { DepotError } from '../../src/errors.ts'
+import { DepotError } from '../src/errors.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 
@@ -12,14 +12,14 @@ export async function translated<T>(operation: () => Promise<T>): Promise<T> {
 }
 
 /** The one place where errno values become DepotErrors: `STORAGE_FULL` for a full disk or quota, else `STORAGE_DOWN`. */
-export function storageError(error: unknown): unknown {
+export function storageError(error: unknown, store: 'blob store' | 'database' = 'blob store'): unknown {
   const code = systemCode(error)
   if (code === undefined) return error
   return FULL.has(code)
-    ? new DepotError('STORAGE_FULL', 'the disk of the blob store is full: free some space and try again', {
+    ? new DepotError('STORAGE_FULL', `the disk of the ${store} is full: free some space and try again`, {
         cause: error,
       })
-    : new DepotError('STORAGE_DOWN', `the blob store cannot be used (${code}): try again later`, { cause: error })
+    : new DepotError('STORAGE_DOWN', `the ${store} cannot be used (${code}): try again later`, { cause: error })
 }
 
 /** True when the system said that there is no such file. */
