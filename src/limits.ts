@@ -70,6 +70,8 @@ export const LIMITS = {
   decodersOpenMax: 16,
   /** A decoder hands out pieces of this size: fewer trips through the thread pool. */
   decoderOutputBytes: 256 * KIB,
+  /** Input that may wait for an xz decoder. */
+  decoderInputBytes: 1 * MIB,
   /** Frames of one zstd upload, each of which costs a decoder: 16 KiB each, the smallest known, of a 16 GiB archive. */
   zstdFramesMax: 1_000_000,
   /** Places where an archive that is named by its content names itself; they are kept until its end is reached. */
@@ -117,6 +119,8 @@ export const LIMITS = {
   urlLengthMax: 8 * KIB,
   /** All request headers together; Node answers 431 above it. */
   headerBytesMax: 16 * KIB,
+  /** Values of one header whose meaning is remembered; real clients of all kinds send some ten. */
+  headersRemembered: 64,
   /** A client gets this long to send its headers. */
   headersTimeoutMs: 15 * SECOND,
   /** Idle keep-alive connections; longer than the 60 s of common load balancers, so they close first. */

@@ -10,7 +10,12 @@ import { LIMITS } from '../limits.ts'
  */
 export function decodeXz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   // Not `autoDecoder`: the older .lzma form has no checksum.
-  const options = { memlimit: LIMITS.decoderMemoryBytesMax, bufsize: LIMITS.decoderOutputBytes }
+  const options = {
+    memlimit: LIMITS.decoderMemoryBytesMax,
+    bufsize: LIMITS.decoderOutputBytes,
+    // What waits is decoded at once: between two trips to the thread pool the decoder stands still.
+    writableHighWaterMark: LIMITS.decoderInputBytes,
+  }
   const decoder = lzma.createStream('streamDecoder', options)
   return through(input, decoder, 'xz')
 }
