@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { promisify } from 'node:util'
-import { gzip, zstdCompress } from 'node:zlib'
 
 import type { Depot, Rendering } from '../../src/depot.ts'
+import { chooseCoding, encodeText, type Coding } from '../../src/http/negotiate.ts'
 import { documentResponse } from '../../src/http/respond.ts'
 import type { Cache, DocumentKey } from '../../src/kv-store.ts'
 import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
-import { ABBREVIATED_TYPE, chooseCoding, chooseForm, FULL_TYPE, type Coding, type Form } from './accept.ts'
+import { ABBREVIATED_TYPE, chooseForm, FULL_TYPE, type Form } from './accept.ts'
 import { parsePackageName } from './package-name.ts'
 import { loadPackument, packageMissing, requirePackage, requireVersion } from './packages.ts'
 import { renderPackument, servedManifest, tagsOf } from './packument.ts'
@@ -74,7 +73,7 @@ function variantOf({ form, coding }: Representation): string {
 async function packument(depot: Depot, request: DepotRequest<{ name: string }>): Promise<Response> {
   const { cache, headers, params } = request
   const form = chooseForm(headers.get('accept'))
-  const representation = { form, coding: chooseCoding(headers.get('accept-encoding')) }
+  const representation = { form, coding: chooseCoding(headers.get('accept-encoding') ?? undefined) }
   const origin = request.baseUrl()
   const document = await depot.document(documentKey(cache, params.name, origin, representation), () =>
     render(depot, cache, params.name, origin, representation),
@@ -94,12 +93,9 @@ async function render(
   if (loaded === undefined) return undefined
   const text = renderPackument(representation.form, { ...loaded.source, origin })
   const { coding } = representation
-  const body = coding === '' ? text : await compress[coding](text)
+  const body = await encodeText(text, coding)
   return { body, etag: etagOf(variantOf(representation), body), encoding: coding, sourceVersion: loaded.version }
 }
-
-/** Both run in the thread pool: a packument may have megabytes. */
-const compress = { gzip: promisify(gzip), zstd: promisify(zstdCompress) }
 
 /** Strong, and another one for each representation, even where two happen to have the same bytes. */
 function etagOf(variant: string, body: string | Uint8Array): string {

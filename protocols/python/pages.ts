@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
-import { promisify } from 'node:util'
-import { gzip, zstdCompress } from 'node:zlib'
 
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
+import { chooseCoding, encodeText, type Coding } from '../../src/http/negotiate.ts'
 import { documentResponse } from '../../src/http/respond.ts'
 import type { Cache, DocumentKey } from '../../src/kv-store.ts'
 import type { HeaderList } from '../../src/protocol.ts'
-import { chooseCoding, choosePageType, type Coding, type PageType } from './accept.ts'
+import { choosePageType, type PageType } from './accept.ts'
 import { FILE_KIND, LIST_KEY, LIST_KIND, parseFile, PROJECT_KIND, type PythonFile } from './records.ts'
 import { projectHtml, projectListHtml } from './simple-html.ts'
 import { projectJson, projectListJson } from './simple-json.ts'
@@ -140,10 +139,8 @@ function listed(file: PythonFile): ListedFile {
   return { filename, sha256, sizeBytes, requiresPython, uploadTime, yanked, metadataSha256: metadata?.sha256 }
 }
 
-const compressors = { gzip: promisify(gzip), zstd: promisify(zstdCompress) }
-
 async function rendering(sourceVersion: number, text: string, { coding }: PageChoice): Promise<Rendering> {
-  const body = coding === '' ? text : await compressors[coding](text)
+  const body = await encodeText(text, coding)
   const etag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`
   return { body, etag, encoding: coding, sourceVersion }
 }

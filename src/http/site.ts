@@ -1,4 +1,5 @@
 import { DepotError } from '../errors.ts'
+import { remembered } from './negotiate.ts'
 
 /** Where the depot is reachable, as far as it was told. */
 export interface Site {
@@ -38,23 +39,16 @@ export function guardSite({ publicUrl, loopback, allowedHosts }: Site): SiteGuar
   )
   const restricted = (loopback || allowedHosts.length > 0) && !allowed.has('*')
 
-  function permits(host: string | undefined): boolean {
+  const permits = remembered((host) => {
     const name = hostName(host)
     if (name === undefined) return false
     return !restricted || allowed.has(name.toLowerCase()) || (loopback && LOOPBACK.test(name))
-  }
-  // Clients repeat one Host for ever; a handful of remembered answers saves the grammar on every request.
-  const known = new Map<string, boolean>()
+  })
 
   return {
     checkHost(host) {
-      const key = host ?? ''
-      let answer = known.get(key)
-      if (answer === undefined) {
-        answer = permits(host)
-        if (known.size < 64) known.set(key, answer)
-      }
-      if (!answer) throw new DepotError('MISDIRECTED', 'this depot does not answer to that Host; see --allowed-host')
+      if (!permits(host))
+        throw new DepotError('MISDIRECTED', 'this depot does not answer to that Host; see --allowed-host')
     },
     checkOrigin(method, origin, host) {
       if (origin === undefined || SAFE_METHODS.has(method)) return

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { chooseCoding, chooseForm } from '../../../protocols/npm/accept.ts'
+import { chooseForm } from '../../../protocols/npm/accept.ts'
 
 const CORGI = 'application/vnd.npm.install-v1+json'
 
@@ -29,23 +29,5 @@ describe('the form of a packument', () => {
 
   it('is full when the weight is not a weight', () => {
     expect(chooseForm(`${CORGI};q=high, application/json`)).toBe('full')
-  })
-})
-
-describe('the coding of a packument', () => {
-  it.each([
-    [undefined, ''],
-    ['', ''],
-    ['identity', ''],
-    ['br', ''],
-    ['gzip, deflate', 'gzip'],
-    ['gzip;q=0', ''],
-    ['GZIP', 'gzip'],
-    ['zstd, gzip, deflate', 'zstd'],
-    ['gzip,deflate,br,zstd', 'zstd'],
-    ['zstd;q=0, gzip;q=0.5', 'gzip'],
-    ['*', ''],
-  ])('for %j is %j', (header, coding) => {
-    expect(chooseCoding(header)).toBe(coding)
   })
 })

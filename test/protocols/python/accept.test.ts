@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { chooseCoding, choosePageType } from '../../../protocols/python/accept.ts'
+import { choosePageType } from '../../../protocols/python/accept.ts'
 
 const PIP = 'application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01'
 const UV = 'application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01'
@@ -33,23 +33,4 @@ describe('the Accept header of a simple page', () => {
       expect(choosePageType(accept)).toBe('text-html')
     },
   )
-})
-
-describe('the Accept-Encoding header', () => {
-  it.each([
-    ['gzip, deflate', 'gzip'],
-    ['gzip, deflate, zstd', 'zstd'],
-    ['zstd;q=0.5, gzip', 'gzip'],
-    ['zstd;q=0, gzip;q=0', ''],
-    ['identity', ''],
-    ['br', ''],
-    ['', ''],
-    ['GZIP;q=0.001', 'gzip'],
-  ])('%s gives %j', (header, coding) => {
-    expect(chooseCoding(header)).toBe(coding)
-  })
-
-  it('gives plain bytes when it is absent', () => {
-    expect(chooseCoding(undefined)).toBe('')
-  })
 })
