@@ -44,7 +44,10 @@ export interface BlobRow {
   readonly state: BlobState
 }
 
-/** Names a rendered answer. It belongs to the record (cache, kind, key): putting or deleting that record drops it. */
+/**
+ * Names a rendered answer. It belongs to the record (cache, kind, key): putting or deleting that record drops it, and so does a blob of
+ * that record when it goes out of service, comes back, or is stored in another way.
+ */
 export interface DocumentKey {
   readonly cache: number
   readonly kind: string

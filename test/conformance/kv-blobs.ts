@@ -20,6 +20,28 @@ export function blobContract(contract: Contract): void {
     expect(await kv.blob('main', A)).toMatchObject({ state: 'live', storedBytes: 77 })
   })
 
+  contract(
+    'drops the documents of a record when a blob of it goes, comes back or is stored in another way',
+    async (kv) => {
+      const change = { cache: 1, puts: [{ ...record('k', 'a', '1'), refs: [A] }], blobs: [blob(A), blob(B)] }
+      await kv.commit(change)
+      const rendered = async (): Promise<boolean> => (await kv.document(document({}))) !== undefined
+      const render = (): Promise<void> => kv.commit({ cache: 1, documents: [document({})] })
+      await render()
+      await kv.commit({ cache: 1, blobs: [blob(A)] })
+      await kv.setBlobState('main', B, 'quarantined')
+      expect(await rendered()).toBe(true)
+      await kv.setBlobState('main', A, 'quarantined')
+      expect(await rendered()).toBe(false)
+      await render()
+      await kv.commit({ cache: 1, blobs: [blob(A)] })
+      expect(await rendered()).toBe(false)
+      await render()
+      await kv.commit({ cache: 1, blobs: [blob(A, { storedSha256: 'f'.repeat(64) })] })
+      expect(await rendered()).toBe(false)
+    },
+  )
+
   contract('finds a blob through a record of the cache, by the start of its kind', async (kv) => {
     await kv.commit({ cache: 1, puts: [{ ...record('nix-path', 'p', '1'), refs: [A] }], blobs: [blob(A), blob(B)] })
     expect(await kv.blobOf(1, 'nix-', A)).toMatchObject({ digest: A, state: 'live' })

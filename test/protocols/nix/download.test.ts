@@ -166,6 +166,19 @@ describe('an archive that storage lost', () => {
     for (const file of [`${upload.narHash}.nar`, `${upload.narHash}.nar.zst`, upload.fileName])
       expect((await world.fetch(`/nix/nar/${file}`, { method: 'HEAD' })).status).toBe(404)
   })
+
+  it('takes the narinfo away with its archive, because clients would not send what is listed, and heals by a push', async () => {
+    await using world = await startNixWorld()
+    const upload = await nixUpload('healed')
+    await push(world, upload)
+    const narinfo = `/nix/${upload.storeHash}.narinfo`
+    const whole = await (await world.fetch(narinfo)).text()
+    await world.depot.kv.setBlobState('main', sha256Hex(upload.nar), 'quarantined')
+    expect((await world.fetch(narinfo)).status).toBe(404)
+    await push(world, upload)
+    expect(await (await world.fetch(narinfo)).text()).toBe(whole)
+    expect((await world.fetch(`/nix/nar/${upload.narHash}.nar`)).status).toBe(200)
+  })
 })
 
 async function contentOf(bytes: Buffer): Promise<{ codec: string; content: Buffer }> {

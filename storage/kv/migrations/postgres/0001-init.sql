@@ -64,6 +64,20 @@ CREATE TABLE document (
   CHECK (num_nonnulls(body_text, body_bytes) = 1)
 );
 
+-- A document may show how a blob is stored, and that it is there at all.
+CREATE FUNCTION drop_documents_of_changed_blob() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM document WHERE (cache, kind, key) IN (
+    SELECT cache, kind, key FROM reference WHERE domain = NEW.domain AND digest = NEW.digest
+  );
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER document_of_changed_blob AFTER UPDATE ON blob
+FOR EACH ROW WHEN (NEW.state <> OLD.state OR NEW.stored_sha256 <> OLD.stored_sha256)
+EXECUTE FUNCTION drop_documents_of_changed_blob();
+
 CREATE TABLE audit (
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   at timestamptz NOT NULL DEFAULT now(),

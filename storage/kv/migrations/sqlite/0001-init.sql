@@ -63,6 +63,15 @@ CREATE TABLE document (
   PRIMARY KEY (cache, kind, key, variant, origin)
 );
 
+-- A document may show how a blob is stored, and that it is there at all.
+CREATE TRIGGER document_of_changed_blob AFTER UPDATE ON blob
+WHEN new.state <> old.state OR new.stored_sha256 <> old.stored_sha256
+BEGIN
+  DELETE FROM document WHERE (cache, kind, key) IN (
+    SELECT cache, kind, key FROM reference WHERE domain = new.domain AND digest = new.digest
+  );
+END;
+
 CREATE TABLE audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000 AS INTEGER)),
