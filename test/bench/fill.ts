@@ -3,7 +3,8 @@ import process from 'node:process'
 
 import { openStorage } from '../../storage/open.ts'
 import { buildWheel, tarGz } from '../helpers/wheel.ts'
-import { fileArchive, narinfo, sha256Nix32 } from './nar.ts'
+import { sha256Nix32 } from '../helpers/nar.ts'
+import { fileArchive, narinfo } from './nar.ts'
 
 /** One request that must succeed. */
 export async function send(

@@ -5,7 +5,8 @@ import path from 'node:path'
 
 import { fillNix } from './fill.ts'
 import { drive, median } from './load.ts'
-import { fileArchive, nix32 } from './nar.ts'
+import { nix32 } from '../helpers/nar.ts'
+import { fileArchive } from './nar.ts'
 import type { Row } from './run.ts'
 import { memory, resetPeak, startDepot } from './servers.ts'
 

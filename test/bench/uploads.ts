@@ -6,7 +6,8 @@ import { pipeline } from 'node:stream/promises'
 import { execFileSync } from 'node:child_process'
 
 import { median, output } from './load.ts'
-import { fileArchive, nix32 } from './nar.ts'
+import { nix32 } from '../helpers/nar.ts'
+import { fileArchive } from './nar.ts'
 import type { Row } from './run.ts'
 import { startDepot } from './servers.ts'
 

@@ -59,15 +59,17 @@ function narString(bytes: Uint8Array): Buffer {
 
 const ALPHABET = '0123456789abcdfghijklmnpqrsvwxyz'
 
-/** sha256 in Nix's base 32, worked out as a number and so apart from the code under test. */
-export function sha256Nix32(bytes: Uint8Array): string {
-  let rest = createHash('sha256')
-    .update(bytes)
-    .digest()
-    .reduceRight((value, byte) => value * 256n + BigInt(byte), 0n)
+/** A hash in Nix's base 32, worked out as a number and so apart from the code under test. */
+export function nix32(hash: Uint8Array): string {
+  let rest = hash.reduceRight((value, byte) => value * 256n + BigInt(byte), 0n)
   let text = ''
-  for (let digit = 0; digit < 52; digit++, rest /= 32n) text = ALPHABET.charAt(Number(rest % 32n)) + text
+  for (let bits = 0; bits < hash.byteLength * 8; bits += 5, rest /= 32n)
+    text = ALPHABET.charAt(Number(rest % 32n)) + text
   return text
+}
+
+export function sha256Nix32(bytes: Uint8Array): string {
+  return nix32(createHash('sha256').update(bytes).digest())
 }
 
 export function sha256Hex(bytes: Uint8Array): string {

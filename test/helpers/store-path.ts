@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
+
+import { fileNar, sha256Nix32 } from './nar.ts'
 
 const PACKERS = {
   none: { suffix: '', pack: (nar: Buffer) => nar },
@@ -23,16 +24,16 @@ export interface PushedPath {
 
 export function storePathOf(name: string, content: Buffer, compression: Compression): PushedPath {
   const { suffix, pack } = PACKERS[compression]
-  const nar = archiveOf(content)
+  const nar = fileNar(content)
   const packed = pack(nar)
-  const narHash = nixHash(nar)
+  const narHash = sha256Nix32(nar)
   const key = narHash.slice(0, 32)
-  const file = `${nixHash(packed)}.nar${suffix}`
+  const file = `${sha256Nix32(packed)}.nar${suffix}`
   const narinfo = [
     `StorePath: /nix/store/${key}-${name}`,
     `URL: nar/${file}`,
     `Compression: ${compression}`,
-    `FileHash: sha256:${nixHash(packed)}`,
+    `FileHash: sha256:${sha256Nix32(packed)}`,
     `FileSize: ${packed.byteLength}`,
     `NarHash: sha256:${narHash}`,
     `NarSize: ${nar.byteLength}`,
@@ -40,31 +41,4 @@ export function storePathOf(name: string, content: Buffer, compression: Compress
     '',
   ].join('\n')
   return { key, narinfo, file, packed, nar, narHash }
-}
-
-/** The Nix archive of one regular file (Nix thesis, figure 5.2). */
-export function archiveOf(content: Buffer): Buffer {
-  const words = ['nix-archive-1', '(', 'type', 'regular', 'contents', content, ')']
-  return Buffer.concat(words.flatMap((word) => narString(Buffer.from(word as string))))
-}
-
-function narString(bytes: Buffer): Buffer[] {
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(bytes.byteLength))
-  return [length, bytes, Buffer.alloc((8 - (bytes.byteLength % 8)) % 8)]
-}
-
-/** sha256 in Nix's base 32: 52 characters, last bits first. Written apart from the product's own, to check it. */
-export function nixHash(bytes: Uint8Array): string {
-  const alphabet = '0123456789abcdfghijklmnpqrsvwxyz'
-  let rest = createHash('sha256')
-    .update(bytes)
-    .digest()
-    .reduceRight((value, byte) => value * 256n + BigInt(byte), 0n)
-  let text = ''
-  for (let index = 0; index < 52; index++) {
-    text = (alphabet[Number(rest % 32n)] ?? '') + text
-    rest /= 32n
-  }
-  return text
 }
