@@ -47,6 +47,8 @@ export const LIMITS = {
   memoryStoreBytesMax: 1 * GIB,
   /** Small pieces of an upload are gathered to this size: fewer trips through the thread pool. Two a staged blob. */
   writeBufferBytes: 256 * KIB,
+  /** Directories known to be durable; at two levels of 256 below each domain this is a full domain, some 10 MB of paths. */
+  directoriesRemembered: 66_000,
   /** Dirty bytes handed to the disk between two `fdatasync`: keeps the final sync, and other readers' p99, short. */
   syncEveryBytes: 16 * MIB,
 
@@ -70,8 +72,12 @@ export const LIMITS = {
   decodersOpenMax: 16,
   /** A decoder hands out pieces of this size: fewer trips through the thread pool. */
   decoderOutputBytes: 256 * KIB,
-  /** Input that may wait for an xz decoder. */
-  decoderInputBytes: 1 * MIB,
+  /** Input that the xz decoder takes at once: at the format's highest ratio of 7,000 it becomes 28 MB. */
+  xzSliceBytes: 4 * KIB,
+  /** Threads of xz and bzip2 decoders kept for the next upload: a client sends one archive after the other. */
+  decoderThreadsKept: 2,
+  /** And for how long: an idle one takes some 10 MB. */
+  decoderThreadIdleMs: 10 * SECOND,
   /** Frames of one zstd upload, each of which costs a decoder: 16 KiB each, the smallest known, of a 16 GiB archive. */
   zstdFramesMax: 1_000_000,
   /** Places where an archive that is named by its content names itself; they are kept until its end is reached. */
@@ -87,6 +93,16 @@ export const LIMITS = {
   jsonDepthMax: 128,
   /** Values in any JSON from outside: parsing these takes a tenth of a second at most. The longest `exports` have some 50,000. */
   jsonValuesMax: 200_000,
+  /** A key of a publish's JSON: names, versions and file names are all far below. */
+  npmKeyBytesMax: 4 * KIB,
+  /** What npm itself takes (validate-npm-package-name). */
+  npmNameLengthMax: 214,
+  /** What semver itself takes; a pattern never sees more. */
+  npmVersionLengthMax: 256,
+  /** `dist.shasum`: 40 digits. */
+  npmShasumLengthMax: 200,
+  /** `dist.integrity`: a sha512 has 95 characters, and there may be several. */
+  npmIntegrityLengthMax: 4 * KIB,
   /** Clients send one; every tag is in every packument from then on. */
   npmTagsPerPublishMax: 100,
   /** Bytes of one tarball after gunzip; only its package.json is kept. */
@@ -108,6 +124,8 @@ export const LIMITS = {
   pythonFileNameLengthMax: 255,
   /** Requires-Python is copied into every listing: PyPI's longest is some 100 characters. */
   requiresPythonLengthMax: 1 * KIB,
+  /** Why a file was yanked is copied into every listing too. */
+  yankReasonLengthMax: 1 * KIB,
   /** One file's entry of a simple JSON page, sent beside the file. */
   pythonEntryBytesMax: 64 * KIB,
   /** Directory of a zip file, read at once: 100,000 entries take about 10 MiB. */

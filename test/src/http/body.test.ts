@@ -49,13 +49,21 @@ describe('parseJson', () => {
 
   it('refuses a __proto__ key at any depth, however it is spelled', () => {
     expect(() => parseJson('{"__proto__":{"polluted":1}}')).toThrow(expect.objectContaining({ status: 400 }))
-    expect(() => parseJson('{"a":[{"\\u005f_proto__":1}]}')).toThrow(expect.objectContaining({ status: 400 }))
+    for (const key of ['\\u005f_proto__', '__\\u0070roto__', '__pr\\u006Fto__', '__p\\u0072oto_\\u005F']) {
+      expect(() => parseJson(`{"a":[{"${key}":1}]}`)).toThrow(expect.objectContaining({ status: 400 }))
+    }
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
   })
 
   it('refuses a million open brackets without ending the stack', () => {
     expect(() => parseJson('['.repeat(1_000_000))).toThrow(expect.objectContaining({ status: 400 }))
     expect(() => parseJson('{"a":'.repeat(200))).toThrow(expect.objectContaining({ status: 400 }))
+  })
+
+  it('refuses millions of small values, which would stop every other request', () => {
+    for (const value of ['0', '[]', '{}', '"k":0'])
+      expect(() => parseJson(`[${`${value},`.repeat(1_000_000)}0]`)).toThrow(expect.objectContaining({ status: 413 }))
+    expect(parseJson(JSON.stringify({ a: ',[{'.repeat(1_000_000) }))).toMatchObject({ a: expect.any(String) })
   })
 
   it('does not count brackets in strings', () => {
