@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
@@ -39,7 +39,7 @@ export async function startServer({
   accessLog,
   graceMs = LIMITS.shutdownGraceMs,
 }: ServerOptions): Promise<RunningServer> {
-  const listen = listener(app, accessLog)
+  const listen = oneAtATime(listener(app, accessLog))
   const server = createServer({
     headersTimeout: LIMITS.headersTimeoutMs,
     // Node's own five minutes would cut a long upload; an idle connection is what ends one here.
@@ -88,6 +88,25 @@ export async function startServer({
 }
 
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean) => void
+
+/**
+ * Requests that a client sends without waiting for answers (RFC 9112 §9.3.2) are taken up one after another: an answer that
+ * may not go out yet would hold its file and its buffers, and be told of nobody when the connection ends.
+ */
+function oneAtATime(listen: Listener): Listener {
+  const latest = new WeakMap<Socket, ServerResponse>()
+  return (incoming, outgoing, expectsContinue) => {
+    const { socket } = incoming
+    const before = latest.get(socket)
+    latest.set(socket, outgoing)
+    // Node gives the connection to one answer at a time.
+    if (outgoing.socket !== null || before === undefined) listen(incoming, outgoing, expectsContinue)
+    else
+      before.once('close', () => {
+        if (!socket.destroyed) listen(incoming, outgoing, expectsContinue)
+      })
+  }
+}
 
 function listener(app: App, accessLog: AccessLog | undefined): Listener {
   const handlers = slowHandler(app)

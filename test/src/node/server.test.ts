@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 
 import { shelf } from '../../helpers/shelf.ts'
-import { rawRequest } from '../../helpers/raw-http.ts'
+import { exchange, rawRequest } from '../../helpers/raw-http.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
 
 const openShelf = (): Promise<World> => startWorld({ protocols: [shelf] })
@@ -165,6 +165,30 @@ describe('the server', () => {
       [/ 400 /],
     )
     expect(chunked).toMatch(/^HTTP\/1.1 400 /)
+    expect(world.bugs).toEqual([])
+  })
+
+  it('answers requests that come without waiting, in order and whole', async () => {
+    await using world = await openShelf()
+    const content = randomBytes(1_000_000)
+    const digest = await put(world, content)
+    const { host } = new URL(world.url)
+    const line = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n`
+    const last = `${line('/healthz')}Connection: close\r\n\r\n`
+    const { text } = await exchange(world.url, `${line(`/shelf/blob/${digest}`)}\r\n`.repeat(20) + last, 5000)
+    expect(text.split(content.toString('latin1'))).toHaveLength(21)
+    expect(text).toMatch(/ok\n$/)
+  })
+
+  it('takes up nothing of what a client sent without waiting, once the client is gone', async () => {
+    await using world = await openShelf()
+    const digest = await put(world, randomBytes(30_000_000))
+    const { host, port } = new URL(world.url)
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write(`GET /shelf/blob/${digest} HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(50))
+    await once(socket, 'readable')
+    socket.destroy()
+    await world.server.close()
     expect(world.bugs).toEqual([])
   })
 
