@@ -30,7 +30,8 @@ function only(values: readonly string[] | undefined): string | undefined {
 const WANTED = new Set(['metadata-version', 'name', 'version', 'requires-python'])
 
 function parseHeaders(text: string): ReadonlyMap<string, readonly string[]> {
-  const headers = new Map<string, string[]>()
+  const headers = new Map<string, string[][]>()
+  // The lines of one value, joined at the end: a value may be folded into a million of them.
   let last: string[] | undefined
   for (const line of lines(text)) {
     const folded = line.startsWith(' ') || line.startsWith('\t')
@@ -38,25 +39,29 @@ function parseHeaders(text: string): ReadonlyMap<string, readonly string[]> {
     // An empty line ends the headers; so does one that is none, as in Python's own parser.
     if (!folded && colon <= 0) break
     if (folded) {
-      if (last !== undefined) last.push(`${last.pop() ?? ''} ${line.trim()}`.trim())
+      const more = line.trim()
+      if (more !== '') last?.push(more)
       continue
     }
     const name = line.slice(0, colon).toLowerCase()
     last = undefined
     if (!WANTED.has(name)) continue
-    last = headers.get(name) ?? []
-    last.push(line.slice(colon + 1).trim())
-    headers.set(name, last)
+    last = [line.slice(colon + 1).trim()]
+    const values = headers.get(name)
+    if (values === undefined) headers.set(name, [last])
+    else values.push(last)
   }
-  return headers
+  return new Map([...headers].map(([name, values]) => [name, values.map((value) => value.join(' ').trim())]))
 }
+
+const CARRIAGE_RETURN = 0x0d
 
 /** Line by line without cutting up a description of megabytes. */
 function* lines(text: string): Generator<string> {
   for (let start = 0; start <= text.length;) {
     const newline = text.indexOf('\n', start)
     const end = newline === -1 ? text.length : newline
-    yield text.slice(start, end).replace(/\r$/, '')
+    yield text.slice(start, text.charCodeAt(end - 1) === CARRIAGE_RETURN ? end - 1 : end)
     start = end + 1
   }
 }

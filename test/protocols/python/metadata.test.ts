@@ -33,6 +33,21 @@ describe('core metadata', () => {
     })
   })
 
+  it.each([
+    [' a\n', 'a'],
+    ['\t\n', 'a'],
+    [' ', 'a'],
+    ['X:\n', 'a'],
+    ['Name: b\n', undefined],
+  ])('reads megabytes of %j once', (piece, name) => {
+    const core = parse(`Name: a\nVersion: 1\nRequires-Python: >3\n${piece.repeat(8_000_000 / piece.length)}`)
+    expect(core?.name).toBe(name)
+  })
+
+  it('joins folded lines by one blank each, and passes over empty ones', () => {
+    expect(parse('Name: a\nVersion: 1\nRequires-Python:\n >3,\n \n\t<4\n')?.requiresPython).toBe('>3, <4')
+  })
+
   it('ends the headers at a line that is none', () => {
     expect(parse('Name: a\nVersion: 1\nno header\nRequires-Python: >=99\n')?.requiresPython).toBeUndefined()
   })
