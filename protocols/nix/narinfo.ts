@@ -1,4 +1,5 @@
 import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { hexOfNix32, nix32OfHex } from './nix32.ts'
 import { parseBaseName, parseStorePath, printStorePath, type StorePath } from './store-path.ts'
 
@@ -78,7 +79,9 @@ function readLines(text: string): { readonly values: ReadonlyMap<string, string>
   if (!text.endsWith('\n')) throw malformed('its last line has no end')
   const values = new Map<string, string>()
   const signatures: string[] = []
-  for (const line of text.slice(0, -1).split('\n')) {
+  const lines = text.slice(0, -1).split('\n', LIMITS.narinfoLinesMax + 1)
+  if (lines.length > LIMITS.narinfoLinesMax) throw malformed(`it has more than ${LIMITS.narinfoLinesMax} lines`)
+  for (const line of lines) {
     const groups = LINE.exec(line)?.groups
     const [key, value] = [groups?.['key'], groups?.['value']]
     if (key === undefined || value === undefined) throw malformed(`a line is not "Key: value" in plain characters`)

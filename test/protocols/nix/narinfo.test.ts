@@ -46,6 +46,11 @@ describe('a narinfo', () => {
     expect(printNarinfo(parseNarinfo(TEXT))).toBe(TEXT)
   })
 
+  it('is refused with more lines than any has, before they are read', () => {
+    expect(() => parseNarinfo(TEXT + 'X: \n'.repeat(1000))).toThrow(/more than 1000 lines/)
+    expect(parseNarinfo(TEXT + 'X: \n'.repeat(900)).signatures).toHaveLength(2)
+  })
+
   it('may leave out everything that has a meaning when it is absent', () => {
     const text = `StorePath: /nix/store/${HASH}-dep-a\nURL: nar/x\nNarHash: sha256:${NAR_HASH}\nNarSize: 120\n`
     const read = parseNarinfo(text)

@@ -54,6 +54,13 @@ describe('publishing', () => {
     expect(await json(await world.fetch('/npm/twice'))).toEqual(before)
   })
 
+  it('takes in every version of a package when sixty come at once', async () => {
+    const versions = Array.from({ length: 60 }, (_, patch) => `1.0.${patch}`)
+    await Promise.all(versions.map((version) => publish(world, { name: 'crowd', version })))
+    const packument = await json(await world.fetch('/npm/crowd'))
+    expect(Object.keys(packument['versions'] as object).toSorted()).toEqual(versions.toSorted())
+  })
+
   it('never replaces a version by other bytes', async () => {
     const own = { name: 'immutable', version: '1.0.0' }
     const tarball = await publish(world, own)
