@@ -40,6 +40,8 @@ async function* allRecords(kv: KvStore, cache: Cache, kind: string, prefix: stri
     yield* page
     const last = page.at(-1)
     if (last === undefined || page.length < PAGE) return
+    // A store that answers at once leaves no gap in which others are served, however many pages there are.
+    await new Promise((resolve) => setImmediate(resolve))
     page = await kv.list(cache.id, kind, { ...bounds, after: last.key, limit: PAGE })
   }
 }

@@ -1,12 +1,20 @@
 import type { Depot } from './depot.ts'
 import type { Document, DocumentKey, KvStore } from './kv-store.ts'
 import type { Events } from './events.ts'
+import { LIMITS } from './limits.ts'
 
 const ROUNDS = 3
 
 /** See `Depot.document`. One rendering at a time for each document in this process. */
 export function documentReader(kv: KvStore, events: Events): Depot['document'] {
   const rendering = new Map<string, Promise<unknown>>()
+  const origins = new Set<string>()
+
+  /** On loopback a client chooses the origin by its Host: the first ones are kept, any further one is rendered each time. */
+  function isKept(origin: string): boolean {
+    if (origins.size < LIMITS.documentOriginsMax) origins.add(origin)
+    return origins.has(origin)
+  }
 
   return async (key, render) => {
     const name = JSON.stringify([key.cache, key.kind, key.key, key.variant, key.origin])
@@ -18,7 +26,7 @@ export function documentReader(kv: KvStore, events: Events): Depot['document'] {
       // Its result may be older than this request: what counts is whether a commit let it into the store.
       await other.catch(() => {})
     }
-    const mine = renderAndStore(kv, events, key, render)
+    const mine = isKept(key.origin) ? renderAndStore(kv, events, key, render) : render()
     rendering.set(name, mine)
     try {
       return await mine

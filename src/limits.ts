@@ -28,6 +28,8 @@ export const LIMITS = {
   commitsPerBatch: 256,
   /** Commits waiting for the database; beyond it the answer is 503, not memory. */
   commitsWaitingMax: 10_000,
+  /** Origins that documents are stored for, of one process: each has its own copy of every packument. */
+  documentOriginsMax: 16,
   /** Connections to PostgreSQL of one process, unless told otherwise: its default limit is 100 for all. */
   databaseConnections: 10,
 

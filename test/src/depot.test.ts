@@ -9,6 +9,7 @@ import type { Depot, StageOptions } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { fsck } from '../../src/fsck.ts'
 import { MAIN_CACHE, type BlobRow } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { collect, inPieces, openTestDepot } from '../helpers/depot.ts'
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
@@ -170,6 +171,22 @@ describe('a depot', () => {
     expect(await listed('q@')).toEqual(['q@1', 'q@2'])
     expect(await listed('')).toHaveLength(keys.length + 4)
   })
+
+  it('serves others while it lists', async () => {
+    await using world = await openTestDepot()
+    const puts = Array.from({ length: 3000 }, (_, index) => ({ kind: 'many', key: String(index), value: '{}' }))
+    await world.depot.commit(MAIN_CACHE, { puts })
+    let turns = 0
+    let listing = true
+    const count = (): void => {
+      turns++
+      if (listing) setImmediate(count)
+    }
+    setImmediate(count)
+    for await (const _ of world.depot.all(MAIN_CACHE, 'many'));
+    listing = false
+    expect(turns).toBeGreaterThanOrEqual(5)
+  })
 })
 
 describe('Depot.document', () => {
@@ -216,6 +233,16 @@ describe('Depot.document', () => {
     expect((await late)?.body).toBe('{"value":2}')
     expect((await early)?.body).toBe('{"value":1}')
     expect((await world.depot.document(key, renderer(world.depot, log)))?.body).toBe('{"value":2}')
+  })
+
+  it('is stored for the first origins only, and given for all', async () => {
+    await using world = await openTestDepot()
+    await put(world.depot, 1)
+    const keys = Array.from({ length: 100 }, (_, port) => ({ ...key, origin: `http://127.0.0.1:${port}` }))
+    for (const one of keys)
+      expect((await world.depot.document(one, renderer(world.depot, [])))?.body).toBe('{"value":1}')
+    const stored = await Promise.all(keys.map(async (one) => world.depot.kv.document(one)))
+    expect(stored.filter((document) => document !== undefined)).toHaveLength(LIMITS.documentOriginsMax)
   })
 
   it('has nothing to give when the record is not there', async () => {
