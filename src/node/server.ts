@@ -178,7 +178,10 @@ function slowHandler(app: App) {
       const promised = sourceOf(response)
       if (promised === undefined) return response
       const headers = [...response.headers].flat()
-      await sendSource(outgoing, { status: response.status, headers }, promised.source, promised.range)
+      await sendSource(outgoing, { status: response.status, headers }, promised.source, promised.range).catch(
+        // The status is sent and the connection cut: there is no answer left to give, only somebody to tell.
+        (error: unknown) => app.depot.events.unexpectedError(requestId, error),
+      )
       return RESPONSE_ALREADY_SENT
     },
     { autoCleanupIncoming: false },

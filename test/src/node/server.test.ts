@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { chmodSync, truncateSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { join } from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
+import { blobLocation } from '../../../src/blob-location.ts'
 import { shelf } from '../../helpers/shelf.ts'
 import { exchange, rawRequest } from '../../helpers/raw-http.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
@@ -190,6 +193,20 @@ describe('the server', () => {
     socket.destroy()
     await world.server.close()
     expect(world.bugs).toEqual([])
+  })
+
+  it('cuts an answer whose bytes cannot be read, and says so once', async () => {
+    await using world = await openShelf()
+    const digest = await put(world, randomBytes(30_000_000))
+    const answer = await world.fetch(`/shelf/blob/${digest}`)
+    const file = join(world.dir, 'blobs', blobLocation('main', digest))
+    chmodSync(file, 0o600)
+    truncateSync(file, 10_000_000)
+    await expect(answer.arrayBuffer()).rejects.toThrow()
+    await expect
+      .poll(() => world.bugs)
+      .toEqual([expect.objectContaining({ message: expect.stringMatching(/storage ended/) })])
+    expect((await world.fetch('/healthz')).status).toBe(200)
   })
 
   it('finishes running downloads when it closes, and takes no new connection', async () => {
