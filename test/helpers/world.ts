@@ -17,6 +17,8 @@ export interface World extends AsyncDisposable {
   readonly dir: string
   /** What went wrong without being expected; a test that means no bug checks that it is empty. */
   readonly bugs: readonly unknown[]
+  /** Code of every request that was refused, also of those whose client has gone. */
+  readonly refusals: readonly string[]
   fetch(path: string, init?: RequestInit): Promise<Response>
 }
 
@@ -33,7 +35,12 @@ export interface WorldOptions {
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const dir = await tempDir('world')
   const bugs: unknown[] = []
-  const events: Events = { ...SILENT_EVENTS, unexpectedError: (_id, error) => void bugs.push(error) }
+  const refusals: string[] = []
+  const events: Events = {
+    ...SILENT_EVENTS,
+    unexpectedError: (_id, error) => void bugs.push(error),
+    requestRefused: (_id, _status, code) => void refusals.push(code),
+  }
   const settings = new Map([
     ['listen-addr', ['127.0.0.1:0']],
     ['store-path', [dir.path]],
@@ -54,6 +61,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     publicKey: booted.publicKey,
     dir: dir.path,
     bugs,
+    refusals,
     fetch: (path, init) => fetch(booted.url + path, init),
     async [Symbol.asyncDispose]() {
       await booted[Symbol.asyncDispose]()
