@@ -21,6 +21,9 @@ export interface Resource {
   readonly name: string
 }
 
+/** Header of a 401: the forms of credentials that clients may send. */
+export const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="depot", Bearer realm="depot"' } as const
+
 /** `hidden`: the caller may not even know that it exists, so the answer is the 404 of a missing thing. */
 export type Decision = 'allow' | 'unauthenticated' | 'forbidden' | 'hidden'
 

@@ -1,4 +1,4 @@
-import type { Access, Principal } from './access.ts'
+import { CHALLENGE, type Access, type Principal } from './access.ts'
 import { DepotError } from './errors.ts'
 import { parseTarget, type Target } from './http/path.ts'
 import type { Match, Router } from './http/router.ts'
@@ -65,8 +65,6 @@ function refuse(decision: ReturnType<Access['authorize']>): void {
     case 'forbidden':
       throw new DepotError('FORBIDDEN', 'your credentials do not permit this')
     case 'unauthenticated':
-      throw new DepotError('UNAUTHENTICATED', 'credentials are needed here', {
-        headers: { 'WWW-Authenticate': 'Basic realm="depot", Bearer realm="depot"' },
-      })
+      throw new DepotError('UNAUTHENTICATED', 'credentials are needed here', { headers: CHALLENGE })
   }
 }

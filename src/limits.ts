@@ -74,8 +74,8 @@ export const LIMITS = {
   decodersOpenMax: 16,
   /** A decoder hands out pieces of this size: fewer trips through the thread pool. */
   decoderOutputBytes: 256 * KIB,
-  /** Input that the xz decoder takes at once: at the format's highest ratio of 7,000 it becomes 28 MB. */
-  xzSliceBytes: 4 * KIB,
+  /** Input that the xz decoder takes at once: at the format's highest ratio of 7,000 it becomes 14 MB. */
+  xzSliceBytes: 2 * KIB,
   /** Threads of xz and bzip2 decoders kept for the next upload: a client sends one archive after the other. */
   decoderThreadsKept: 2,
   /** And for how long: an idle one takes some 10 MB. */
@@ -139,6 +139,8 @@ export const LIMITS = {
   urlLengthMax: 8 * KIB,
   /** All request headers together; Node answers 431 above it. */
   headerBytesMax: 16 * KIB,
+  /** Headers of one request; real clients send some twenty. */
+  headersMax: 200,
   /** Values of one header whose meaning is remembered; real clients of all kinds send some ten. */
   headersRemembered: 64,
   /** A client gets this long to send its headers. */

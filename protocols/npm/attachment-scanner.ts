@@ -1,4 +1,5 @@
 import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
 
 /** What a scanner makes of the body, in order. The bytes are views of what was pushed. */
 export type Piece =
@@ -86,7 +87,8 @@ export class AttachmentScanner {
     else if (code === BACKSLASH) this.#escape = '\\'
     else if (code === QUOTE) return this.#closeString()
     if (this.#inString !== 'key') return
-    if (this.#key.length >= KEY_BYTES_MAX) throw new DepotError('BAD_REQUEST', 'the JSON has a key that is too long')
+    if (this.#key.length >= LIMITS.npmKeyBytesMax)
+      throw new DepotError('BAD_REQUEST', 'the JSON has a key that is too long')
     this.#key.push(code)
   }
 
@@ -130,8 +132,6 @@ export class AttachmentScanner {
 /** `{ "_attachments": { "<file>": { "data": "…" } } }` */
 const FILE_DEPTH = 2
 const DATA_DEPTH = 3
-/** Names, versions, file names: all far below. */
-const KEY_BYTES_MAX = 4096
 /** A backslash, `u` and four hex digits. */
 const UNICODE_ESCAPE_LENGTH = 6
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { integrityOf, type TarballHashes } from './integrity.ts'
 import { isPolluting, parsePackageName } from './package-name.ts'
 import { parseAs } from './parse.ts'
@@ -16,7 +17,10 @@ const manifestSchema = z.looseObject({
   name: z.string(),
   version: z.string(),
   dist: z
-    .looseObject({ shasum: z.string().max(200).optional(), integrity: z.string().max(4096).optional() })
+    .looseObject({
+      shasum: z.string().max(LIMITS.npmShasumLengthMax).optional(),
+      integrity: z.string().max(LIMITS.npmIntegrityLengthMax).optional(),
+    })
     .optional(),
 })
 

@@ -1,6 +1,7 @@
 import validate from 'validate-npm-package-name'
 
 import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
 
 /**
  * A package name as a URL or a dependency spells it, `name` or `@scope/name`, or undefined when it is none.
@@ -10,7 +11,8 @@ import { DepotError } from '../../src/errors.ts'
  * normalised.
  */
 export function parsePackageName(text: string): string | undefined {
-  if (text.length > NAME_LENGTH_MAX || !READABLE.test(text) || RESERVED_NAMES.has(text.toLowerCase())) return undefined
+  if (text.length > LIMITS.npmNameLengthMax || !READABLE.test(text) || RESERVED_NAMES.has(text.toLowerCase()))
+    return undefined
   return text
 }
 
@@ -37,7 +39,6 @@ export function isPolluting(key: string): boolean {
   return key === '__proto__' || key === 'constructor'
 }
 
-const NAME_LENGTH_MAX = 214
 const READABLE = /^(?:@[a-z0-9~!'()*_-][a-z0-9._~!'()*-]*\/[a-z0-9~!'()*_-]|[a-z0-9~!'()*])[a-z0-9._~!'()*-]*$/i
 const NEW = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/
 /** What validate-npm-package-name forbids by name, in every case. */

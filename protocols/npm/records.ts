@@ -1,6 +1,9 @@
 import { z } from 'zod'
 
-/** Kinds of records that npm keeps. All start with `npm-`, which is how a blob is known to belong to this ecosystem. */
+/** All of npm's kinds start so, which is how a blob is known to belong to this ecosystem. */
+export const KIND_PREFIX = 'npm-'
+
+/** Kinds of records that npm keeps. */
 export const KIND = {
   /** Key: the name. Tags, times and what describes the package as a whole. */
   package: 'npm-package',

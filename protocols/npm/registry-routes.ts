@@ -1,4 +1,4 @@
-import { ANONYMOUS } from '../../src/access.ts'
+import { ANONYMOUS, CHALLENGE } from '../../src/access.ts'
 import { DepotError } from '../../src/errors.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import { route, type Route } from '../../src/protocol.ts'
@@ -20,5 +20,3 @@ export function registryRoutes(): readonly Route[] {
     }),
   ]
 }
-
-const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="depot", Bearer realm="depot"' }

@@ -1,3 +1,4 @@
+import { LIMITS } from '../../src/limits.ts'
 import { unscoped } from './package-name.ts'
 import { parseVersion } from './version.ts'
 
@@ -23,4 +24,4 @@ export function parseTarballFile(segment: string): string | undefined {
 
 const SUFFIX = '.tgz'
 /** A scoped name, a hyphen, a version, the suffix. */
-const FILE_LENGTH_MAX = 214 + 1 + 256 + SUFFIX.length
+const FILE_LENGTH_MAX = LIMITS.npmNameLengthMax + 1 + LIMITS.npmVersionLengthMax + SUFFIX.length

@@ -4,6 +4,7 @@ import { sourceResponse, storedEtag } from '../../src/http/respond.ts'
 import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
 import { parsePackageName } from './package-name.ts'
 import { loadVersion } from './packages.ts'
+import { KIND_PREFIX } from './records.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 
 /** Tarballs, on npmjs's exact paths. */
@@ -42,7 +43,7 @@ async function tarball(depot: Depot, request: DepotRequest<unknown>, name: strin
   const { cache } = request
   const version = tarballVersion(name, file)
   const found = version === undefined ? undefined : await loadVersion(depot, cache, name, version)
-  const row = found && (await depot.blobOf(cache, 'npm-', found.digest))
+  const row = found && (await depot.blobOf(cache, KIND_PREFIX, found.digest))
   if (row === undefined) throw new DepotError('NOT_FOUND', `the tarball ${file} of ${name} is not in this depot`)
   const blob = await depot.open(row)
   return sourceResponse(request, blob.stored(), { headers: HEADERS, etag: storedEtag(row) })

@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { brokenArchive } from './archive-error.ts'
 import type { Distribution } from './filename.ts'
 import { isRequiresPython } from './inspect.ts'
@@ -9,7 +10,6 @@ import { FILE_KIND, fileKey, parseFile, type PythonFile, type Writer } from './r
 import { updateFile } from './store-file.ts'
 
 const UPLOAD_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)$/
-const YANK_REASON_LENGTH_MAX = 1024
 
 /** A file's entry of a simple JSON page (PEP 691), as far as a depot can take it over from another index. */
 const entrySchema = z.object({
@@ -25,7 +25,7 @@ const entrySchema = z.object({
     .regex(UPLOAD_TIME)
     .refine((time) => !Number.isNaN(Date.parse(time)))
     .nullish(),
-  yanked: z.union([z.boolean(), z.string().max(YANK_REASON_LENGTH_MAX)]).nullish(),
+  yanked: z.union([z.boolean(), z.string().max(LIMITS.yankReasonLengthMax)]).nullish(),
 })
 
 /** The part of an entry that is used. */

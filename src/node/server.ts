@@ -48,7 +48,7 @@ export async function startServer({
     maxHeaderSize: LIMITS.headerBytesMax,
     noDelay: true,
   })
-  server.maxHeadersCount = 200
+  server.maxHeadersCount = LIMITS.headersMax
   server.timeout = LIMITS.idleTimeoutMs
   server.on('request', (incoming, outgoing) => listen(incoming, outgoing, false))
   // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.

@@ -1,6 +1,7 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+import { LIMITS } from '../../src/limits.ts'
 import { systemCode } from '../fs-errors.ts'
 
 /** Directories whose names are known to survive a power cut. */
@@ -10,9 +11,6 @@ export interface DurableDirectories {
   /** No longer believe that anything exists: somebody removed directories behind our back. */
   forget(): void
 }
-
-/** Directories remembered; at two levels of 256 below each domain this is a full domain, some 10 MB of paths. */
-const REMEMBERED_MAX = 66_000
 
 /**
  * Tracks the directories below `root`. One that another writer has just made may not have been synced by it yet, so that it
@@ -33,7 +31,7 @@ export function durableDirectories(root: string): DurableDirectories {
   function make(directory: string): Promise<void> {
     const made = known.get(directory)
     if (made !== undefined) return made
-    if (known.size >= REMEMBERED_MAX) forget()
+    if (known.size >= LIMITS.directoriesRemembered) forget()
     const making = create(directory)
     known.set(directory, making)
     making.catch(() => known.delete(directory))
