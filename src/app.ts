@@ -26,7 +26,6 @@ export interface App {
   /** Answer any request. A server passes what only it knows as `arrival`. */
   fetch(request: Request, arrival?: Arrival): Promise<Response>
   readonly gate: Gate
-  readonly router: Router
   readonly site: SiteGuard
   readonly depot: Depot
 }
@@ -79,7 +78,6 @@ export function createApp({
   return {
     fetch: async (request, arrival) => hono.fetch(request, arrival === undefined ? {} : { arrival }),
     gate,
-    router,
     site: guard,
     depot,
   }

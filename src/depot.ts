@@ -4,7 +4,7 @@ import type { Events } from './events.ts'
 import type { Source } from './source.ts'
 
 /** Digest of a streamed body beside its sha256: a name of `node:crypto`, or an algorithm of one's own. */
-export type HashName = 'sha1' | 'sha512' | 'md5' | 'sha384'
+export type HashName = 'sha1' | 'sha512' | 'md5'
 
 /** An algorithm that `node:crypto` does not have. */
 export interface Hasher {

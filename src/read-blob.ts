@@ -43,7 +43,7 @@ async function quarantine({ kv, events }: Ports, row: BlobRow, reason: string): 
 }
 
 /** Stored bytes in pieces; one buffer serves them all. */
-export async function* storedChunks(stored: StoredBytes, { start, end }: ByteRange): AsyncGenerator<Uint8Array> {
+async function* storedChunks(stored: StoredBytes, { start, end }: ByteRange): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(Math.min(LIMITS.readBufferBytes, end - start))
   for (let offset = start; offset < end;) {
     const length = await stored.read(buffer.subarray(0, Math.min(buffer.byteLength, end - offset)), offset)

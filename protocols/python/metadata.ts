@@ -1,6 +1,5 @@
 /** The core metadata (packaging.python.org, "Core metadata specifications") that an index needs. */
 export interface CoreMetadata {
-  readonly metadataVersion: string | undefined
   readonly name: string
   readonly version: string
   readonly requiresPython: string | undefined
@@ -16,7 +15,6 @@ export function parseCoreMetadata(content: Uint8Array): CoreMetadata | undefined
   const version = only(headers.get('version'))
   if (name === undefined || version === undefined) return undefined
   return {
-    metadataVersion: only(headers.get('metadata-version')),
     name,
     version,
     requiresPython: only(headers.get('requires-python')),
@@ -27,7 +25,7 @@ function only(values: readonly string[] | undefined): string | undefined {
   return values?.length === 1 ? values[0] : undefined
 }
 
-const WANTED = new Set(['metadata-version', 'name', 'version', 'requires-python'])
+const WANTED = new Set(['name', 'version', 'requires-python'])
 
 function parseHeaders(text: string): ReadonlyMap<string, readonly string[]> {
   const headers = new Map<string, string[][]>()

@@ -31,8 +31,6 @@ export interface Router {
    * @throws DepotError `NOT_FOUND`, `METHOD_NOT_ALLOWED` with Allow, and `INVALID_NAME` from a route's parser.
    */
   match(method: string, segments: readonly string[]): Match
-  /** Everything that is mounted, for listing. */
-  readonly mounts: readonly Mount[]
 }
 
 /** @throws Error when a route is malformed: without a policy nothing registers. */
@@ -53,7 +51,6 @@ export function createRouter(mounts: readonly Mount[]): Router {
   }
 
   return {
-    mounts,
     protocolAt: (segments) => under(segments)?.mount.mount.protocol,
     match(method, segments) {
       const found = under(segments)

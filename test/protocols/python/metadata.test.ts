@@ -9,7 +9,6 @@ describe('core metadata', () => {
     expect(
       parse('Metadata-Version: 2.1\nName: My.Pkg_x\nVersion: 1.0+local\nRequires-Python: >=3.8, <4\n\nText'),
     ).toEqual({
-      metadataVersion: '2.1',
       name: 'My.Pkg_x',
       version: '1.0+local',
       requiresPython: '>=3.8, <4',
