@@ -74,12 +74,8 @@ export const LIMITS = {
   decodersOpenMax: 16,
   /** A decoder hands out pieces of this size: fewer trips through the thread pool. */
   decoderOutputBytes: 256 * KIB,
-  /** Input that the xz decoder takes at once: at the format's highest ratio of 7,000 it becomes 14 MB. */
-  xzSliceBytes: 2 * KIB,
-  /** Threads of xz and bzip2 decoders kept for the next upload: a client sends one archive after the other. */
-  decoderThreadsKept: 2,
-  /** And for how long: an idle one takes some 10 MB. */
-  decoderThreadIdleMs: 10 * SECOND,
+  /** Content that the xz decoder makes before it hands out anything; one chunk of the format may add 2 MiB. */
+  xzSliceOutputBytes: 1 * MIB,
   /** Frames of one zstd upload, each of which costs a decoder: 16 KiB each, the smallest known, of a 16 GiB archive. */
   zstdFramesMax: 1_000_000,
   /** Places where an archive that is named by its content names itself; they are kept until its end is reached. */
@@ -155,6 +151,8 @@ export const LIMITS = {
   lingerBytesMax: 64 * MIB,
   /** In-flight requests get this long after SIGTERM. */
   shutdownGraceMs: 120 * SECOND,
+  /** And connections on which no request ever came this long: theirs may be on its way. */
+  shutdownSilenceMs: 1 * SECOND,
   /** Retry-After of a 503. */
   retryAfterSeconds: 5,
 } as const

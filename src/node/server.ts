@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
@@ -50,6 +50,7 @@ export async function startServer({
   })
   server.maxHeadersCount = LIMITS.headersMax
   server.timeout = LIMITS.idleTimeoutMs
+  const silent = silentConnections(server)
   server.on('request', (incoming, outgoing) => listen(incoming, outgoing, false))
   // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => listen(incoming, outgoing, true))
@@ -67,9 +68,11 @@ export async function startServer({
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       // A connection whose last answer has gone out would otherwise stay for its keep-alive time.
       const sweep = setInterval(() => server.closeIdleConnections(), 50)
+      const silence = setTimeout(() => silent.forEach((socket) => socket.destroy()), LIMITS.shutdownSilenceMs)
       server.close(() => {
         clearTimeout(cut)
         clearInterval(sweep)
+        clearTimeout(silence)
         resolve()
       })
     })
@@ -85,6 +88,18 @@ export async function startServer({
       await closed
     },
   }
+}
+
+/** Connections on which no request has come yet. Node counts them as busy, and a browser opens some to be ready. */
+function silentConnections(server: Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  const spoken = ({ socket }: IncomingMessage): void => void silent.delete(socket)
+  server.on('request', spoken).on('checkContinue', spoken)
+  return silent
 }
 
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean) => void

@@ -209,6 +209,20 @@ describe('the server', () => {
     expect((await world.fetch('/healthz')).status).toBe(200)
   })
 
+  it('closes without waiting for connections on which nothing or half a request came', async () => {
+    await using world = await openShelf()
+    const { hostname, port } = new URL(world.url)
+    const sockets = ['', 'GET /healthz HTTP/1.1\r\nHo'].map((text) => {
+      const socket = connect(Number(port), hostname)
+      socket.on('error', () => {}).write(text)
+      return socket
+    })
+    const ends = sockets.map((socket) => once(socket, 'close'))
+    await world.fetch('/healthz')
+    await world.server.close()
+    await Promise.all(ends)
+  })
+
   it('finishes running downloads when it closes, and takes no new connection', async () => {
     await using world = await openShelf()
     const content = randomBytes(30_000_000)
