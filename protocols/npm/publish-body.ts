@@ -1,5 +1,5 @@
 import { DepotError } from '../../src/errors.ts'
-import { parseJson } from '../../src/http/body.ts'
+import { decodeText, parseJson } from '../../src/http/body.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { AttachmentScanner, type Piece } from './attachment-scanner.ts'
 import { createBase64Decoder } from './base64.ts'
@@ -45,14 +45,6 @@ export async function readPublishBody<T>(
   }
   const document = parseJson(decodeText(Buffer.concat(text)))
   return tarball === undefined ? { document } : { document, tarball }
-}
-
-function decodeText(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw new DepotError('BAD_REQUEST', 'the body is not UTF-8 text', { cause })
-  }
 }
 
 async function* scan(body: AsyncIterable<Uint8Array>): AsyncGenerator<Piece, undefined> {

@@ -11,8 +11,13 @@ type WithBody = Pick<DepotRequest, 'body' | 'headers'>
 export async function readText(request: WithBody, limitBytes: number): Promise<string> {
   const pieces: Uint8Array[] = []
   for await (const piece of decodedBody(request, limitBytes)) pieces.push(Uint8Array.from(piece))
+  return decodeText(Buffer.concat(pieces))
+}
+
+/** Bytes of a body as UTF-8 text, a byte order mark included. @throws DepotError `BAD_REQUEST` */
+export function decodeText(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(pieces))
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
     throw new DepotError('BAD_REQUEST', 'the body is not UTF-8 text', { cause })
   }

@@ -6,8 +6,6 @@ export interface Target {
   /** Decoded segments without the leading slash: '/a/b%2fc' is ['a', 'b/c'], '/' is ['']. */
   readonly segments: readonly string[]
   readonly query: string
-  /** The path as it came, for logs: no query, which may hold what is secret. */
-  readonly path: string
 }
 
 /** A request target as its HTTP message spells it (RFC 9112 §3.2.1 origin form). @throws DepotError `BAD_REQUEST` */
@@ -19,7 +17,7 @@ export function parseTarget(target: string): Target {
   const segments = path.slice(1).split('/')
   const plain = PLAIN.test(path) ? segments : segments.map(decodeSegment)
   if (plain.includes('..') || plain.includes('.')) throw new DepotError('INVALID_NAME', 'the path has a dot segment')
-  return { segments: plain, query: mark === -1 ? '' : target.slice(mark + 1), path }
+  return { segments: plain, query: mark === -1 ? '' : target.slice(mark + 1) }
 }
 
 /** What needs no decoding and has nothing to refuse. */

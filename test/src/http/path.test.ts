@@ -9,7 +9,6 @@ describe('parseTarget', () => {
     expect(parseTarget('/npm/@s%2fname/-/x.tgz?write=true')).toEqual({
       segments: ['npm', '@s/name', '-', 'x.tgz'],
       query: 'write=true',
-      path: '/npm/@s%2fname/-/x.tgz',
     })
     expect(parseTarget('/a/%2565').segments).toEqual(['a', '%65'])
   })
