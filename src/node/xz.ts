@@ -1,6 +1,7 @@
 import lzma from 'lzma-native'
 
 import { through } from '../codec/through.ts'
+import { xzSlices } from '../codec/xz-slices.ts'
 import { LIMITS } from '../limits.ts'
 
 /**
@@ -13,9 +14,9 @@ export function decodeXz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   const options = {
     memlimit: LIMITS.decoderMemoryBytesMax,
     bufsize: LIMITS.decoderOutputBytes,
-    // What waits is decoded at once: between two trips to the thread pool the decoder stands still.
-    writableHighWaterMark: LIMITS.decoderInputBytes,
+    // One slice at a time: what waits would be decoded in one go.
+    writableHighWaterMark: 1,
   }
   const decoder = lzma.createStream('streamDecoder', options)
-  return through(input, decoder, 'xz')
+  return through(xzSlices(input), decoder, 'xz')
 }

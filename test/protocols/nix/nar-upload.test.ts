@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import path from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -19,7 +18,7 @@ describe('an uploaded archive', () => {
     const [blob, ...others] = await world.depot.kv.blobs(undefined, 10)
     expect(others).toEqual([])
     expect(blob).toMatchObject({ digest: sha256Hex(upload.nar), sizeBytes: upload.nar.byteLength, encoding: 'zstd' })
-    expect(await storedFiles(path.join(world.dir, 'blobs'))).toEqual([sha256Hex(upload.nar)])
+    expect(await storedFiles(world.dir)).toEqual([sha256Hex(upload.nar)])
   })
 
   it.each(CODECS)('may be sent again as %s, and changes nothing', async (codec) => {
@@ -28,7 +27,7 @@ describe('an uploaded archive', () => {
     const url = `/nix/nar/${upload.fileName}`
     const answers = [await put(world, url, upload.body), await put(world, url, upload.body)]
     expect(answers.map(({ status }) => status)).toEqual([201, 200])
-    expect(await storedFiles(path.join(world.dir, 'blobs'))).toHaveLength(1)
+    expect(await storedFiles(world.dir)).toHaveLength(1)
   })
 
   it('may be sent by many at once', async () => {
@@ -36,7 +35,7 @@ describe('an uploaded archive', () => {
     const upload = await nixUpload('x'.repeat(2_000_000))
     const sent = Array.from({ length: 8 }, () => put(world, `/nix/nar/${upload.fileName}`, upload.body))
     for (const { status } of await Promise.all(sent)) expect([200, 201]).toContain(status)
-    expect(await storedFiles(path.join(world.dir, 'blobs'))).toHaveLength(1)
+    expect(await storedFiles(world.dir)).toHaveLength(1)
     expect(world.bugs).toEqual([])
   })
 
@@ -89,7 +88,7 @@ describe('an upload that is refused', () => {
     expect(answer).toEqual({ status, text: expect.stringMatching(text) as unknown })
     for (const method of ['GET', 'HEAD'])
       expect((await world.fetch(url, { method })).status).toBe(status === 400 ? 400 : 404)
-    expect(await storedFiles(path.join(world.dir, 'blobs'))).toEqual([])
+    expect(await storedFiles(world.dir)).toEqual([])
     expect(await world.depot.kv.blobs(undefined, 10)).toEqual([])
     expect(world.bugs).toEqual([])
   }
@@ -167,7 +166,7 @@ describe('an upload that is refused', () => {
       'Content-Encoding': 'gzip',
     })
     expect(answer).toEqual({ status: 415, text: expect.stringContaining('Content-Encoding') as unknown })
-    expect(await storedFiles(path.join(world.dir, 'blobs'))).toEqual([])
+    expect(await storedFiles(world.dir)).toEqual([])
   })
 
   it.each(CODECS)('ends before its declared length: %s', async (codec) => {
@@ -179,7 +178,7 @@ describe('an upload that is refused', () => {
     socket.write(Buffer.concat([Buffer.from(head), upload.body.subarray(0, -1)]))
     await new Promise((resolve) => setTimeout(resolve, 50))
     socket.destroy()
-    await expect.poll(() => storedFiles(path.join(world.dir, 'blobs'))).toEqual([])
+    await expect.poll(() => storedFiles(world.dir)).toEqual([])
     expect((await world.fetch(url, { method: 'HEAD' })).status).toBe(404)
   })
 
