@@ -1,7 +1,7 @@
 import type { Principal, Resource, RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
-import type { Cache, DocumentKey } from './kv-store.ts'
+import type { AuditEntry, Cache, DocumentKey } from './kv-store.ts'
 
 /** An ecosystem: how its clients read and write blobs and records. One value, and one line in `protocols/index.ts`. */
 export interface Protocol {
@@ -109,6 +109,17 @@ export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
    * @throws DepotError `PUBLIC_URL_UNKNOWN` when the depot listens beyond loopback and was not told its public URL.
    */
   baseUrl(): string
+}
+
+/** Who writes, and where to: what a commit needs of a request. */
+export type Caller = Pick<DepotRequest, 'cache' | 'principal' | 'address'>
+
+/** A line of the audit log about something that this caller does. */
+export function auditEntry(
+  { principal, address }: Caller,
+  done: Pick<AuditEntry, 'action' | 'resource' | 'digest'>,
+): AuditEntry {
+  return { principal: principal.id, address, ...done }
 }
 
 /** Define a route whose handler sees the types that its parsers return. */

@@ -4,7 +4,7 @@ import { decode, type Codec } from '../../src/codec/decode.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
-import type { DepotRequest } from '../../src/protocol.ts'
+import { auditEntry, type Caller, type DepotRequest } from '../../src/protocol.ts'
 import { createNarParser } from './nar-parser.ts'
 import type { NarName } from './nar-name.ts'
 import { nix32OfHex } from './nix32.ts'
@@ -20,7 +20,7 @@ const NAR_MAGIC = Buffer.concat([Buffer.of(13, 0, 0, 0, 0, 0, 0, 0), Buffer.from
  */
 export async function storeNar(
   depot: Depot,
-  request: Pick<DepotRequest, 'cache' | 'body' | 'principal' | 'address'>,
+  request: Caller & Pick<DepotRequest, 'body'>,
   name: NarName,
 ): Promise<'created' | 'unchanged'> {
   const { cache } = request
@@ -49,15 +49,7 @@ export async function storeNar(
   await depot.commit(cache, {
     puts: [{ kind: UPLOAD_KIND, key: name.fileName, value: JSON.stringify(upload), refs: [row.digest] }],
     blobs: [row],
-    audit: [
-      {
-        principal: request.principal.id,
-        action: 'nix:write',
-        resource: `nar/${name.fileName}`,
-        digest: row.digest,
-        address: request.address,
-      },
-    ],
+    audit: [auditEntry(request, { action: 'nix:write', resource: `nar/${name.fileName}`, digest: row.digest })],
   })
   depot.events.recordWritten('nix', name.fileName)
   return known === undefined ? 'created' : 'unchanged'

@@ -1,7 +1,7 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { BlobRow, Cache } from '../../src/kv-store.ts'
-import type { DepotRequest } from '../../src/protocol.ts'
+import { auditEntry, type Caller } from '../../src/protocol.ts'
 import { addressedHash, contentDigest, parseContentAddress } from './content-address.ts'
 import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
 import type { Narinfo } from './narinfo.ts'
@@ -26,7 +26,7 @@ import type { SigningKey } from './signing.ts'
  */
 export async function storePathEntry(
   depot: Depot,
-  request: Pick<DepotRequest, 'cache' | 'principal' | 'address'>,
+  request: Caller,
   narinfo: Narinfo,
   keys: readonly SigningKey[],
 ): Promise<'created' | 'unchanged'> {
@@ -44,15 +44,7 @@ export async function storePathEntry(
     await depot.commit(cache, {
       puts: [{ kind: PATH_KIND, key, value: JSON.stringify(entry), expected: 0, refs: [row.digest] }],
       documents: [{ ...narinfoKey(cache, key, keys), ...narinfoDocument(entry, row, keys), sourceVersion: 1 }],
-      audit: [
-        {
-          principal: request.principal.id,
-          action: 'nix:write',
-          resource: entry.baseName,
-          digest: row.digest,
-          address: request.address,
-        },
-      ],
+      audit: [auditEntry(request, { action: 'nix:write', resource: entry.baseName, digest: row.digest })],
     })
     depot.events.recordWritten('nix', entry.baseName)
     return 'created'

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { AuditEntry, BlobRow, Cache, Commit, RecordDelete } from '../../src/kv-store.ts'
-import type { DepotRequest } from '../../src/protocol.ts'
+import type { BlobRow, Cache, Commit, RecordDelete } from '../../src/kv-store.ts'
+import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Manifest } from './manifest.ts'
 import { tagsOf, type PackumentSource } from './packument.ts'
 import { KIND, readPackage, readVersion, versionKey, type PackageRecord, type VersionRecord } from './records.ts'
@@ -103,8 +103,6 @@ export interface NewVersion {
   readonly replaces?: RecordDelete
 }
 
-type Caller = Pick<DepotRequest, 'cache' | 'principal' | 'address'>
-
 /**
  * Add a version in one commit: its manifest, its place in the package, its tarball. Of two writers of one version one wins;
  * two of different versions both do.
@@ -138,15 +136,11 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
       // A tarball that was sent alone has waited long enough.
       deletes: [added.replaces ?? { kind: KIND.tarball, key }],
       blobs,
-      audit: [auditOf(caller, key, digest)],
+      audit: [auditEntry(caller, { action: 'npm:write', resource: key, digest })],
     })
     depot.events.recordWritten('npm', key)
     return 'created'
   })
-}
-
-export function auditOf({ principal, address }: Caller, resource: string, digest: string): AuditEntry {
-  return { principal: principal.id, action: 'npm:write', resource, digest, address }
 }
 
 export function cannotPublishOver(name: string, version: string): DepotError {

@@ -3,11 +3,11 @@ import { DepotError } from '../../src/errors.ts'
 import { readJson } from '../../src/http/body.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { auditEntry, route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { hashMismatch, sha512Of, type TarballHashes } from './integrity.ts'
 import { keptManifest, parseManifest, type Manifest } from './manifest.ts'
 import { parsePackageName } from './package-name.ts'
-import { addVersion, auditOf, cannotPublishOver, changedPackage, loadVersion, requirePackage } from './packages.ts'
+import { addVersion, cannotPublishOver, changedPackage, loadVersion, requirePackage } from './packages.ts'
 import { KIND, readTarball, versionKey, type VersionRecord } from './records.ts'
 import { requireOwnName, stageTarball } from './stage-tarball.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
@@ -56,7 +56,7 @@ async function putTarball(depot: Depot, request: DepotRequest<{ name: string; fi
   await depot.commit(cache, {
     puts: known === undefined ? [{ kind: KIND.tarball, key, value, refs: [digest] }] : [],
     blobs: [row],
-    audit: [auditOf(request, key, digest)],
+    audit: [auditEntry(request, { action: 'npm:write', resource: key, digest })],
   })
   return jsonResponse(200, { ok: 'the tarball is here', success: true })
 }
@@ -128,7 +128,7 @@ async function putTag(
     const record = changedPackage(loaded.record, { tags: [tag], version, now: new Date().toISOString() })
     await depot.commit(cache, {
       puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
-      audit: [auditOf(request, `${name}@${tag}`, known.digest)],
+      audit: [auditEntry(request, { action: 'npm:write', resource: `${name}@${tag}`, digest: known.digest })],
     })
   })
 }

@@ -3,10 +3,11 @@ import { z } from 'zod'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
+import type { Caller } from '../../src/protocol.ts'
 import { brokenArchive } from './archive-error.ts'
 import type { Distribution } from './filename.ts'
 import { isRequiresPython } from './inspect.ts'
-import { FILE_KIND, fileKey, parseFile, type PythonFile, type Writer } from './records.ts'
+import { FILE_KIND, fileKey, parseFile, type PythonFile } from './records.ts'
 import { updateFile } from './store-file.ts'
 
 const UPLOAD_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)$/
@@ -50,19 +51,19 @@ export function parseEntry(value: unknown): FileEntry {
  */
 export async function mergeEntry(
   depot: Depot,
-  writer: Writer,
+  caller: Caller,
   distribution: Distribution,
   entry: FileEntry,
 ): Promise<void> {
   const { project, filename } = distribution
   await depot.retryConflicts(async () => {
-    const record = await depot.get(writer.cache, FILE_KIND, fileKey(project, filename))
+    const record = await depot.get(caller.cache, FILE_KIND, fileKey(project, filename))
     if (record === undefined) throw new DepotError('NOT_FOUND', 'file not found: send the file before its entry')
     const known = parseFile(record)
     refuseOther(entry, known)
     const file = merged(known, entry)
     if (JSON.stringify(file) === JSON.stringify(known)) return
-    await updateFile(depot, writer, { project, file, version: record.version })
+    await updateFile(depot, caller, { project, file, version: record.version })
   })
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import type { Cache, KvRecord } from '../../src/kv-store.ts'
+import type { KvRecord } from '../../src/kv-store.ts'
 
 /** Every Python record's kind starts with this. */
 export const KIND_PREFIX = 'python-'
@@ -42,11 +42,4 @@ export function fileKey(project: string, filename: string): string {
 /** The blobs that a file's record needs. */
 export function fileRefs(file: PythonFile): readonly string[] {
   return file.metadata === undefined ? [file.sha256] : [file.sha256, file.metadata.sha256]
-}
-
-/** Who writes, and where to. */
-export interface Writer {
-  readonly cache: Cache
-  readonly principal: { readonly id: string }
-  readonly address: string
 }

@@ -1,6 +1,7 @@
 import type { Depot, StagedBlob } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { BlobRow, RecordPut } from '../../src/kv-store.ts'
+import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Distribution } from './filename.ts'
 import { inspectDistribution, type Inspected } from './inspect.ts'
 import {
@@ -12,7 +13,6 @@ import {
   parseFile,
   PROJECT_KIND,
   type PythonFile,
-  type Writer,
 } from './records.ts'
 
 /**
@@ -24,29 +24,29 @@ import {
  */
 export async function storeFile(
   depot: Depot,
-  writer: Writer,
+  caller: Caller,
   distribution: Distribution,
   staged: StagedBlob,
 ): Promise<'created' | 'unchanged'> {
   const key = fileKey(distribution.project, distribution.filename)
   const inspected = await inspectDistribution(staged, distribution)
-  refuseOtherBytes(await depot.get(writer.cache, FILE_KIND, key).then((known) => known && parseFile(known)), staged)
-  const blobs = await publish(depot, writer, staged, inspected)
+  refuseOtherBytes(await depot.get(caller.cache, FILE_KIND, key).then((known) => known && parseFile(known)), staged)
+  const blobs = await publish(depot, caller, staged, inspected)
   const file = describeFile(distribution, inspected, blobs, new Date())
   return depot.retryConflicts(async () => {
-    const known = await depot.get(writer.cache, FILE_KIND, key)
+    const known = await depot.get(caller.cache, FILE_KIND, key)
     if (known !== undefined) {
       refuseOtherBytes(parseFile(known), staged)
-      await depot.commit(writer.cache, { blobs })
+      await depot.commit(caller.cache, { blobs })
       return 'unchanged'
     }
-    await depot.commit(writer.cache, {
+    await depot.commit(caller.cache, {
       puts: [
         { kind: FILE_KIND, key, value: JSON.stringify(file), expected: 0, refs: fileRefs(file) },
-        ...(await touchProject(depot, writer, distribution.project, inspected.name)),
+        ...(await touchProject(depot, caller, distribution.project, inspected.name)),
       ],
       blobs,
-      audit: [auditEntry(writer, key, file.sha256)],
+      audit: [auditEntry(caller, { action: 'python:write', resource: key, digest: file.sha256 })],
     })
     depot.events.recordWritten('python', key)
     return 'created'
@@ -54,15 +54,15 @@ export async function storeFile(
 }
 
 /** Replace what is known of a file, and let its project's pages be rendered anew. */
-export async function updateFile(depot: Depot, writer: Writer, update: FileUpdate): Promise<void> {
+export async function updateFile(depot: Depot, caller: Caller, update: FileUpdate): Promise<void> {
   const { project, file, version } = update
   const key = fileKey(project, file.filename)
-  await depot.commit(writer.cache, {
+  await depot.commit(caller.cache, {
     puts: [
       { kind: FILE_KIND, key, value: JSON.stringify(file), expected: version, refs: fileRefs(file) },
-      ...(await touchProject(depot, writer, project, project)),
+      ...(await touchProject(depot, caller, project, project)),
     ],
-    audit: [auditEntry(writer, key, file.sha256)],
+    audit: [auditEntry(caller, { action: 'python:write', resource: key, digest: file.sha256 })],
   })
   depot.events.recordWritten('python', key)
 }
@@ -86,13 +86,13 @@ function refuseOtherBytes(known: PythonFile | undefined, staged: StagedBlob): vo
 
 async function publish(
   depot: Depot,
-  writer: Writer,
+  caller: Caller,
   staged: StagedBlob,
   { metadata }: Inspected,
 ): Promise<readonly BlobRow[]> {
   const row = await staged.publish()
   if (metadata === undefined) return [row]
-  await using beside = await depot.stage(writer.cache, once(metadata), { encoding: 'raw' })
+  await using beside = await depot.stage(caller.cache, once(metadata), { encoding: 'raw' })
   return [row, await beside.publish()]
 }
 
@@ -125,7 +125,7 @@ function describeFile(
  */
 async function touchProject(
   depot: Depot,
-  { cache }: Writer,
+  { cache }: Caller,
   project: string,
   name: string,
 ): Promise<readonly RecordPut[]> {
@@ -135,8 +135,4 @@ async function touchProject(
     { kind: PROJECT_KIND, key: project, value: JSON.stringify({ name }), expected: 0 },
     { kind: LIST_KIND, key: LIST_KEY, value: '{}' },
   ]
-}
-
-function auditEntry({ principal, address }: Writer, resource: string, digest: string) {
-  return { principal: principal.id, action: 'python:write', resource, digest, address }
 }
