@@ -37,7 +37,7 @@ export async function boot(options: BootOptions): Promise<BootedDepot> {
   const { config, events, accessLog, warn, protocols = (all) => all } = options
   const { blobs, kv } = await openStorage({ ...config, ...(warn === undefined ? {} : { warn }) })
   try {
-    const key = await loadSigningKey(config.privateKey)
+    const key = await loadSigningKey(config)
     const depot = createDepot({ blobs, kv, events })
     const lifecycle = { draining: false }
     const app = createApp({

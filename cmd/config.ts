@@ -48,7 +48,8 @@ export interface ServeConfig extends StorageConfig {
   readonly host: string | undefined
   readonly port: number
   readonly loopback: boolean
-  readonly privateKey: string
+  /** Nix secret key file; made at the first start when it lies at its own place. */
+  readonly privateKey: { readonly file: string; readonly mayCreate: boolean }
   readonly publicUrl: string | undefined
   readonly allowedHosts: readonly string[]
   readonly insecureOpen: boolean
@@ -81,7 +82,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     host,
     port,
     loopback: host !== undefined && LOOPBACK.test(host),
-    privateKey: path.resolve(one(values, 'private-key') ?? path.join(storage.storePath, 'signing.key')),
+    privateKey: privateKeyOf(one(values, 'private-key'), storage.storePath),
     publicUrl: publicUrlOf(one(values, 'public-url')),
     allowedHosts: values.get('allowed-host') ?? [],
     insecureOpen: flagOf(values, 'insecure-open'),
@@ -121,6 +122,12 @@ function databaseUrlOf(text: string): string {
   } catch (error) {
     throw new UsageError(`--database-url: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+function privateKeyOf(named: string | undefined, storePath: string): ServeConfig['privateKey'] {
+  return named === undefined
+    ? { file: path.join(storePath, 'signing.key'), mayCreate: true }
+    : { file: path.resolve(named), mayCreate: false }
 }
 
 function publicUrlOf(text: string | undefined): string | undefined {

@@ -1,10 +1,10 @@
-import { DepotError } from '../src/errors.ts'
 import { createLog } from '../src/node/log.ts'
 import { boot, type BootedDepot } from './boot.ts'
-import type { Command } from './cli.ts'
+import { UsageError, type Command } from './cli.ts'
 import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import type { Environment } from './settings.ts'
+import { loadSigningKey } from './signing-key.ts'
 
 /** `depot serve`: the server, until it is told to stop. */
 export function serveCommand(env: Environment): Command {
@@ -28,6 +28,8 @@ export function serveCommand(env: Environment): Command {
       for (const warning of warnings) process.stderr.write(`depot: ${warning}\n`)
       const config = serveConfig(values, env, home)
       if (flags['check-config']?.at(-1) === 'true') {
+        // A key that would be made at the start is no mistake, and a check makes nothing.
+        if (!config.privateKey.mayCreate) await loadSigningKey(config)
         process.stdout.write('the configuration is fine\n')
         return 0
       }
@@ -74,10 +76,8 @@ function stopSignal(): { readonly first: Promise<void>; readonly second: Promise
 function startFailure(error: unknown, { host, port }: ServeConfig): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   const where = `${host ?? '*'}:${port}`
-  if (code === 'EADDRINUSE')
-    return new DepotError('BAD_REQUEST', `${where} is taken; choose another with --listen-addr`)
-  if (code === 'EACCES')
-    return new DepotError('BAD_REQUEST', `may not listen on ${where}: ports below 1024 need privileges`)
+  if (code === 'EADDRINUSE') return new UsageError(`${where} is taken; choose another with --listen-addr`)
+  if (code === 'EACCES') return new UsageError(`may not listen on ${where}: ports below 1024 need privileges`)
   return error
 }
 

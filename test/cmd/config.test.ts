@@ -15,7 +15,7 @@ describe('serveConfig', () => {
       storePath: '/home/me/.local/share/depot',
       databaseUrl: 'sqlite:///home/me/.local/share/depot/depot.db',
       storageType: 'fs',
-      privateKey: '/home/me/.local/share/depot/signing.key',
+      privateKey: { file: '/home/me/.local/share/depot/signing.key', mayCreate: true },
       publicUrl: undefined,
       allowedHosts: [],
       insecureOpen: false,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import path from 'node:path'
 
@@ -31,9 +31,24 @@ describe('depot serve', () => {
     const file = home.join('other.key')
     writeFileSync(file, 'my-secret-text-that-is-no-key')
     const refused = await runDepot(['serve', '--private-key', file, '--store-path', home.join('data')])
-    expect(refused.status).toBe(1)
+    expect(refused.status).toBe(2)
     expect(refused.stderr).toContain('is not a Nix secret key')
     expect(refused.stderr).not.toContain('my-secret-text')
+    expect((await runDepot(['serve', '--private-key', file, '--check-config'])).status).toBe(2)
+    const absent = await runDepot(['serve', '--private-key', `${file}x`, '--store-path', home.join('data')])
+    expect(absent.status).toBe(2)
+    expect(absent.stderr).toContain('is not there')
+    expect(existsSync(`${file}x`)).toBe(false)
+  })
+
+  it('makes one key when two servers start at once on one folder', async () => {
+    await using home = await tempDir('keys')
+    const dataDir = home.join('data')
+    const servers = await Promise.all([1, 2, 3].map(() => startServerProcess({ dataDir })))
+    const keys = servers.map(({ greeting }) => /depot-[0-9a-f]{8}-1:[^']+/.exec(greeting)?.[0])
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()))
+    expect(new Set(keys).size).toBe(1)
+    expect(readdirSync(dataDir).filter((name) => name.startsWith('signing.key'))).toEqual(['signing.key'])
   })
 
   it('does not listen beyond loopback unless it is told so in many words', async () => {
@@ -63,7 +78,7 @@ describe('depot serve', () => {
     const address = new URL(first.url).host
     await using home = await tempDir('taken')
     const second = await runDepot(['serve', '--listen-addr', address, '--store-path', home.join('data')])
-    expect(second.status).toBe(1)
+    expect(second.status).toBe(2)
     expect(second.stderr).toContain(`${address} is taken`)
   })
 
