@@ -76,6 +76,8 @@ export const LIMITS = {
   decoderOutputBytes: 256 * KIB,
   /** Content that the xz decoder makes before it hands out anything; one chunk of the format may add 2 MiB. */
   xzSliceOutputBytes: 1 * MIB,
+  /** Content that it makes ahead of its reader. */
+  xzOutputAheadBytes: 4 * MIB,
   /** Frames of one zstd upload, each of which costs a decoder: 16 KiB each, the smallest known, of a 16 GiB archive. */
   zstdFramesMax: 1_000_000,
   /** Places where an archive that is named by its content names itself; they are kept until its end is reached. */
@@ -145,6 +147,10 @@ export const LIMITS = {
   keepAliveTimeoutMs: 65 * SECOND,
   /** A connection on which nothing moved for this long is cut. */
   idleTimeoutMs: 2 * MINUTE,
+  /** An upload that comes slower than this is cut: whoever sends a byte a minute would hold a decoder for ever. */
+  uploadBytesPerSecondMin: 1 * KIB,
+  /** Time of waiting for a client over which its pace is measured: a line may fail for a while. */
+  uploadPaceWindowMs: 1 * MINUTE,
   /** After an early refusal the rest of the body is read and dropped this long, so that the client sees the answer. */
   lingerMs: 5 * SECOND,
   /** And at most this many bytes of it. */

@@ -16,6 +16,8 @@ export function decodeXz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
     bufsize: LIMITS.decoderOutputBytes,
     // One slice at a time: what waits would be decoded in one go.
     writableHighWaterMark: 1,
+    // The next slice is decoded while the last one is hashed and stored.
+    readableHighWaterMark: LIMITS.xzOutputAheadBytes,
   }
   const decoder = lzma.createStream('streamDecoder', options)
   return through(xzSlices(input), decoder, 'xz')
