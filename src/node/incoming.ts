@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DepotError } from '../errors.ts'
 import type { RawRequest } from '../gate.ts'
 import type { DepotRequest } from '../protocol.ts'
+import { watchPace } from './pace.ts'
 
 /** The request line and headers of a Node request, as they came. */
 export function rawRequestOf(incoming: IncomingMessage): RawRequest {
@@ -39,12 +40,16 @@ export function incomingBody(
     if (waitsForContinue) outgoing.writeContinue()
     waitsForContinue = false
     let sizeBytes = 0
+    const keepPace = watchPace()
+    let waitingSince = performance.now()
     try {
       // Ending the iteration must not destroy the request: the answer goes out on the same socket.
       for await (const bytes of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
         sizeBytes += bytes.byteLength
         if (sizeBytes > limitBytes) throw tooLarge(limitBytes)
+        keepPace(bytes.byteLength, performance.now() - waitingSince)
         yield bytes
+        waitingSince = performance.now()
       }
     } catch (error) {
       if (isAborted(error)) throw new DepotError('BODY_TRUNCATED', 'the upload was cut off', { cause: error })
