@@ -41,6 +41,8 @@ export const LIMITS = {
   framesInFlight: 3,
   /** Blobs up to this size are read in one synchronous call: cheaper than a trip through the thread pool. */
   inlineReadBytesMax: 64 * KIB,
+  /** Small blobs that one process keeps in memory: a few thousand narrow archives, and no more of it than an idle server has room for. */
+  recentBlobBytesMax: 16 * MIB,
   /** Size of a read buffer of the pool that feeds responses. */
   readBufferBytes: 256 * KIB,
   /** Buffers kept for reuse; more are allocated under load and then dropped. */

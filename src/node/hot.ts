@@ -2,17 +2,22 @@ import type { ServerResponse } from 'node:http'
 
 import type { App } from '../app.ts'
 import { blobLocation } from '../blob-location.ts'
+import type { BlobStore } from '../blob-store.ts'
 import type { Admitted, RawRequest } from '../gate.ts'
 import { noneMatch } from '../http/conditions.ts'
 import { documentHeaders, notModifiedHeaders, storedEtag } from '../http/respond.ts'
+import type { BlobRow } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import type { HotRead } from '../protocol.ts'
+import { createRecent } from './recent.ts'
 
 /** An answer that is ready to be written. */
 export interface HotAnswer {
   readonly status: 200 | 304
   readonly headers: string[]
   readonly body: string | Uint8Array
+  /** How a text becomes bytes; a small blob is one character a byte. */
+  readonly textEncoding: 'utf8' | 'latin1'
 }
 
 /**
@@ -44,7 +49,8 @@ async function documentAnswer(
   const found = app.depot.kv.document(read.document)
   const document = found instanceof Promise ? await found : found
   if (document === undefined) return undefined
-  return conditional(request, document.etag, documentHeaders(document, read.headers), document.body)
+  const headers = documentHeaders(document, read.headers)
+  return conditional(request, { etag: document.etag, headers, body: document.body, textEncoding: 'utf8' })
 }
 
 async function blobAnswer(
@@ -59,8 +65,8 @@ async function blobAnswer(
   const row = found instanceof Promise ? await found : found
   if (row === undefined || row.encoding !== read.encoding || row.storedBytes > LIMITS.inlineReadBytesMax)
     return undefined
-  const bytes = blobs.readInline(blobLocation(row.domain, row.digest), row.storedBytes)
-  if (bytes === undefined) return undefined
+  const body = recentBlobs.get(row.storedSha256) ?? readInline(blobs, row)
+  if (body === undefined) return undefined
   const headers = [
     ...read.headers,
     'Accept-Ranges',
@@ -70,22 +76,38 @@ async function blobAnswer(
     'Content-Length',
     `${row.storedBytes}`,
   ]
-  return conditional(request, storedEtag(row), headers, bytes)
+  return conditional(request, { etag: storedEtag(row), headers, body, textEncoding: 'latin1' })
 }
 
-function conditional(request: RawRequest, etag: string, headers: string[], body: string | Uint8Array): HotAnswer {
-  if (noneMatch(request.header('if-none-match'), etag))
-    return { status: 304, headers: notModifiedHeaders(headers), body: '' }
-  return { status: 200, headers, body }
+/**
+ * Stored bytes of small blobs by their own hash, so they need no check beyond the row that was just read. As text, because Node then sends
+ * head and body in one call.
+ */
+const recentBlobs = createRecent(LIMITS.recentBlobBytesMax)
+
+function readInline(blobs: BlobStore, row: BlobRow): string | undefined {
+  const bytes = blobs.readInline?.(blobLocation(row.domain, row.digest), row.storedBytes)
+  if (bytes === undefined) return undefined
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  recentBlobs.put(row.storedSha256, text)
+  return text
 }
 
-/** Write it; returns the number of body bytes sent. */
-export function sendHot(outgoing: ServerResponse, { status, headers, body }: HotAnswer, method: string): number {
+function conditional(
+  request: RawRequest,
+  { etag, ...full }: Omit<HotAnswer, 'status'> & { readonly etag: string },
+): HotAnswer {
+  if (!noneMatch(request.header('if-none-match'), etag)) return { status: 200, ...full }
+  return { status: 304, headers: notModifiedHeaders(full.headers), body: '', textEncoding: 'utf8' }
+}
+
+export function sendHot(
+  outgoing: ServerResponse,
+  { status, headers, body, textEncoding }: HotAnswer,
+  method: string,
+): void {
   outgoing.writeHead(status, headers)
-  if (method === 'HEAD' || status === 304) {
-    outgoing.end()
-    return 0
-  }
-  outgoing.end(body)
-  return typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
+  if (method === 'HEAD' || status === 304) outgoing.end()
+  else if (typeof body === 'string') outgoing.end(body, textEncoding)
+  else outgoing.end(body)
 }

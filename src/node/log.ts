@@ -18,12 +18,30 @@ export function createLog({ verbose }: { readonly verbose: boolean }): Log {
   // sonic-boom refuses a buffer that is not smaller than one write.
   const destination = pino.destination({ fd: 2, sync: false, minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES })
   const logger = pino({ level: verbose ? 'debug' : 'info' }, destination)
-  const timer = setInterval(() => destination.flush(), FLUSH_EVERY_MS)
+  // The destination measures every line that it is given, which costs a tenth of a small answer: it gets them joined.
+  let held = ''
+  function handOver(): void {
+    if (held === '') return
+    destination.write(held)
+    held = ''
+  }
+  const timer = setInterval(() => {
+    handOver()
+    destination.flush()
+  }, FLUSH_EVERY_MS)
   timer.unref()
   return {
     events: eventsOf(logger),
-    access: { write: (line) => void destination.write(line) },
-    flush: () => destination.flushSync(),
+    access: {
+      write(line) {
+        held += line
+        if (held.length >= FLUSH_BYTES) handOver()
+      },
+    },
+    flush() {
+      handOver()
+      destination.flushSync()
+    },
   }
 }
 
