@@ -4,6 +4,7 @@ import { documentReader } from './documents.ts'
 import { hasCode } from './errors.ts'
 import type { Events } from './events.ts'
 import type { Cache, KvRecord, KvStore } from './kv-store.ts'
+import { prefixEnd } from './key-prefix.ts'
 import { LIMITS } from './limits.ts'
 import { openBlob } from './read-blob.ts'
 import { stageBlob } from './write-blob.ts'
@@ -34,7 +35,7 @@ export function createDepot({ blobs, kv, events }: DepotOptions): Depot {
 const PAGE = 500
 
 async function* allRecords(kv: KvStore, cache: Cache, kind: string, prefix: string): AsyncGenerator<KvRecord> {
-  const bounds = prefix === '' ? { from: '' } : { from: prefix, to: endOfPrefix(prefix) }
+  const bounds = prefix === '' ? { from: '' } : { from: prefix, to: prefixEnd(prefix) }
   let page = await kv.list(cache.id, kind, { ...bounds, limit: PAGE })
   while (page.length > 0) {
     yield* page
@@ -44,11 +45,6 @@ async function* allRecords(kv: KvStore, cache: Cache, kind: string, prefix: stri
     await new Promise((resolve) => setImmediate(resolve))
     page = await kv.list(cache.id, kind, { ...bounds, after: last.key, limit: PAGE })
   }
-}
-
-/** The first string behind all that start with `prefix`, which must end in a character below U+007F. */
-function endOfPrefix(prefix: string): string {
-  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
 }
 
 /** A hundred writers of one record take a hundred rounds, so time is the bound. The pauses keep them out of step. */

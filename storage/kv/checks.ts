@@ -54,9 +54,3 @@ export function pageStart({ from, after, limit }: ListOptions): {
 export function checkPageLimit(limit: number): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.listPageMax) throw new Error(`a page of ${limit} records`)
 }
-
-/** The first string behind all that start with `prefix`, an ASCII one; kinds are. */
-export function prefixEnd(prefix: string): string {
-  if (prefix === '') return '\u{10ffff}'
-  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
-}

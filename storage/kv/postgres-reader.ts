@@ -1,8 +1,9 @@
 import type * as PgCore from 'drizzle-orm/pg-core'
 import type { SQLWrapper } from 'drizzle-orm'
 
+import { prefixEnd } from '../../src/key-prefix.ts'
 import type { BlobRow, Cache, Document, DocumentKey, KvRecord, ListOptions, Reference } from '../../src/kv-store.ts'
-import { checkPageLimit, isKey, pageStart, prefixEnd } from './checks.ts'
+import { checkPageLimit, isKey, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import type { Pool } from './postgres-client.ts'
 import { blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'

@@ -1,8 +1,9 @@
 import type { Database } from 'better-sqlite3'
 import type * as SqliteDriver from 'drizzle-orm/better-sqlite3'
 
+import { prefixEnd } from '../../src/key-prefix.ts'
 import type { BlobRow, Cache, Document, DocumentKey, KvRecord, ListOptions, Reference } from '../../src/kv-store.ts'
-import { checkPageLimit, pageStart, prefixEnd } from './checks.ts'
+import { checkPageLimit, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import { blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
 import { translatedSqlite } from './sqlite-errors.ts'
