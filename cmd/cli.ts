@@ -12,6 +12,7 @@ export class UsageError extends Error {
 
 /** One command. Data first: help, completions and the argument check all read it. */
 export interface Command {
+  /** As it is called: 'serve', 'token create'. */
   readonly name: string
   readonly description: string
   readonly args: ArgsDef
@@ -34,13 +35,18 @@ export interface CliIo {
   err(line: string): void
 }
 
-/** Commands by name, loaded when they are wanted. */
-export type CommandTable = Readonly<Record<string, () => Promise<Command>>>
+/** Commands by name, loaded when they are wanted; some names stand for a group of commands. */
+export type CommandTable = Readonly<Record<string, (() => Promise<Command>) | CommandGroup>>
 
-export interface Cli {
-  readonly version: string
+/** Commands that share their first word: `depot token create`, `depot token list`. */
+export interface CommandGroup {
   readonly commands: CommandTable
+  /** What the overview says of each. */
   readonly descriptions: Readonly<Record<string, string>>
+}
+
+export interface Cli extends CommandGroup {
+  readonly version: string
   readonly io: CliIo
 }
 
@@ -49,43 +55,57 @@ export interface Cli {
  * their usage; the arguments are parsed here because it takes unknown flags in silence and keeps only the last of a repeated one.
  */
 export async function runCli(cli: Cli, argv: readonly string[]): Promise<number> {
-  const [name, ...rest] = argv
   try {
-    if (name === undefined || name === 'help' || isHelp(name)) {
-      cli.io.out(overview(cli))
-      return name === undefined ? 2 : 0
-    }
-    if (name === '--version' || name === '-v') {
+    if (argv[0] === '--version' || argv[0] === '-v') {
       cli.io.out(cli.version)
       return 0
     }
-    const load = Object.hasOwn(cli.commands, name) ? cli.commands[name] : undefined
-    if (load === undefined) throw new UsageError(`unknown command '${name}'${hint(name, Object.keys(cli.commands))}`)
-    const command = await load()
-    if (rest.some(isHelp)) {
-      cli.io.out(await usage(command))
-      return 0
-    }
-    return await command.run(parseArguments(command, rest))
+    return await runGroup(cli, cli, [], argv)
   } catch (error) {
     return report(error, cli.io)
   }
+}
+
+/** `words` led to this group: none for `depot` itself. */
+async function runGroup(
+  cli: Cli,
+  group: CommandGroup,
+  words: readonly string[],
+  argv: readonly string[],
+): Promise<number> {
+  const [name, ...rest] = argv
+  if (name === undefined || name === 'help' || isHelp(name)) {
+    cli.io.out(overview(cli, group, words))
+    return name === undefined ? 2 : 0
+  }
+  const found = Object.hasOwn(group.commands, name) ? group.commands[name] : undefined
+  const called = [...words, name].join(' ')
+  if (found === undefined) throw new UsageError(`unknown command '${called}'${hint(name, Object.keys(group.commands))}`)
+  if (typeof found !== 'function') return runGroup(cli, found, [...words, name], rest)
+  const command = await found()
+  if (rest.some(isHelp)) {
+    cli.io.out(await usage(command))
+    return 0
+  }
+  return command.run(parseArguments(command, rest))
 }
 
 function isHelp(argument: string): boolean {
   return argument === '--help' || argument === '-h'
 }
 
-function overview({ commands, descriptions, version }: Cli): string {
-  const rows = Object.keys(commands).map((name) => `  ${name.padEnd(8)} ${descriptions[name] ?? ''}`)
+function overview({ version }: Cli, { commands, descriptions }: CommandGroup, words: readonly string[]): string {
+  const called = ['depot', ...words].join(' ')
+  const names = Object.keys(commands)
+  const width = Math.max(...names.map(({ length }) => length))
   return [
     `depot ${version}`,
     '',
-    'Usage: depot <command> [options]',
+    `Usage: ${called} <command> [options]`,
     '',
-    ...rows,
+    ...names.map((name) => `  ${name.padEnd(width)}  ${descriptions[name] ?? ''}`),
     '',
-    "See 'depot <command> --help'.",
+    `See '${called} <command> --help'.`,
   ].join('\n')
 }
 

@@ -120,6 +120,43 @@ describe('runCli', () => {
   })
 })
 
+describe('a group of commands', () => {
+  const create: Command = { ...command, name: 'token create', examples: ['depot token create'] }
+  const grouped = (): ReturnType<typeof cli> => {
+    const made = cli()
+    const token = { commands: { create: async () => create }, descriptions: { create: 'Make one' } }
+    const descriptions = { serve: 'Serve', token: 'Stored tokens' }
+    return { ...made, cli: { ...made.cli, descriptions, commands: { ...made.cli.commands, token } } }
+  }
+
+  it('runs the command that its second word names, and shows that by its whole name', async () => {
+    const { cli: table, out } = grouped()
+    expect(await runCli(table, ['token', 'create', 'x'])).toBe(0)
+    expect(await runCli(table, ['token', 'create', '--help'])).toBe(0)
+    expect(out.join('\n')).toContain('USAGE depot token create [OPTIONS] [TARGET]')
+  })
+
+  it('lists its commands for --help, and without a second word, which fails', async () => {
+    const { cli: table, out } = grouped()
+    expect(await runCli(table, ['token', '--help'])).toBe(0)
+    expect(out.join('\n')).toContain('Usage: depot token <command>')
+    expect(out.join('\n')).toContain('  create  Make one')
+    expect(await runCli(table, ['token'])).toBe(2)
+    expect(await runCli(table, ['--help'])).toBe(0)
+    expect(out.at(-1)).toContain('Stored tokens')
+  })
+
+  it('refuses an unknown second word and names the nearest', async () => {
+    const { cli: table, err } = grouped()
+    expect(await runCli(table, ['token', 'creat'])).toBe(2)
+    expect(await runCli(table, ['token', 'toString'])).toBe(2)
+    expect(err).toEqual([
+      "depot: unknown command 'token creat' (did you mean create?)",
+      "depot: unknown command 'token toString'",
+    ])
+  })
+})
+
 describe('hint', () => {
   it('is silent when nothing is near', () => {
     expect(hint('abc', ['listen-addr'])).toBe('')
