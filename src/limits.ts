@@ -163,4 +163,7 @@ export const LIMITS = {
   shutdownSilenceMs: 1 * SECOND,
   /** Retry-After of a 503. */
   retryAfterSeconds: 5,
+
+  /** An SSH public key, in base64 or in bytes: RSA of 16,384 bits has some 2,800 characters. */
+  sshKeyBytesMax: 16 * KIB,
 } as const

@@ -32,6 +32,7 @@ const PARTS = {
   uv: () => program([tool('uv', 'UV', 'bin/uv'), onPath('uv')], `no uv (${TOOLS_HINT})`),
   twine: () => program([tool('twine', 'TWINE', 'bin/twine'), onPath('twine')], `no twine (${TOOLS_HINT})`),
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
+  openssh,
   strace,
   tmpfs,
 } satisfies Record<string, () => Promise<Found>>
@@ -112,6 +113,16 @@ async function postgresAt(url: string | undefined): Promise<Found> {
   } finally {
     await sql.end({ timeout: 1 })
   }
+}
+
+/** ssh-keygen, with ssh-agent and ssh-add beside it: it has no `--version`, so it makes a key. */
+async function openssh(): Promise<Found> {
+  await using directory = await tempDir('openssh')
+  const makeKey = ['-q', '-t', 'ed25519', '-N', '', '-f', directory.join('key')]
+  const found = await program([onPath('ssh-keygen')], 'no OpenSSH (apt-get install openssh-client)', makeKey)
+  if ('missing' in found) return found
+  const others = ['ssh-agent', 'ssh-add'].map((name) => path.join(path.dirname(found.path), name))
+  return others.every((file) => existsSync(file)) ? found : { missing: 'no ssh-agent and ssh-add beside ssh-keygen' }
 }
 
 /** strace is there and the host lets it trace: containers may forbid ptrace. */
