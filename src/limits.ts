@@ -8,6 +8,8 @@ const MINUTE = 60 * SECOND
 export const LIMITS = {
   /** A record key is built from parsed names; the longest legal one (npm name, `@`, version) is far below. */
   keyBytesMax: 1 * KIB,
+  /** A field of an audit line: the longest names a record by its key. */
+  auditFieldBytesMax: 4 * KIB,
 
   /** A change that other writers keep coming before is tried again this long: each round lets one of them through. */
   conflictRetryMs: 5 * SECOND,
@@ -163,7 +165,37 @@ export const LIMITS = {
   shutdownSilenceMs: 1 * SECOND,
   /** Retry-After of a 503. */
   retryAfterSeconds: 5,
+  /** What is kept of a User-Agent header; npm's own has some 70 characters, pip's 700. */
+  userAgentCharsMax: 256,
+
+  /** A credential; a login signed with RSA of 16,384 bits has about 3,600 characters. */
+  credentialCharsMax: 4 * KIB,
+  /** Between the times of issue and expiry of a login. */
+  loginSecondsMax: 5 * 60,
+  /** How far the clocks of client and server may be apart. */
+  clockSkewSeconds: 30,
+  /** Verified credentials that are remembered, by their hash. */
+  credentialsRemembered: 10_000,
+  /** A stored token is looked up again after this long: so soon is one gone that another server revoked. */
+  tokenTrustedMs: 5 * SECOND,
+  /** Bad logins of one address that are looked at: each costs a signature, up to 7 ms. */
+  badLoginsBurst: 50,
+  badLoginsPerSecond: 10,
+  /** Refused changes of one key that go to the audit log. */
+  denialsBurst: 50,
+  denialsPerSecond: 1,
+  /** Addresses or keys whose pace is remembered. */
+  rateKeysMax: 10_000,
+  /** Used logins are cleared away this often, and so many at a time. */
+  usedLoginsSweepMs: 1 * MINUTE,
+  usedLoginsSweepMax: 1_000,
 
   /** An SSH public key, in base64 or in bytes: RSA of 16,384 bits has some 2,800 characters. */
   sshKeyBytesMax: 16 * KIB,
+  /** One grant, in characters: its pattern and two words. */
+  grantLengthMax: 512,
+  /** A pattern, in characters: what the longest name of a package has. */
+  grantPatternLengthMax: 256,
+  /** Grants of one token or one key: all of them are looked at for every request. */
+  grantsMax: 100,
 } as const
