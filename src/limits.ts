@@ -3,6 +3,7 @@ const MIB = 1024 * KIB
 const GIB = 1024 * MIB
 const SECOND = 1000
 const MINUTE = 60 * SECOND
+const DAY_SECONDS = 24 * 60 * 60
 
 /** Every bound on outside input, with its unit in the name and its reason beside it. */
 export const LIMITS = {
@@ -137,6 +138,15 @@ export const LIMITS = {
   /** Bytes of one sdist after gunzip; only its PKG-INFO is kept. */
   sdistUnpackedBytesMax: 8 * GIB,
 
+  /** A configuration file of the user's that the command line reads or edits: real ones have some kilobytes. */
+  userFileBytesMax: 1 * MIB,
+  /** It waits this long for another process to finish editing the same one. */
+  userFileLockMs: 10 * SECOND,
+  /** An answer of a depot's own API: a list of some thousand tokens. */
+  apiAnswerBytesMax: 4 * MIB,
+  /** The command line waits this long for one. */
+  apiTimeoutMs: 30 * SECOND,
+
   /** Longest URL that is looked at, in characters. */
   urlLengthMax: 8 * KIB,
   /** All request headers together; Node answers 431 above it. */
@@ -163,6 +173,10 @@ export const LIMITS = {
   shutdownGraceMs: 120 * SECOND,
   /** And connections on which no request ever came this long: theirs may be on its way. */
   shutdownSilenceMs: 1 * SECOND,
+  /** Connections of `depot proxy` to its depot: Nix opens 25, npm 15; further requests wait. */
+  proxyConnectionsMax: 128,
+  /** Bytes of one connection that `depot proxy` holds in each direction while the other side is busy. */
+  proxyBufferBytes: 512 * KIB,
   /** Retry-After of a 503. */
   retryAfterSeconds: 5,
   /** What is kept of a User-Agent header; npm's own has some 70 characters, pip's 700. */
@@ -192,10 +206,56 @@ export const LIMITS = {
 
   /** An SSH public key, in base64 or in bytes: RSA of 16,384 bits has some 2,800 characters. */
   sshKeyBytesMax: 16 * KIB,
+  /** A private key's file: RSA of 16,384 bits has some 13,000 characters. */
+  sshPrivateKeyBytesMax: 64 * KIB,
+  /** One answer of an SSH agent: what OpenSSH's own programs take. */
+  sshAgentAnswerBytesMax: 256 * KIB,
+  /** Keys of one SSH agent: what OpenSSH's own programs take. */
+  sshAgentKeysMax: 2048,
+  /** An SSH agent lists its keys at once: nobody is asked. */
+  sshAgentListMs: 5 * SECOND,
+  /** It signs when a person has confirmed it, found the security token and touched it. */
+  sshAgentSignMs: 2 * MINUTE,
   /** One grant, in characters: its pattern and two words. */
   grantLengthMax: 512,
   /** A pattern, in characters: what the longest name of a package has. */
   grantPatternLengthMax: 256,
   /** Grants of one token or one key: all of them are looked at for every request. */
   grantsMax: 100,
+  /** The auth file: as many keys as it may have, most of them RSA. */
+  authFileBytesMax: 4 * MIB,
+  /** Keys of an auth file: reading so many holds everything else up for some 0.3 s. */
+  authKeysMax: 5_000,
+  /** A line of it: a key and its comment. */
+  authLineLengthMax: 16 * KIB,
+  /** The comment of a key is a name in lists and in the audit log, in characters. */
+  authCommentLengthMax: 200,
+
+  /** How long a stored token is good, unless told otherwise. */
+  tokenSecondsDefault: 90 * DAY_SECONDS,
+  /** And at most: a year and a day, so that a yearly change fits. */
+  tokenSecondsMax: 366 * DAY_SECONDS,
+  /** The name of a token, in characters: it stands in lists and in the audit log. */
+  tokenNameLengthMax: 100,
+  /** A token, one that it made, one that this made: each of them is looked up at every use. */
+  tokenDepthMax: 3,
+  /** Good tokens that go back to one SSH key. */
+  tokensPerKeyMax: 1_000,
+  /** Revoked and expired tokens of one SSH key that are still listed. */
+  tokensDeadKeptMax: 1_000,
+  /** And for how long. */
+  tokenDeadKeptMs: 30 * DAY_SECONDS * SECOND,
+  /** When a token was last used is written at most this often. */
+  tokenUseWrittenMs: 1 * MINUTE,
+  /** Tokens of which a process knows when it wrote that. */
+  tokenUsesRemembered: 10_000,
+  /** A request about tokens and logins: names, and grants of the greatest length. */
+  accountBodyBytesMax: 64 * KIB,
+  /** A login with a code waits this long for its approval. */
+  webLoginMs: 10 * MINUTE,
+  /** So many of them may wait, each a row; and so many from one address, so that nobody takes all places. */
+  webLoginsMax: 1_000,
+  webLoginsPerAddressMax: 50,
+  /** A client that waits for its approval asks this often. */
+  webLoginPollSeconds: 2,
 } as const
