@@ -3,6 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 
 import { LIMITS } from '../src/limits.ts'
+import { clientAddress } from '../src/node/client-address.ts'
 import { parseDatabaseUrl } from '../storage/database-url.ts'
 import { UsageError } from './cli.ts'
 import type { Environment, SettingTable, SettingValues } from './settings.ts'
@@ -26,6 +27,26 @@ export const SERVE_SETTINGS = {
     description: 'Nix secret key file (default: signing.key in the store path, made when absent)',
     hint: 'FILE',
   },
+  'auth-file': {
+    type: 'string',
+    description: "SSH public keys that may read or write, one a line: 'w ssh-ed25519 AAAA… comment'",
+    hint: 'FILE',
+  },
+  'read-auth': {
+    type: 'string',
+    description: 'Whether reads need credentials: auto (when the auth file has an r key), always, never',
+    hint: 'WHEN',
+  },
+  audience: {
+    type: 'list',
+    description: 'Further origin that logins may be made for (default: that of the public URL); repeatable',
+    hint: 'ORIGIN',
+  },
+  'trusted-proxy': {
+    type: 'list',
+    description: 'Reverse proxy whose X-Forwarded-For is believed, as address or range; repeatable',
+    hint: 'CIDR',
+  },
   'public-url': { type: 'string', description: 'URL at which clients reach this depot', hint: 'URL' },
   'allowed-host': { type: 'list', description: 'Host name to answer to besides; repeatable', hint: 'NAME' },
   'insecure-open': { type: 'boolean', description: 'Let everyone who can reach this address read and write' },
@@ -36,6 +57,9 @@ export const SERVE_SETTINGS = {
   },
   verbose: { type: 'boolean', description: 'Log every refusal and every blob as well' },
 } as const satisfies SettingTable
+
+/** Whether reads need credentials; `auto` = when the auth file has a key that may only read. */
+export type ReadAuth = 'auto' | 'always' | 'never'
 
 export interface StorageConfig {
   readonly storePath: string
@@ -53,6 +77,12 @@ export interface ServeConfig extends StorageConfig {
   readonly publicUrl: string | undefined
   readonly allowedHosts: readonly string[]
   readonly insecureOpen: boolean
+  /** Undefined = nobody is asked for credentials. */
+  readonly authFile: string | undefined
+  readonly readAuth: ReadAuth
+  /** Origins that logins are made for; empty = the request's Host, which only loopback may do. */
+  readonly audiences: readonly string[]
+  readonly trustedProxies: readonly string[]
   readonly graceMs: number
   readonly verbose: boolean
 }
@@ -77,15 +107,21 @@ export function storageConfig(values: SettingValues, env: Environment, home: str
 export function serveConfig(values: SettingValues, env: Environment, home: string): ServeConfig {
   const storage = storageConfig(values, env, home)
   const { host, port } = parseListenAddr(one(values, 'listen-addr') ?? '127.0.0.1:8080')
+  const publicUrl = publicUrlOf(one(values, 'public-url'))
+  const authFile = one(values, 'auth-file')
   const config: ServeConfig = {
     ...storage,
     host,
     port,
     loopback: host !== undefined && LOOPBACK.test(host),
     privateKey: privateKeyOf(one(values, 'private-key'), storage.storePath),
-    publicUrl: publicUrlOf(one(values, 'public-url')),
+    publicUrl,
     allowedHosts: values.get('allowed-host') ?? [],
     insecureOpen: flagOf(values, 'insecure-open'),
+    authFile: authFile === undefined ? undefined : path.resolve(authFile),
+    readAuth: check('read-auth', READ_AUTH, one(values, 'read-auth') ?? 'auto'),
+    audiences: audiencesOf(publicUrl, values.get('audience') ?? []),
+    trustedProxies: trustedProxiesOf(values.get('trusted-proxy') ?? []),
     graceMs: graceMsOf(one(values, 'shutdown-grace')),
     verbose: flagOf(values, 'verbose'),
   }
@@ -94,12 +130,23 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
 }
 
 /** Whoever reaches an open depot may replace what others install, so that must be asked for in so many words. */
-function refuseOpenDoor({ loopback, insecureOpen, host }: ServeConfig): void {
-  if (loopback || insecureOpen) return
-  throw new UsageError(
-    `listening on ${host ?? 'every address'} would let everyone who can reach it read and write: ` +
-      'listen on 127.0.0.1, or say --insecure-open if that is what you want',
-  )
+function refuseOpenDoor({ loopback, insecureOpen, host, authFile, readAuth, audiences }: ServeConfig): void {
+  if (authFile !== undefined && insecureOpen)
+    throw new UsageError('--auth-file and --insecure-open contradict each other: give one of them')
+  if (authFile === undefined && readAuth === 'always')
+    throw new UsageError('--read-auth always needs --auth-file: without it nobody could show anything')
+  if (loopback) return
+  if (authFile === undefined && !insecureOpen) {
+    throw new UsageError(
+      `listening on ${host ?? 'every address'} would let everyone who can reach it read and write: give --auth-file, ` +
+        'listen on 127.0.0.1, or say --insecure-open if that is what you want',
+    )
+  }
+  // A login made for another server must not be good here, so the depot has to know its own name.
+  if (authFile !== undefined && audiences.length === 0)
+    throw new UsageError(
+      `with --auth-file on ${host ?? 'every address'} say --public-url, which logins are made for (or --audience)`,
+    )
 }
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/
@@ -143,6 +190,27 @@ function publicUrlOf(text: string | undefined): string | undefined {
   return url.href.replace(/\/$/, '')
 }
 
+function audiencesOf(publicUrl: string | undefined, more: readonly string[]): readonly string[] {
+  const own = publicUrl === undefined ? [] : [new URL(publicUrl).origin]
+  return [...own, ...more.map(audienceOf)]
+}
+
+function audienceOf(text: string): string {
+  const url = URL.parse(text)
+  if (url === null || !['http:', 'https:'].includes(url.protocol) || text.replace(/\/$/, '') !== url.origin)
+    throw new UsageError(`--audience takes an origin like https://depot.example.org, not '${text}'`)
+  return url.origin
+}
+
+function trustedProxiesOf(ranges: readonly string[]): readonly string[] {
+  try {
+    clientAddress(ranges)
+    return ranges
+  } catch (error) {
+    throw new UsageError(`--trusted-proxy: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
 function one(values: SettingValues, name: string): string | undefined {
   return values.get(name)?.[0]
 }
@@ -157,6 +225,7 @@ function graceMsOf(seconds: string | undefined): number {
 
 // zod's own messages speak of JavaScript's types.
 const STORAGE_TYPE = z.enum(['fs', 'memory'], { error: 'fs or memory' })
+const READ_AUTH = z.enum(['auto', 'always', 'never'], { error: 'auto, always or never' })
 const SWITCH = z.stringbool({ error: 'true or false' })
 const GRACE_SECONDS = z
   .string()

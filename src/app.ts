@@ -1,12 +1,13 @@
 import { Hono } from 'hono'
 
-import { OPEN_ACCESS, type Access } from './access.ts'
+import { OPEN_ACCESS, SOME_NAME, type Access } from './access.ts'
 import type { Depot } from './depot.ts'
-import { DepotError } from './errors.ts'
+import { DepotError, hasCode } from './errors.ts'
+import { createDenialLog } from './denial-log.ts'
 import { createGate, type Admitted, type Gate, type RawRequest } from './gate.ts'
 import { errorResponse } from './http/error-response.ts'
 import { sourceOf } from './http/respond.ts'
-import { createRouter, type Mount, type Router } from './http/router.ts'
+import { createRouter, type Match, type Mount, type Router } from './http/router.ts'
 import { guardSite, type Site, type SiteGuard } from './http/site.ts'
 import { MAIN_CACHE } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
@@ -33,12 +34,16 @@ export interface App {
 /** What a server knows of a request that a `Request` does not say. */
 export interface Arrival {
   readonly requestId: string
-  readonly address: string
   readonly raw: RawRequest
+  /** What the gate said, when it has been asked already; a request is admitted once. */
+  readonly admission?: Admission
   readonly body: DepotRequest['body']
   /** Set by a server that sends the bytes of `sourceOf(response)` itself. */
   readonly sendsSources: boolean
 }
+
+/** What the gate said of a request. */
+export type Admission = { readonly admitted: Admitted } | { readonly refused: unknown }
 
 interface Env {
   Bindings: { arrival?: Arrival }
@@ -53,7 +58,7 @@ export function createApp({
 }: AppOptions): App {
   const router = createRouter(mountsOf(depot, [operations(depot.kv, lifecycle), ...protocols]))
   const guard = guardSite(site)
-  const gate = createGate({ site: guard, router, access })
+  const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot) })
   const hono = new Hono<Env>()
 
   hono.all('*', async (context) => {
@@ -63,15 +68,17 @@ export function createApp({
   })
 
   async function answer(arrival: Arrival, headers: Headers): Promise<Response> {
-    let admitted: Admitted | undefined
+    const admission = arrival.admission ?? (await admit(gate, arrival.raw))
+    const admitted = 'admitted' in admission ? admission.admitted : undefined
     try {
-      admitted = await gate.admit(arrival.raw)
-      return await admitted.match.route.handle(depotRequest(arrival, headers, admitted, guard))
+      if ('refused' in admission) throw admission.refused
+      return await handled(depotRequest(arrival, headers, admission.admitted, guard), admission.admitted.match)
     } catch (error) {
       if (error instanceof DepotError)
         depot.events.requestRefused(arrival.requestId, error.status, error.code, error.message)
       else depot.events.unexpectedError(arrival.requestId, error)
-      return errorResponse(error, admitted?.match.mount.protocol ?? protocolOf(router, arrival.raw.target))
+      const protocol = admitted?.match.mount.protocol ?? protocolOf(router, arrival.raw.target)
+      return errorResponse(told(error, arrival.raw.method), protocol)
     }
   }
 
@@ -83,6 +90,31 @@ export function createApp({
   }
 }
 
+/** Ask the gate, whatever it says. */
+export async function admit(gate: Gate, request: RawRequest): Promise<Admission> {
+  try {
+    return { admitted: await gate.admit(request) }
+  } catch (refused) {
+    return { refused }
+  }
+}
+
+/** @throws Error when a route whose name stands in the body changed something without having it authorised. */
+async function handled(request: AuthorizedRequest, { route, params }: Match): Promise<Response> {
+  const response = await route.handle(request)
+  if (response.ok && route.resource(params) === SOME_NAME && !request.authorized())
+    throw new Error(`the route ${route.method} ${route.pattern} did not ask who may do this`)
+  return response
+}
+
+/** What is missing and what is not for this caller's eyes must look alike, so a read says no more than that. */
+function told(error: unknown, method: string): unknown {
+  const reads = method === 'GET' || method === 'HEAD'
+  return reads && hasCode(error, 'NOT_FOUND') ? NOTHING_HERE : error
+}
+
+const NOTHING_HERE = new DepotError('NOT_FOUND', 'not found here, or not for you to see')
+
 function mountsOf(depot: Depot, protocols: readonly Protocol[]): Mount[] {
   return protocols.flatMap((protocol) => {
     const routes = protocol.routes(depot)
@@ -92,13 +124,19 @@ function mountsOf(depot: Depot, protocols: readonly Protocol[]): Mount[] {
   })
 }
 
+interface AuthorizedRequest extends DepotRequest {
+  /** Whether `authorize` has let a name pass. */
+  authorized(): boolean
+}
+
 function depotRequest(
   arrival: Arrival,
   headers: Headers,
-  { target, match, principal }: Admitted,
+  { target, match, principal, authorize }: Admitted,
   site: SiteGuard,
-): DepotRequest {
+): AuthorizedRequest {
   const mount = match.mount.path
+  let authorized = false
   return {
     method: arrival.raw.method,
     params: match.params,
@@ -106,7 +144,13 @@ function depotRequest(
     headers,
     cache: match.mount.cache,
     principal,
-    address: arrival.address,
+    address: arrival.raw.address,
+    userAgent: (arrival.raw.header('user-agent') ?? '').slice(0, LIMITS.userAgentCharsMax),
+    authorize(name) {
+      authorize(name)
+      authorized = true
+    },
+    authorized: () => authorized,
     body: arrival.body,
     mount,
     baseUrl() {
@@ -127,8 +171,8 @@ function arrivalOf(request: Request): Arrival {
   const url = new URL(request.url)
   return {
     requestId: 'in-process',
-    address: '',
     raw: {
+      address: '',
       method: request.method,
       target: url.pathname + url.search,
       header: (name) => request.headers.get(name) ?? (name === 'host' ? url.host : undefined),

@@ -7,8 +7,19 @@ export interface Events {
   blobQuarantined(row: Pick<BlobRow, 'domain' | 'digest'>, reason: string): void
   recordWritten(ecosystem: string, name: string): void
   requestRefused(requestId: string, status: number, code: string, message: string): void
+  /** Credentials that were shown are not good, and why; never the credentials themselves. */
+  credentialsRefused(refusal: CredentialsRefusal): void
   /** A bug: something was thrown that nobody expected. */
   unexpectedError(requestId: string, error: unknown): void
+}
+
+/** What the log says of bad credentials. */
+export interface CredentialsRefusal {
+  readonly reason: string
+  readonly address: string
+  /** Fingerprint of the key that a login names, the id that a stored token names; empty when there is none. */
+  readonly key: string
+  readonly jti: string
 }
 
 /** For tests and tools that have nobody to tell. */
@@ -17,5 +28,6 @@ export const SILENT_EVENTS: Events = {
   blobQuarantined: () => {},
   recordWritten: () => {},
   requestRefused: () => {},
+  credentialsRefused: () => {},
   unexpectedError: () => {},
 }

@@ -1,4 +1,4 @@
-import { CHALLENGE, type Access, type Principal } from './access.ts'
+import { CHALLENGE, SOME_NAME, type Access, type Principal, type Resource } from './access.ts'
 import { DepotError } from './errors.ts'
 import { parseTarget, type Target } from './http/path.ts'
 import type { Match, Router } from './http/router.ts'
@@ -6,11 +6,13 @@ import type { SiteGuard } from './http/site.ts'
 import type { MaybePromise } from './kv-store.ts'
 import { resourceOf } from './protocol.ts'
 
-/** What the gate looks at: the request line and its headers as they came. */
+/** What the gate looks at: the request line and its headers as they came, and from where. */
 export interface RawRequest {
   readonly method: string
   /** The raw target. A URL object would have resolved the dot segments that must be refused. */
   readonly target: string
+  /** Where the client is; empty when that is not known. */
+  readonly address: string
   /** A header by its lower-case name. */
   header(name: string): string | undefined
 }
@@ -20,18 +22,44 @@ export interface Admitted {
   readonly target: Target
   readonly match: Match
   readonly principal: Principal
+  /**
+   * Decide on a name that only the body told.
+   *
+   * @throws DepotError as `admit` does
+   */
+  authorize(name: string): void
 }
 
 /**
  * The one way in, for the hot path and for every handler: site, target, route, then one decision on the same parsed values
- * that the handler will see.
+ * that the handler will see. A login that changes something is used up by it: a request is admitted once.
  */
 export interface Gate {
   /** @throws DepotError for every refusal; the route is not called then. */
   admit(request: RawRequest): MaybePromise<Admitted>
 }
 
-export function createGate({ site, router, access }: { site: SiteGuard; router: Router; access: Access }): Gate {
+export interface GateOptions {
+  readonly site: SiteGuard
+  readonly router: Router
+  readonly access: Access
+  /** Told when a known caller is refused a change. */
+  readonly denied?: (principal: Principal, resource: Resource, request: RawRequest) => void
+}
+
+export function createGate({ site, router, access, denied = () => {} }: GateOptions): Gate {
+  function decide(request: RawRequest, target: Target, match: Match, principal: Principal): Admitted {
+    const { mount, route, params } = match
+    const authorize = (name: Resource['name']): void => {
+      const resource = resourceOf(mount.protocol, mount.cache, name)
+      const decision = access.authorize(principal, route.action, resource)
+      if (decision === 'forbidden') denied(principal, resource, request)
+      refuse(decision)
+    }
+    if (route.action !== 'public') authorize(route.resource(params))
+    return { target, match, principal, authorize }
+  }
+
   return {
     admit(request) {
       const host = request.header('host')
@@ -39,21 +67,19 @@ export function createGate({ site, router, access }: { site: SiteGuard; router: 
       site.checkOrigin(request.method, request.header('origin'), host)
       const target = parseTarget(request.target)
       const match = router.match(request.method, target.segments)
-      const principal = access.authenticate(request.header('authorization'))
+      const principal = access.authenticate({
+        authorization: request.header('authorization'),
+        method: request.method,
+        path: target.path,
+        host,
+        policy: match.route.action,
+        address: request.address,
+      })
       return principal instanceof Promise
-        ? principal.then((known) => decide(access, target, match, known))
-        : decide(access, target, match, principal)
+        ? principal.then((known) => decide(request, target, match, known))
+        : decide(request, target, match, principal)
     },
   }
-}
-
-function decide(access: Access, target: Target, match: Match, principal: Principal): Admitted {
-  const { mount, route, params } = match
-  if (route.action !== 'public') {
-    const resource = resourceOf(mount.protocol, mount.cache, route.resource(params))
-    refuse(access.authorize(principal, route.action, resource))
-  }
-  return { target, match, principal }
 }
 
 function refuse(decision: ReturnType<Access['authorize']>): void {
@@ -61,10 +87,19 @@ function refuse(decision: ReturnType<Access['authorize']>): void {
     case 'allow':
       return
     case 'hidden':
-      throw new DepotError('NOT_FOUND', 'nothing is served here')
+      throw new DepotError('NOT_FOUND', 'the caller may not read this')
     case 'forbidden':
       throw new DepotError('FORBIDDEN', 'your credentials do not permit this')
     case 'unauthenticated':
-      throw new DepotError('UNAUTHENTICATED', 'credentials are needed here', { headers: CHALLENGE })
+      throw new DepotError(
+        'UNAUTHENTICATED',
+        "good credentials are needed here: see 'depot login', or put a token into netrc, .npmrc or pip.conf",
+        { headers: CHALLENGE },
+      )
   }
+}
+
+/** What the audit log says of a resource. */
+export function resourceText({ ecosystem, name }: Resource): string {
+  return `${ecosystem}:${name === SOME_NAME ? '*' : name}`
 }

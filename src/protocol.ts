@@ -1,4 +1,4 @@
-import type { Principal, Resource, RoutePolicy } from './access.ts'
+import { SOME_NAME, type Principal, type Resource, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
 import type { AuditEntry, Cache, DocumentKey } from './kv-store.ts'
@@ -44,7 +44,7 @@ export interface Route {
   readonly pattern: `/${string}`
   readonly params: Params
   readonly action: RoutePolicy
-  resource(params: Readonly<Record<string, unknown>>): string
+  resource(params: Readonly<Record<string, unknown>>): Resource['name']
   hot?(params: Readonly<Record<string, unknown>>, request: HotRequest): HotRead | undefined
   handle(request: DepotRequest): Promise<Response> | Response
 }
@@ -54,8 +54,11 @@ export interface RouteDefinition<P extends Params> {
   readonly pattern: `/${string}`
   readonly params?: P
   readonly action: RoutePolicy
-  /** The name that a grant is matched against, from the same parsed values the handler gets. Without it: the whole ecosystem. */
-  readonly resource?: (params: ParamValues<P>) => string
+  /**
+   * The name that a grant is matched against, from the same parsed values the handler gets. Without it: the whole ecosystem.
+   * `SOME_NAME` when only the body tells: the handler must then call `authorize` with what it found, before it changes anything.
+   */
+  readonly resource?: ((params: ParamValues<P>) => string) | typeof SOME_NAME
   /**
    * For a GET that one stored thing answers: which. The server then answers after the same authorisation with one row read,
    * without calling `handle`; when the thing is not there it calls `handle`, which must give an equal answer.
@@ -95,7 +98,16 @@ export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
   readonly headers: Headers
   readonly cache: Cache
   readonly principal: Principal
+  /** Where the client is, as far as that is known. */
   readonly address: string
+  /** What the client calls itself, cut to `LIMITS.userAgentCharsMax`. */
+  readonly userAgent: string
+  /**
+   * Decide on a name that only the body told; once for every route whose resource is `SOME_NAME`.
+   *
+   * @throws DepotError `FORBIDDEN`, `UNAUTHENTICATED` or `NOT_FOUND`, as the router does for names in the URL.
+   */
+  authorize(name: string): void
   /**
    * The body as it arrives, once. It throws DepotError `TOO_LARGE` above `limitBytes` (asked before the first byte when the
    * length is declared) and `BODY_TRUNCATED` when the client goes away.
@@ -112,23 +124,28 @@ export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
 }
 
 /** Who writes, and where to: what a commit needs of a request. */
-export type Caller = Pick<DepotRequest, 'cache' | 'principal' | 'address'>
+export type Caller = Pick<DepotRequest, 'cache' | 'principal' | 'address' | 'userAgent'>
 
 /** A line of the audit log about something that this caller does. */
 export function auditEntry(
-  { principal, address }: Caller,
+  { principal, address, userAgent }: Caller,
   done: Pick<AuditEntry, 'action' | 'resource' | 'digest'>,
 ): AuditEntry {
-  return { principal: principal.id, address, ...done }
+  return { principal: principal.id, credential: principal.credential, address, userAgent, result: 'done', ...done }
 }
 
 /** Define a route whose handler sees the types that its parsers return. */
 export function route<const P extends Params = Record<never, never>>(definition: RouteDefinition<P>): Route {
+  const { resource = () => '' } = definition
   // The router calls these with the values that `params` produced, so the casts only forget and restore the same types.
-  return { params: {}, resource: () => '', ...definition } as unknown as Route
+  return {
+    params: {},
+    ...definition,
+    resource: resource === SOME_NAME ? () => SOME_NAME : resource,
+  } as unknown as Route
 }
 
 /** A resource of one ecosystem in one cache. */
-export function resourceOf(protocol: Protocol, cache: Cache, name: string): Resource {
+export function resourceOf(protocol: Protocol, cache: Cache, name: Resource['name']): Resource {
   return { cache: cache.name, ecosystem: protocol.name, name }
 }

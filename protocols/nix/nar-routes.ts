@@ -17,7 +17,7 @@ const HEADERS: HeaderList = [
   'Content-Type',
   'application/x-nix-nar',
   'Cache-Control',
-  'public, max-age=31536000, immutable',
+  'max-age=31536000, immutable',
 ]
 
 /** `PUT nar/<hash>.nar[.<suffix>]`: one archive, in whatever codec the client chose. */
@@ -27,7 +27,6 @@ export function narUpload(depot: Depot): Route {
     pattern: PATTERN,
     params: PARAMS,
     action: 'write',
-    resource: ({ file }) => `nar/${file.fileName}`,
     async handle(request) {
       refuseContentEncoding(request)
       const outcome = await storeNar(depot, request, request.params.file)
@@ -43,7 +42,6 @@ export function narDownload(depot: Depot): Route {
     pattern: PATTERN,
     params: PARAMS,
     action: 'read',
-    resource: ({ file }) => `nar/${file.fileName}`,
     hot: ({ file }) =>
       file.suffix === 'zst'
         ? { blob: file.digest, kindPrefix: KIND_PREFIX, encoding: 'zstd', headers: HEADERS }

@@ -30,7 +30,6 @@ export function narinfoDownload(depot: Depot, keys: readonly SigningKey[]): Rout
     pattern: PATTERN,
     params: { file: parseNarinfoName },
     action: 'read',
-    resource: ({ file }) => file,
     hot: ({ file }, { cache }) => ({ document: narinfoKey(cache, file, keys), headers: HEADERS }),
     async handle(request) {
       const { cache, params } = request
@@ -49,7 +48,6 @@ export function narinfoUpload(depot: Depot, keys: readonly SigningKey[]): Route 
     pattern: PATTERN,
     params: { file: parseNarinfoName },
     action: 'write',
-    resource: ({ file }) => file,
     async handle(request) {
       refuseContentEncoding(request)
       const narinfo = parseNarinfo(await readText(request, LIMITS.narinfoBytesMax))

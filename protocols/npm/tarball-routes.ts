@@ -36,7 +36,7 @@ const HEADERS: HeaderList = [
   'Content-Type',
   'application/octet-stream',
   'Cache-Control',
-  'public, max-age=31536000, immutable',
+  'max-age=31536000, immutable',
 ]
 
 async function tarball(depot: Depot, request: DepotRequest<unknown>, name: string, file: string): Promise<Response> {

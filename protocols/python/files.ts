@@ -11,7 +11,7 @@ const HEADERS: HeaderList = [
   'Content-Type',
   'application/octet-stream',
   'Cache-Control',
-  'max-age=365000000, immutable, public',
+  'max-age=365000000, immutable',
   'X-Content-Type-Options',
   'nosniff',
   'Content-Disposition',

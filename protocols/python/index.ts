@@ -1,3 +1,4 @@
+import { SOME_NAME } from '../../src/access.ts'
 import type { Depot } from '../../src/depot.ts'
 import { readJson } from '../../src/http/body.ts'
 import { textResponse } from '../../src/http/respond.ts'
@@ -49,6 +50,8 @@ function formUpload(depot: Depot, pattern: (typeof UPLOAD_PATTERNS)[number]): Ro
     method: 'POST',
     pattern,
     action: 'write',
+    // The name of the project stands in the form.
+    resource: SOME_NAME,
     async handle(request) {
       await using upload = await receiveUpload(depot, request)
       await storeFile(depot, request, upload.distribution, upload.staged)

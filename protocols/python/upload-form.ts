@@ -18,7 +18,8 @@ export interface ReceivedUpload extends AsyncDisposable {
  * Read the form that twine, `uv publish` and poetry send: fields about the file, then the file itself as `content`. What the
  * file is, its own name and bytes say; the fields are only held against them.
  *
- * @throws DepotError `INVALID_NAME`, `BAD_REQUEST`, `CONTENT_MISMATCH` (400), `TOO_LARGE`, `BODY_TRUNCATED`
+ * @throws DepotError `INVALID_NAME`, `BAD_REQUEST`, `CONTENT_MISMATCH` (400), `TOO_LARGE`, `BODY_TRUNCATED`, and `FORBIDDEN` before the
+ * file's bytes are read, when the caller may not write that project
  */
 export async function receiveUpload(depot: Depot, request: DepotRequest<unknown>): Promise<ReceivedUpload> {
   const form: FormFields = { values: new Map(), sizeBytes: 0 }
@@ -88,6 +89,7 @@ async function receiveContent(
   const distribution = parseDistribution(part.filename)
   // The grammar of wheel names knows letters that no project's name may have.
   parseProjectName(distribution.project)
+  request.authorize(distribution.project)
   const staged = await depot.stage(request.cache, part.body, {
     encoding: 'raw',
     hashes: fields.has('md5_digest') ? ['md5'] : [],

@@ -5,6 +5,8 @@ import { LIMITS } from '../limits.ts'
 export interface Target {
   /** Decoded segments without the leading slash: '/a/b%2fc' is ['a', 'b/c'], '/' is ['']. */
   readonly segments: readonly string[]
+  /** As it was sent, still encoded. */
+  readonly path: string
   readonly query: string
 }
 
@@ -17,7 +19,7 @@ export function parseTarget(target: string): Target {
   const segments = path.slice(1).split('/')
   const plain = PLAIN.test(path) ? segments : segments.map(decodeSegment)
   if (plain.includes('..') || plain.includes('.')) throw new DepotError('INVALID_NAME', 'the path has a dot segment')
-  return { segments: plain, query: mark === -1 ? '' : target.slice(mark + 1) }
+  return { segments: plain, path, query: mark === -1 ? '' : target.slice(mark + 1) }
 }
 
 /** What needs no decoding and has nothing to refuse. */

@@ -1,3 +1,4 @@
+import { ACTIONS, type RoutePolicy } from '../access.ts'
 import { DepotError } from '../errors.ts'
 import type { Cache } from '../kv-store.ts'
 import type { Method, Protocol, Route } from '../protocol.ts'
@@ -107,7 +108,7 @@ function compileMount(mount: Mount): CompiledMount {
   return { mount, byLength }
 }
 
-const POLICIES: readonly string[] = ['read', 'write', 'delete', 'admin', 'public']
+const POLICIES: readonly string[] = [...ACTIONS, 'account', 'public'] satisfies RoutePolicy[]
 
 function compilePattern(route: Route): readonly Part[] {
   if (!POLICIES.includes(route.action)) throw new Error(`the route ${route.method} ${route.pattern} has no policy`)

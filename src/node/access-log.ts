@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+import { redacted } from '../redact.ts'
+
 /** Takes whole lines and writes them later, in batches. */
 export interface AccessLog {
   write(line: string): void
@@ -12,17 +14,19 @@ interface Exchange {
   readonly durationMs: number
   /** On the wire, headers included. */
   readonly sentBytes: number
+  /** Where the client is. */
+  readonly address: string
 }
 
 /** One JSON line for a finished exchange. The query is left out: it may hold what is secret. */
-export function accessLine({ requestId, incoming, outgoing, durationMs, sentBytes }: Exchange): string {
+export function accessLine({ requestId, incoming, outgoing, durationMs, sentBytes, address }: Exchange): string {
   const url = incoming.url ?? ''
   const mark = url.indexOf('?')
-  const path = mark === -1 ? url : url.slice(0, mark)
+  const path = redacted(mark === -1 ? url : url.slice(0, mark))
   // By hand: a logger's call per request costs a third of the throughput of small answers.
   return (
     `{"level":30,"time":${Date.now()},"msg":"request","id":"${requestId}","method":"${incoming.method ?? ''}",` +
     `"path":${JSON.stringify(path)},"status":${outgoing.statusCode},"bytes":${sentBytes},"ms":${durationMs.toFixed(1)},` +
-    `"whole":${outgoing.writableFinished},"address":"${incoming.socket.remoteAddress ?? ''}"}\n`
+    `"whole":${outgoing.writableFinished},"address":"${address}"}\n`
   )
 }

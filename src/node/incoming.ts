@@ -6,9 +6,10 @@ import type { DepotRequest } from '../protocol.ts'
 import { watchPace } from './pace.ts'
 
 /** The request line and headers of a Node request, as they came. */
-export function rawRequestOf(incoming: IncomingMessage): RawRequest {
+export function rawRequestOf(incoming: IncomingMessage, address: string): RawRequest {
   const { headers } = incoming
   return {
+    address,
     method: incoming.method ?? 'GET',
     target: incoming.url ?? '',
     header(name) {

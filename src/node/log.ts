@@ -1,6 +1,7 @@
 import pino from 'pino'
 
 import type { Events } from '../events.ts'
+import { redacted } from '../redact.ts'
 import type { AccessLog } from './access-log.ts'
 
 const FLUSH_BYTES = 64 * 1024
@@ -17,7 +18,9 @@ export interface Log {
 export function createLog({ verbose }: { readonly verbose: boolean }): Log {
   // sonic-boom refuses a buffer that is not smaller than one write.
   const destination = pino.destination({ fd: 2, sync: false, minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES })
-  const logger = pino({ level: verbose ? 'debug' : 'info' }, destination)
+  // What came from outside may quote a credential: a name in a URL, an error of another library.
+  const hooks = { streamWrite: redacted }
+  const logger = pino({ level: verbose ? 'debug' : 'info', hooks }, destination)
   // The destination measures every line that it is given, which costs a tenth of a small answer: it gets them joined.
   let held = ''
   function handOver(): void {
@@ -54,6 +57,7 @@ function eventsOf(logger: pino.Logger): Events {
       logger.error({ domain, digest, reason }, 'blob taken out of service'),
     recordWritten: (ecosystem, name) => logger.info({ ecosystem, name }, 'written'),
     requestRefused: (id, status, code, message) => logger.debug({ id, status, code, message }, 'refused'),
+    credentialsRefused: (refusal) => logger.info(refusal, 'credentials refused'),
     unexpectedError: (id, err) => logger.error({ id, err }, 'unexpected error'),
   }
 }

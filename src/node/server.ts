@@ -4,10 +4,12 @@ import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 
-import type { App } from '../app.ts'
+import { admit, type Admission, type App } from '../app.ts'
 import { sourceOf } from '../http/respond.ts'
 import { LIMITS } from '../limits.ts'
+import type { RawRequest } from '../gate.ts'
 import { accessLine, type AccessLog } from './access-log.ts'
+import { clientAddress } from './client-address.ts'
 import { hotAnswer, sendHot } from './hot.ts'
 import { incomingBody, rawRequestOf } from './incoming.ts'
 import { lingerAfterRefusal } from './linger.ts'
@@ -19,6 +21,8 @@ export interface ServerOptions {
   /** 0 for any free port. */
   readonly port: number
   readonly accessLog?: AccessLog
+  /** Reverse proxies whose X-Forwarded-For is believed, as addresses or CIDR ranges. */
+  readonly trustedProxies?: readonly string[]
   /** In-flight requests get this long after `close`. */
   readonly graceMs?: number
 }
@@ -37,9 +41,10 @@ export async function startServer({
   host,
   port,
   accessLog,
+  trustedProxies = [],
   graceMs = LIMITS.shutdownGraceMs,
 }: ServerOptions): Promise<RunningServer> {
-  const listen = oneAtATime(listener(app, accessLog))
+  const listen = oneAtATime(listener(app, clientAddress(trustedProxies), accessLog))
   const server = createServer({
     headersTimeout: LIMITS.headersTimeoutMs,
     // Node's own five minutes would cut a long upload; an idle connection is what ends one here.
@@ -123,7 +128,7 @@ function oneAtATime(listen: Listener): Listener {
   }
 }
 
-function listener(app: App, accessLog: AccessLog | undefined): Listener {
+function listener(app: App, addressOf: (incoming: IncomingMessage) => string, accessLog: AccessLog | undefined): Listener {
   const handlers = slowHandler(app)
   let count = 0
   const prefix = Math.random().toString(36).slice(2, 8)
@@ -131,19 +136,29 @@ function listener(app: App, accessLog: AccessLog | undefined): Listener {
   return (incoming, outgoing, expectsContinue) => {
     const startedAt = performance.now()
     const requestId = `${prefix}-${(++count).toString(36)}`
-    const request = rawRequestOf(incoming)
+    const request = rawRequestOf(incoming, addressOf(incoming))
     if (accessLog !== undefined) {
       const { socket } = incoming
       const sentBefore = socket.bytesWritten
       outgoing.once('close', () => {
         const durationMs = performance.now() - startedAt
         accessLog.write(
-          accessLine({ requestId, incoming, outgoing, durationMs, sentBytes: socket.bytesWritten - sentBefore }),
+          accessLine({
+            requestId,
+            incoming,
+            outgoing,
+            durationMs,
+            sentBytes: socket.bytesWritten - sentBefore,
+            address: request.address,
+          }),
         )
       })
     }
     answerHot(app, request, outgoing)
-      .then((answered) => (answered ? undefined : handlers(incoming, outgoing, { requestId, expectsContinue })))
+      .then((left) => {
+        if (left === 'answered') return
+        return handlers(incoming, outgoing, { requestId, expectsContinue, request, admission: left })
+      })
       .catch((error: unknown) => {
         app.depot.events.unexpectedError(requestId, error)
         outgoing.destroy()
@@ -151,27 +166,28 @@ function listener(app: App, accessLog: AccessLog | undefined): Listener {
   }
 }
 
-async function answerHot(
-  app: App,
-  request: ReturnType<typeof rawRequestOf>,
-  outgoing: ServerResponse,
-): Promise<boolean> {
+/** Answer from one row, or leave the request, with what the gate said of it, to its handler. */
+async function answerHot(app: App, request: RawRequest, outgoing: ServerResponse): Promise<'answered' | Admission> {
+  const admission = await admit(app.gate, request)
+  // Refusals have one place where they are rendered and logged: the application.
+  if ('refused' in admission) return admission
   let answer
   try {
-    const admitted = app.gate.admit(request)
-    answer = await hotAnswer(app, admitted instanceof Promise ? await admitted : admitted, request)
+    answer = await hotAnswer(app, admission.admitted, request)
   } catch {
-    // Refusals have one place where they are rendered and logged: the application, which comes to the same result.
-    return false
+    // And so have failures: the handler comes to the same one.
+    return admission
   }
-  if (answer === undefined) return false
+  if (answer === undefined) return admission
   sendHot(outgoing, answer, request.method)
-  return true
+  return 'answered'
 }
 
 interface Context {
   readonly requestId: string
   readonly expectsContinue: boolean
+  readonly request: RawRequest
+  readonly admission: Admission
 }
 
 function slowHandler(app: App) {
@@ -180,12 +196,14 @@ function slowHandler(app: App) {
     async (request, env) => {
       const incoming = env.incoming as IncomingMessage
       const outgoing = env.outgoing as ServerResponse
-      const { requestId, expectsContinue } = contexts.get(incoming) ?? { requestId: '', expectsContinue: false }
+      const context = contexts.get(incoming)
+      if (context === undefined) throw new Error('a request without its context')
+      const { requestId, expectsContinue, request: raw, admission } = context
       const body = incomingBody(incoming, outgoing, expectsContinue)
       const response = await app.fetch(request, {
         requestId,
-        address: incoming.socket.remoteAddress ?? '',
-        raw: rawRequestOf(incoming),
+        raw,
+        admission,
         body: body.read,
         sendsSources: true,
       })

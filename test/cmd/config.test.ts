@@ -19,6 +19,10 @@ describe('serveConfig', () => {
       publicUrl: undefined,
       allowedHosts: [],
       insecureOpen: false,
+      authFile: undefined,
+      readAuth: 'auto',
+      audiences: [],
+      trustedProxies: [],
       graceMs: 120_000,
       verbose: false,
     })
@@ -43,11 +47,30 @@ describe('serveConfig', () => {
     ['database-url', 'sqlite://relative.db'],
     ['shutdown-grace', 'soon'],
     ['insecure-open', 'perhaps'],
+    ['audience', 'depot.example'],
+    ['audience', 'https://depot.example/npm'],
+    ['read-auth', 'sometimes'],
+    ['trusted-proxy', 'nginx'],
+    ['trusted-proxy', '10.0.0.0/33'],
     ['listen-addr', '8080'],
     ['listen-addr', ':99999'],
     ['listen-addr', '/run/depot.sock'],
   ])('refuses --%s %s and says so', (name, value) => {
     expect(() => config({ [name]: [value] })).toThrow(`--${name}`)
+  })
+
+  it('leaves loopback with an auth file only when it knows the name that logins are made for', () => {
+    const beyond = { 'listen-addr': [':8080'], 'auth-file': ['auth.keys'] }
+    expect(() => config(beyond)).toThrow('--public-url')
+    expect(config({ ...beyond, 'public-url': ['https://depot.example/base'] }).audiences).toEqual([
+      'https://depot.example',
+    ])
+    expect(config({ ...beyond, audience: ['https://depot.example/'] }).audiences).toEqual(['https://depot.example'])
+  })
+
+  it('refuses settings that contradict each other', () => {
+    expect(() => config({ 'auth-file': ['a'], 'insecure-open': ['true'] })).toThrow('contradict')
+    expect(() => config({ 'read-auth': ['always'] })).toThrow('--auth-file')
   })
 
   it('drops the trailing slash of the public URL and keeps its path', () => {

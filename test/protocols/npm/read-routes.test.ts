@@ -219,7 +219,7 @@ describe('the registry itself', () => {
     expect(answer.headers.get('content-type')).toBe('application/json')
     expect([answer.status, await json(answer)]).toEqual([
       404,
-      { error: 'the package @acme/missing is not in this depot' },
+      { error: 'not found here, or not for you to see' },
     ])
     for (const path of [
       '/npm/-/v1/search?text=x',

@@ -209,7 +209,7 @@ describe('a distribution file', () => {
     expect([status, body.equals(wheel.bytes)]).toEqual([200, true])
     expect(headers).toMatchObject({
       'content-type': 'application/octet-stream',
-      'cache-control': 'max-age=365000000, immutable, public',
+      'cache-control': 'max-age=365000000, immutable',
       'accept-ranges': 'bytes',
       'content-disposition': 'attachment',
       'x-content-type-options': 'nosniff',

@@ -8,6 +8,7 @@ describe('parseTarget', () => {
   it('cuts the raw path and decodes each segment once', () => {
     expect(parseTarget('/npm/@s%2fname/-/x.tgz?write=true')).toEqual({
       segments: ['npm', '@s/name', '-', 'x.tgz'],
+      path: '/npm/@s%2fname/-/x.tgz',
       query: 'write=true',
     })
     expect(parseTarget('/a/%2565').segments).toEqual(['a', '%65'])

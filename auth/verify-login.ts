@@ -1,0 +1,153 @@
+import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
+import { z } from 'zod'
+
+import { LIMITS } from '../src/limits.ts'
+import type { PublicKey } from './public-key.ts'
+
+/** `typ` of every login, which no other kind of JWT has (RFC 8725 §3.11). */
+export const LOGIN_TYPE = 'depot-ssh+jwt'
+
+/** A login whose signature and claims hold. Whether it was used before is another question. */
+export interface VerifiedLogin {
+  readonly fingerprint: string
+  readonly jti: string
+  /** Seconds since 1970. */
+  readonly expiresAt: number
+  /** What its maker narrowed it to, as grants with commas; undefined when not at all. */
+  readonly scope: string | undefined
+  /** True when it is good for one method and path only. */
+  readonly bound: boolean
+}
+
+export interface LoginCheck {
+  /** The key of this fingerprint, if its logins are taken. */
+  keyOf(fingerprint: string): PublicKey | undefined
+  /** Origins that this depot is known by. */
+  readonly audiences: readonly string[]
+  readonly method: string
+  /** Path of the request as the client sent it, percent-encoded. */
+  readonly path: string
+  /** A request that changes something takes only a login that was made for it. */
+  readonly changes: boolean
+  /** Seconds since 1970. */
+  readonly now: number
+}
+
+/** Why a login is not good: for the log, never for the client. */
+export class LoginRefused extends Error {
+  override readonly name = 'LoginRefused'
+  readonly kid: string
+  readonly jti: string
+
+  constructor(reason: string, { kid = '', jti = '' }: { readonly kid?: string; readonly jti?: string } = {}) {
+    super(reason)
+    this.kid = kid
+    this.jti = jti
+  }
+}
+
+/** Exactly these: a header that names its own key, a URL or an extension (`jwk`, `jku`, `x5c`, `crit`, `b64`) is refused. */
+const HEADER = z.strictObject({
+  alg: z.string().max(16),
+  kid: z.string().regex(/^SHA256:[A-Za-z0-9+/]{43}$/),
+  typ: z.literal(LOGIN_TYPE),
+})
+
+const SECONDS = z.int().min(0)
+const CLAIMS = z.object({
+  sub: z.string(),
+  aud: z.string(),
+  iat: SECONDS,
+  nbf: SECONDS.optional(),
+  exp: SECONDS,
+  jti: z.string().regex(/^[\w.~-]{16,64}$/),
+  scope: z.string().min(1).max(LIMITS.credentialCharsMax).optional(),
+  htm: z.string().max(16).optional(),
+  htu: z.string().max(LIMITS.urlLengthMax).optional(),
+})
+type Claims = z.infer<typeof CLAIMS>
+
+/** The key that a login says it is signed by, if it is one whose logins are taken. No signature has been looked at. */
+export function keyOfLogin(token: string, keyOf: LoginCheck['keyOf']): PublicKey {
+  const header = HEADER.safeParse(headerOf(token))
+  if (!header.success) throw new LoginRefused(`its header is not a login's: ${issue(header.error)}`)
+  const { kid, alg } = header.data
+  const key = keyOf(kid)
+  if (key === undefined) throw new LoginRefused('its key is not listed', { kid })
+  if (!key.algorithms.includes(alg)) throw new LoginRefused(`${alg} is not an algorithm of its key`, { kid })
+  return key
+}
+
+/**
+ * Verify a login: a JWT signed by an SSH key (RFC 7519, RFC 8725). jose checks the signature and the times; it would take a key in the
+ * header, a list of audiences, and any distance between issue and expiry, so those are checked here.
+ *
+ * @throws LoginRefused
+ */
+export async function verifyLogin(token: string, check: LoginCheck): Promise<VerifiedLogin> {
+  const key = keyOfLogin(token, (fingerprint) => check.keyOf(fingerprint))
+  const kid = key.fingerprint
+  const payload = await verifiedPayload(token, key, check)
+  const parsed = CLAIMS.safeParse(payload)
+  if (!parsed.success) throw new LoginRefused(`its claims are not a login's: ${issue(parsed.error)}`, { kid })
+  const claims = parsed.data
+  const reason = wrongClaim(claims, kid, check)
+  if (reason !== undefined) throw new LoginRefused(reason, { kid, jti: claims.jti })
+  return {
+    fingerprint: kid,
+    jti: claims.jti,
+    expiresAt: claims.exp,
+    scope: claims.scope,
+    bound: claims.htm !== undefined || claims.htu !== undefined,
+  }
+}
+
+function headerOf(token: string): unknown {
+  try {
+    return decodeProtectedHeader(token)
+  } catch {
+    throw new LoginRefused('it is not a JWT')
+  }
+}
+
+async function verifiedPayload(token: string, key: PublicKey, { now, audiences }: LoginCheck): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(token, key.key, {
+      algorithms: [...key.algorithms],
+      audience: [...audiences],
+      typ: LOGIN_TYPE,
+      requiredClaims: ['aud', 'exp', 'iat', 'jti', 'sub'],
+      maxTokenAge: LIMITS.loginSecondsMax,
+      clockTolerance: LIMITS.clockSkewSeconds,
+      currentDate: new Date(now * 1000),
+    })
+    return payload
+  } catch (error) {
+    if (!(error instanceof errors.JOSEError)) throw error
+    throw new LoginRefused(error.message, { kid: key.fingerprint })
+  }
+}
+
+/** What jose accepts and a login must not have; undefined when all is well. */
+function wrongClaim(claims: Claims, kid: string, check: LoginCheck): string | undefined {
+  const { sub, exp, iat, htm, htu } = claims
+  if (sub !== kid) return 'sub is not the key'
+  if (exp <= iat || exp - iat > LIMITS.loginSecondsMax) return `it is good for ${exp - iat} seconds`
+  if ((htm === undefined) !== (htu === undefined)) return 'it has one of htm and htu'
+  if (htm === undefined) return check.changes ? 'it was not made for this change' : undefined
+  if (htm !== check.method) return `it was made for ${htm}`
+  return samePath(htu ?? '', check.path) ? undefined : 'it was made for another path'
+}
+
+/** Reverse proxies write the same path in other ways: `@acme%2fbutton` or `@acme/button`. */
+function samePath(one: string, other: string): boolean {
+  try {
+    return decodeURIComponent(one) === decodeURIComponent(other)
+  } catch {
+    return false
+  }
+}
+
+function issue({ issues: [first] }: z.ZodError): string {
+  return `${first?.path.join('.') ?? ''} ${first?.message ?? ''}`.trim()
+}

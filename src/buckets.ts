@@ -1,0 +1,55 @@
+export interface Buckets {
+  /** Take one from the bucket of this key. False when it is empty: nothing was taken. */
+  take(key: string): boolean
+  /** Give back what was taken for something that turned out to be harmless. */
+  giveBack(key: string): void
+}
+
+export interface BucketOptions {
+  /** What a full bucket holds. */
+  readonly burst: number
+  /** How fast it fills. */
+  readonly perSecond: number
+  /** How many keys are remembered; beyond it the ones unused for longest are forgotten, and so are full again. */
+  readonly keysMax: number
+  /** Milliseconds, ever growing. */
+  readonly clock?: () => number
+}
+
+interface Bucket {
+  left: number
+  at: number
+}
+
+/** A token bucket for each key: a burst is fine, a flood is not. */
+export function createBuckets({ burst, perSecond, keysMax, clock = () => performance.now() }: BucketOptions): Buckets {
+  const buckets = new Map<string, Bucket>()
+
+  function refilled(key: string): Bucket {
+    const now = clock()
+    const known = buckets.get(key)
+    if (known === undefined) return { left: burst, at: now }
+    return { left: Math.min(burst, known.left + ((now - known.at) / 1000) * perSecond), at: now }
+  }
+
+  function keep(key: string, bucket: Bucket): void {
+    // A Map remembers the order of insertion: the first key is the one unused for longest.
+    buckets.delete(key)
+    buckets.set(key, bucket)
+    const [oldest] = buckets.keys()
+    if (buckets.size > keysMax && oldest !== undefined) buckets.delete(oldest)
+  }
+
+  return {
+    take(key) {
+      const bucket = refilled(key)
+      if (bucket.left < 1) return false
+      keep(key, { ...bucket, left: bucket.left - 1 })
+      return true
+    },
+    giveBack(key) {
+      const bucket = refilled(key)
+      keep(key, { ...bucket, left: Math.min(burst, bucket.left + 1) })
+    },
+  }
+}

@@ -1,0 +1,36 @@
+import type { Principal, Resource } from './access.ts'
+import { createBuckets } from './buckets.ts'
+import type { Depot } from './depot.ts'
+import { resourceText, type RawRequest } from './gate.ts'
+import { SYSTEM_CACHE } from './kv-store.ts'
+import { LIMITS } from './limits.ts'
+
+/**
+ * Puts into the audit log that a known caller was refused a change. Nothing waits for it, and whoever tries without end fills the log no
+ * faster than `LIMITS.denialsPerSecond`; the server's own log has every refusal.
+ */
+export function createDenialLog(
+  depot: Pick<Depot, 'kv' | 'events'>,
+): (principal: Principal, resource: Resource, request: RawRequest) => void {
+  const pace = createBuckets({
+    burst: LIMITS.denialsBurst,
+    perSecond: LIMITS.denialsPerSecond,
+    keysMax: LIMITS.rateKeysMax,
+  })
+  return (principal, resource, { method, address, header }) => {
+    if (!pace.take(principal.key)) return
+    const entry = {
+      principal: principal.id,
+      credential: principal.credential,
+      action: `${resource.ecosystem}:${method}`,
+      resource: resourceText(resource),
+      digest: '',
+      address,
+      userAgent: (header('user-agent') ?? '').slice(0, LIMITS.userAgentCharsMax),
+      result: 'denied',
+    } as const
+    depot.kv
+      .commit({ cache: SYSTEM_CACHE.id, audit: [entry] })
+      .catch((error: unknown) => depot.events.unexpectedError('audit', error))
+  }
+}
