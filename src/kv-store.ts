@@ -81,6 +81,22 @@ export interface AuditEntry {
   readonly digest: string
   /** Remote address, or empty. */
   readonly address: string
+  /** What the client called itself, or empty. */
+  readonly userAgent: string
+  /** The `jti` of a login or the id of a stored token; empty for a caller without credentials. */
+  readonly credential: string
+  readonly result: 'done' | 'denied'
+}
+
+/** A line of the audit log as it is kept: numbered without gaps, and tied to the line before it (audit-chain.ts). */
+export interface AuditRow extends AuditEntry {
+  /** Counts up from 1. */
+  readonly seq: number
+  /** Milliseconds since 1970, by the clock of whoever wrote the line: PostgreSQL, or the process that has the SQLite file. */
+  readonly at: number
+  readonly cache: number
+  /** sha256 as 64 hex digits; empty for lines that are older than the chain. */
+  readonly hash: string
 }
 
 /** One atomic change: all of it or none. */
@@ -129,7 +145,7 @@ export type MaybePromise<T> = T | Promise<T>
  * `STORAGE_FULL` (507) when its disk is full.
  */
 export interface KvStore extends AsyncDisposable {
-  /** The cache of that name, or undefined. `main` is always there, with id 1 and domain `main`. */
+  /** The cache of that name, or undefined. `main` is always there, with id 1 and domain `main`; `SYSTEM_CACHE` is never found. */
   cache(name: string): MaybePromise<Cache | undefined>
   get(cache: number, kind: string, key: string): MaybePromise<KvRecord | undefined>
   /** Records of one kind in ascending byte order of their keys. */
@@ -144,9 +160,10 @@ export interface KvStore extends AsyncDisposable {
   /** One row read; the hot path of every metadata GET. */
   document(key: DocumentKey): MaybePromise<Document | undefined>
   /**
-   * Apply the whole change durably, or nothing of it.
+   * Apply the whole change durably, or nothing of it: a change whose audit lines cannot be written is not made.
    *
-   * @throws DepotError `WRITE_CONFLICT` when an expected version does not match, or a reference names a blob that is not live.
+   * @throws DepotError `WRITE_CONFLICT` when an expected version does not match, or a reference names a blob that is not live;
+   * `INVALID_NAME` and `BAD_REQUEST` for what one of the databases could not hold as it is.
    */
   commit(commit: Commit): Promise<void>
   /** Take a blob out of service, or back into it. */
@@ -158,9 +175,14 @@ export interface KvStore extends AsyncDisposable {
   ): MaybePromise<readonly BlobRow[]>
   /** References in a stable order, behind `after`, at most `limit`. */
   references(after: Reference | undefined, limit: number): MaybePromise<readonly Reference[]>
+  /** The audit log behind line `after` (0 = from its beginning), oldest first, at most `limit`, 1 to 10,000. */
+  audit(after: number, limit: number): MaybePromise<readonly AuditRow[]>
   /** Cheap proof that the database answers, for readiness. */
   ping(): Promise<void>
 }
 
 /** The cache every URL without `/c/<cache>` means. */
 export const MAIN_CACHE: Cache = { id: 1, name: 'main', domain: 'main' }
+
+/** What belongs to the server and to no tenant: stored tokens, logins that were used. No URL leads to it. */
+export const SYSTEM_CACHE: Cache = { id: 0, name: '-', domain: '-' }

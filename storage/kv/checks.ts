@@ -1,16 +1,17 @@
 import { DepotError } from '../../src/errors.ts'
-import type { Commit, DocumentPut, ListOptions } from '../../src/kv-store.ts'
+import type { AuditEntry, Commit, DocumentPut, ListOptions } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 
 /**
  * Refuse a commit that one of the databases could not hold as it is, so that both behave alike.
  *
- * @throws DepotError `INVALID_NAME` for a key, `BAD_REQUEST` for a value or a record that is named twice.
+ * @throws DepotError `INVALID_NAME` for a key, `BAD_REQUEST` for a value, an audit line or a record that is named twice.
  */
-export function checkCommit({ puts = [], deletes = [], documents = [] }: Commit): void {
+export function checkCommit({ puts = [], deletes = [], documents = [], audit = [] }: Commit): void {
   for (const { key } of [...puts, ...deletes, ...documents]) checkKey(key)
   for (const { value } of puts) checkText(value)
   for (const document of documents) checkDocument(document)
+  for (const entry of audit) checkAudit(entry)
   const names = new Set([...puts, ...deletes].map(({ kind, key }) => `${kind}\0${key}`))
   if (names.size < puts.length + deletes.length) throw new DepotError('BAD_REQUEST', 'one change names a record twice')
 }
@@ -29,6 +30,15 @@ function checkDocument({ variant, origin, body }: DocumentPut): void {
   checkKey(variant)
   checkKey(origin)
   if (typeof body === 'string') checkText(body)
+}
+
+/** Every field is ended by a NUL where the line is hashed (audit-chain.ts), so none may contain one. */
+function checkAudit(entry: AuditEntry): void {
+  for (const field of Object.values(entry)) {
+    checkText(field)
+    if (Buffer.byteLength(field) > LIMITS.auditFieldBytesMax)
+      throw new DepotError('BAD_REQUEST', `a field of an audit line has more than ${LIMITS.auditFieldBytesMax} bytes`)
+  }
 }
 
 function checkText(text: string): void {

@@ -16,6 +16,13 @@ export type Client = Postgres.Sql<{ int8: number }>
 /** The connection of one transaction. */
 export type Transaction = Postgres.TransactionSql<{ int8: number }>
 
+/** Runs one statement that is prepared on the server. `missing`: the fewest rows it must concern, else `WRITE_CONFLICT`. */
+export type Run = (
+  text: string,
+  values: readonly unknown[],
+  missing?: { expected: number; message: string },
+) => Promise<void>
+
 export interface PoolOptions {
   readonly url: string
   /** Connections at most. */
@@ -78,6 +85,8 @@ function connectPostgres({ url, poolMax }: PoolOptions): Client {
       application_name: 'depot',
       statement_timeout: LIMITS.databaseStatementTimeoutMs,
       synchronous_commit: 'on',
+      // Statements behind the audit log's lock must see the line that was committed while they waited for it.
+      default_transaction_isolation: 'read committed',
     } as Record<string, string | number>,
   }
   return postgres(url, options)

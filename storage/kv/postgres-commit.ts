@@ -1,10 +1,12 @@
 import { DepotError } from '../../src/errors.ts'
-import type { AuditEntry, BlobRow, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
-import type { Transaction } from './postgres-client.ts'
+import type { BlobRow, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
+import { auditChanges } from './postgres-audit.ts'
+import type { Run, Transaction } from './postgres-client.ts'
 
 /**
  * Apply one commit inside a transaction. The statements go out together and are answered in order. Rows are locked in one
- * order (blobs, records, documents, each by key), so that two commits seldom wait for each other in a circle.
+ * order (blobs, records, documents, each by key; last of all the audit log), so that two commits seldom wait for each other in a
+ * circle.
  *
  * @throws DepotError `WRITE_CONFLICT`; the caller rolls back.
  */
@@ -17,11 +19,9 @@ export async function applyCommit(transaction: Transaction, commit: Commit): Pro
     ...blobChanges(run, commit),
     ...recordChanges(run, commit),
     ...documentChanges(run, commit),
-    ...(commit.audit ?? []).map((entry) => addAudit(run, commit.cache, entry)),
+    ...auditChanges(run, commit),
   ])
 }
-
-type Run = (text: string, values: readonly unknown[], missing?: { expected: number; message: string }) => Promise<void>
 
 function byOrder<T>(items: readonly T[], parts: (item: T) => readonly string[]): readonly T[] {
   const keyed = items.map((item) => ({ item, order: parts(item).join('\0') }))
@@ -137,16 +137,5 @@ function putDocument(run: Run, document: DocumentPut): Promise<void> {
      ON CONFLICT (cache, kind, key, variant, origin) DO UPDATE SET body_text = excluded.body_text,
        body_bytes = excluded.body_bytes, etag = excluded.etag, encoding = excluded.encoding`,
     [cache, kind, key, variant, origin, text, bytes, etag, encoding, sourceVersion],
-  )
-}
-
-function addAudit(
-  run: Run,
-  cache: number,
-  { principal, action, resource, digest, address }: AuditEntry,
-): Promise<void> {
-  return run(
-    'INSERT INTO audit (cache, principal, action, resource, digest, address) VALUES ($1, $2, $3, $4, $5, $6)',
-    [cache, principal, action, resource, digest, address],
   )
 }

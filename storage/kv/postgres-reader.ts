@@ -2,13 +2,23 @@ import type * as PgCore from 'drizzle-orm/pg-core'
 import type { SQLWrapper } from 'drizzle-orm'
 
 import { prefixEnd } from '../../src/key-prefix.ts'
-import type { BlobRow, Cache, Document, DocumentKey, KvRecord, ListOptions, Reference } from '../../src/kv-store.ts'
+import type {
+  AuditRow,
+  BlobRow,
+  Cache,
+  Document,
+  DocumentKey,
+  KvRecord,
+  ListOptions,
+  Reference,
+} from '../../src/kv-store.ts'
+import { SYSTEM_CACHE } from '../../src/kv-store.ts'
 import { checkPageLimit, isKey, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import type { Pool } from './postgres-client.ts'
-import { blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'
+import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'
 
-const { and, asc, eq, gt, gte, lt, sql } = orm
+const { and, asc, eq, gt, gte, lt, ne, sql } = orm
 const { QueryBuilder } = loadDrizzle('drizzle-orm/pg-core') as typeof PgCore
 const at = sql.placeholder
 const db = new QueryBuilder()
@@ -23,6 +33,7 @@ export interface PostgresReader {
   document(key: DocumentKey): Promise<Document | undefined>
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobRow[]>
   references(after: Reference | undefined, limit: number): Promise<readonly Reference[]>
+  audit(after: number, limit: number): Promise<readonly AuditRow[]>
 }
 
 /** Reads over a pool; drizzle writes each query once, the server prepares it once a connection. */
@@ -52,6 +63,10 @@ export function postgresReader(pool: Pool): PostgresReader {
     async references(after = { cache: 0, kind: '', key: '', domain: '', digest: '' }, limit) {
       checkPageLimit(limit)
       return run.all(REFERENCES, { ...after, limit })
+    },
+    async audit(after, limit) {
+      checkPageLimit(limit)
+      return run.all(AUDIT, { after, limit })
     },
   }
 }
@@ -89,7 +104,7 @@ const CACHE = written(
   db
     .select()
     .from(cacheTable)
-    .where(eq(cacheTable.name, at('name'))),
+    .where(and(eq(cacheTable.name, at('name')), ne(cacheTable.id, SYSTEM_CACHE.id))),
 )
 
 const { key: recordKey, value, version } = recordTable
@@ -149,6 +164,15 @@ const REFERENCES = written(
         > (${at('cache')}, ${at('kind')}, ${at('key')}, ${at('domain')}, ${at('digest')})`,
     )
     .orderBy(asc(cache), asc(kind), asc(key), asc(domain), asc(digest))
+    .limit(at('limit')),
+)
+
+const AUDIT = written(
+  db
+    .select()
+    .from(auditTable)
+    .where(gt(auditTable.seq, at('after')))
+    .orderBy(asc(auditTable.seq))
     .limit(at('limit')),
 )
 

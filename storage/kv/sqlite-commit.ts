@@ -1,7 +1,17 @@
 import type { Database } from 'better-sqlite3'
 
+import { auditHash } from '../../src/audit-chain.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { BlobRow, BlobState, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
+import type {
+  AuditEntry,
+  AuditRow,
+  BlobRow,
+  BlobState,
+  Commit,
+  DocumentPut,
+  RecordDelete,
+  RecordPut,
+} from '../../src/kv-store.ts'
 
 /** One change as it travels to the writer thread. */
 export type Write =
@@ -26,7 +36,7 @@ function applyCommit(statements: Statements, { cache, blobs, puts, deletes, docu
   for (const change of deletes ?? []) deleteRecord(statements, cache, change)
   for (const change of puts ?? []) putRecord(statements, cache, change)
   for (const document of documents ?? []) statements.putDocument.run(documentValues(document))
-  for (const entry of audit ?? []) statements.addAudit.run({ cache, ...entry })
+  for (const entry of audit ?? []) addAudit(statements, cache, entry)
 }
 
 function blobValues(row: BlobRow): object {
@@ -61,6 +71,13 @@ function putRecord(statements: Statements, cache: number, { kind, key, value, ex
     if (added.changes === 0)
       throw new DepotError('WRITE_CONFLICT', `the blob ${digest} is not here, or is being removed: send it again`)
   }
+}
+
+/** The head is read every time: a write of the same transaction may have been taken back. */
+function addAudit({ auditHead, addAuditRow }: Statements, cache: number, entry: AuditEntry): void {
+  const head = auditHead.get()
+  const row = { ...entry, seq: (head?.seq ?? 0) + 1, at: Date.now(), cache }
+  addAuditRow.run({ ...row, hash: auditHash(head?.hash ?? '', row) })
 }
 
 function conflict(kind: string, key: string): DepotError {
@@ -102,8 +119,11 @@ function prepareStatements(database: Database) {
       SELECT cache, kind, key, @variant, @origin, @body, @etag, @encoding FROM record
       WHERE cache = @cache AND kind = @kind AND key = @key AND version = @sourceVersion
       ON CONFLICT DO UPDATE SET body = excluded.body, etag = excluded.etag, encoding = excluded.encoding`),
-    addAudit: database.prepare(`
-      INSERT INTO audit (cache, principal, action, resource, digest, address)
-      VALUES (@cache, @principal, @action, @resource, @digest, @address)`),
+    auditHead: database.prepare<[], Pick<AuditRow, 'seq' | 'hash'>>(
+      'SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1',
+    ),
+    addAuditRow: database.prepare(`
+      INSERT INTO audit (seq, at, cache, principal, action, resource, digest, address, user_agent, credential, result, hash)
+      VALUES (@seq, @at, @cache, @principal, @action, @resource, @digest, @address, @userAgent, @credential, @result, @hash)`),
   }
 }

@@ -2,13 +2,23 @@ import type { Database } from 'better-sqlite3'
 import type * as SqliteDriver from 'drizzle-orm/better-sqlite3'
 
 import { prefixEnd } from '../../src/key-prefix.ts'
-import type { BlobRow, Cache, Document, DocumentKey, KvRecord, ListOptions, Reference } from '../../src/kv-store.ts'
+import type {
+  AuditRow,
+  BlobRow,
+  Cache,
+  Document,
+  DocumentKey,
+  KvRecord,
+  ListOptions,
+  Reference,
+} from '../../src/kv-store.ts'
+import { SYSTEM_CACHE } from '../../src/kv-store.ts'
 import { checkPageLimit, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
-import { blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
+import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
 import { translatedSqlite } from './sqlite-errors.ts'
 
-const { and, asc, eq, gt, gte, lt, sql } = orm
+const { and, asc, eq, gt, gte, lt, ne, sql } = orm
 const { drizzle } = loadDrizzle('drizzle-orm/better-sqlite3') as typeof SqliteDriver
 const at = sql.placeholder
 
@@ -22,6 +32,7 @@ export interface SqliteReader {
   document(key: DocumentKey): Document | undefined
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobRow[]
   references(after: Reference | undefined, limit: number): readonly Reference[]
+  audit(after: number, limit: number): readonly AuditRow[]
 }
 
 /** Reads over one connection; every query is prepared once, here. */
@@ -48,6 +59,10 @@ export function sqliteReader(connection: Database): SqliteReader {
       checkPageLimit(limit)
       return translatedSqlite(() => queries.references.all({ ...after, limit }))
     },
+    audit(after, limit) {
+      checkPageLimit(limit)
+      return translatedSqlite(() => queries.audit.all({ after, limit }))
+    },
   }
 }
 
@@ -68,7 +83,7 @@ function prepareQueries(connection: Database) {
     cache: db
       .select()
       .from(cacheTable)
-      .where(eq(cacheTable.name, at('name')))
+      .where(and(eq(cacheTable.name, at('name')), ne(cacheTable.id, SYSTEM_CACHE.id)))
       .prepare(),
     record: db
       .select({ key, value, version })
@@ -89,6 +104,13 @@ function prepareQueries(connection: Database) {
       .limit(at('limit'))
       .prepare(),
     references: referencesQuery(db),
+    audit: db
+      .select()
+      .from(auditTable)
+      .where(gt(auditTable.seq, at('after')))
+      .orderBy(asc(auditTable.seq))
+      .limit(at('limit'))
+      .prepare(),
   }
 }
 

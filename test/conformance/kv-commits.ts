@@ -1,11 +1,11 @@
 import { expect } from 'vitest'
 
 import type { Commit } from '../../src/kv-store.ts'
-import { A, record, put, blob, document, type Contract } from './kv-samples.ts'
+import { A, auditEntry, record, put, blob, document, type Contract } from './kv-samples.ts'
 
 /** All of a change or nothing. */
 export function commitContract(contract: Contract): void {
-  contract('does nothing of a change of which one part conflicts', async (kv, world) => {
+  contract('does nothing of a change of which one part conflicts', async (kv) => {
     await kv.commit(put('taken', '1'))
     const change: Commit = {
       cache: 1,
@@ -15,21 +15,14 @@ export function commitContract(contract: Contract): void {
         { ...record('k', 'taken', '2'), expected: 0 },
       ],
       documents: [document({})],
-      audit: [{ principal: 'p', action: 'npm:write', resource: 'a', digest: A, address: '' }],
+      audit: [auditEntry('a')],
     }
     await expect(kv.commit(change)).rejects.toMatchObject({ code: 'WRITE_CONFLICT' })
     expect(await kv.get(1, 'k', 'a')).toBeUndefined()
     expect(await kv.get(1, 'k', 'taken')).toMatchObject({ value: '1', version: 1 })
     expect(await kv.blob('main', A)).toBeUndefined()
     expect(await kv.document(document({}))).toBeUndefined()
-    expect(await world.audited()).toEqual([])
-  })
-
-  contract('writes audit entries in order', async (kv, world) => {
-    const entry = (resource: string) => ({ principal: 'p', action: 'npm:write', resource, digest: '', address: '::1' })
-    await kv.commit({ cache: 1, audit: [entry('one'), entry('two')] })
-    await kv.commit({ cache: 1, audit: [entry('three')] })
-    expect(await world.audited()).toEqual(['npm:write one', 'npm:write two', 'npm:write three'])
+    expect(await kv.audit(0, 10)).toEqual([])
   })
 
   contract('refuses a change that names a record twice', async (kv) => {

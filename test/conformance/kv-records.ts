@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 
-import type { Commit } from '../../src/kv-store.ts'
+import { SYSTEM_CACHE, type Commit } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { record, put, remove, document, keysOf, type Contract } from './kv-samples.ts'
 
@@ -9,6 +9,7 @@ export function recordContract(contract: Contract): void {
   contract('has the cache main with id 1, and no other', async (kv) => {
     expect(await kv.cache('main')).toEqual({ id: 1, name: 'main', domain: 'main' })
     expect(await kv.cache('Main')).toBeUndefined()
+    expect(await kv.cache(SYSTEM_CACHE.name)).toBeUndefined()
   })
 
   contract('counts versions up from 1, whatever was there when nothing is expected', async (kv) => {
@@ -68,6 +69,16 @@ export function recordContract(contract: Contract): void {
   contract('refuses a cache that does not exist', async (kv) => {
     await expect(kv.commit({ cache: 99, puts: [record('k', 'a', '1')] })).rejects.toThrow(/foreign key/i)
     expect(await kv.get(99, 'k', 'a')).toBeUndefined()
+  })
+
+  contract('keeps what belongs to the server apart from every tenant', async (kv) => {
+    const mine = { kind: 'k', key: 'a' }
+    await kv.commit({ cache: SYSTEM_CACHE.id, puts: [{ ...mine, value: '1', expected: 0 }] })
+    expect(await kv.get(SYSTEM_CACHE.id, 'k', 'a')).toMatchObject({ version: 1 })
+    expect(await kv.get(1, 'k', 'a')).toBeUndefined()
+    expect(await kv.list(1, 'k', { from: '', limit: 10 })).toEqual([])
+    expect(await kv.references(undefined, 10)).toEqual([])
+    await kv.commit({ cache: SYSTEM_CACHE.id, deletes: [{ ...mine, expected: 1 }] })
   })
 
   contract('answers its ping', async (kv) => {

@@ -1,12 +1,25 @@
-import type { BlobRow, Commit, DocumentPut, KvRecord, KvStore, Reference } from '../../src/kv-store.ts'
+import type {
+  AuditEntry,
+  AuditRow,
+  BlobRow,
+  Commit,
+  DocumentPut,
+  KvRecord,
+  KvStore,
+  Reference,
+} from '../../src/kv-store.ts'
 
 /** A store over an empty database that a test owns, and what only its driver knows. */
 export interface KvStoreWorld extends AsyncDisposable {
   readonly kv: KvStore
   /** Close the store and open it again. */
   reopen(): Promise<KvStore>
-  /** What the audit table holds, in order, as `action resource`. */
-  audited(): Promise<readonly string[]>
+  /** A second store over the same database, closed with this one: another process's, as far as the database can tell. */
+  another(): Promise<KvStore>
+  /** Run a statement that both databases know, on a connection of its own. */
+  execute(statement: string): Promise<void>
+  /** The same with the triggers of the audit table out of the way, as whoever owns the database can have it. */
+  tamper(statement: string): Promise<void>
 }
 
 /** Registers one test of the contract, over a store of its own. */
@@ -42,6 +55,16 @@ export function blob(digest: string, some: Partial<BlobRow> = {}): BlobRow {
 export function document(some: Partial<DocumentPut>): DocumentPut {
   const name = { cache: 1, kind: 'k', key: 'a', variant: 'full', origin: '' }
   return { ...name, body: 'body', etag: '"e"', encoding: '', sourceVersion: 1, ...some }
+}
+
+export function auditEntry(resource: string, some: Partial<AuditEntry> = {}): AuditEntry {
+  const what = { principal: 'token:t1', action: 'npm:write', resource, digest: A }
+  return { ...what, address: '::1', userAgent: 'npm/11', credential: 't1', result: 'done', ...some }
+}
+
+/** The whole audit log, read in small pages. */
+export function auditLog(kv: KvStore): Promise<AuditRow[]> {
+  return pages<AuditRow>((after) => kv.audit(after?.seq ?? 0, 3))
 }
 
 /** Bytes as numbers: a driver may return a Buffer. */

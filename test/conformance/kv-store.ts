@@ -1,5 +1,6 @@
 import { describe, it } from 'vitest'
 
+import { auditContract, chainContract } from './kv-audit.ts'
 import { blobContract, documentContract } from './kv-blobs.ts'
 import { commitContract, concurrencyContract } from './kv-commits.ts'
 import { keyContract, listContract, recordContract } from './kv-records.ts'
@@ -34,6 +35,10 @@ export function describeKvStore(driver: string, open: () => Promise<KvStoreWorld
     })
     describe('many at once', () => {
       concurrencyContract(contract)
+    })
+    describe('the audit log', () => {
+      auditContract(contract)
+      chainContract(contract)
     })
   })
 }

@@ -1,6 +1,6 @@
 import type * as PgCore from 'drizzle-orm/pg-core'
 
-import type { BlobRow, BlobState, Document } from '../../../src/kv-store.ts'
+import type { AuditEntry, BlobRow, BlobState, Document } from '../../../src/kv-store.ts'
 import { loadDrizzle } from '../drizzle.ts'
 
 const { bigint, customType, integer, pgTable, text } = loadDrizzle('drizzle-orm/pg-core') as typeof PgCore
@@ -53,4 +53,19 @@ export const documentTable = pgTable('document', {
   bodyBytes: bytea('body_bytes'),
   etag: text('etag').notNull(),
   encoding: text('encoding').$type<Document['encoding']>().notNull(),
+})
+
+export const auditTable = pgTable('audit', {
+  seq: bigint('seq', { mode: 'number' }).notNull(),
+  at: bigint('at', { mode: 'number' }).notNull(),
+  cache: integer('cache').notNull(),
+  principal: text('principal').notNull(),
+  action: text('action').notNull(),
+  resource: text('resource').notNull(),
+  digest: text('digest').notNull(),
+  address: text('address').notNull(),
+  userAgent: text('user_agent').notNull(),
+  credential: text('credential').notNull(),
+  result: text('result').$type<AuditEntry['result']>().notNull(),
+  hash: text('hash').notNull(),
 })

@@ -1,6 +1,6 @@
 import type * as SqliteCore from 'drizzle-orm/sqlite-core'
 
-import type { BlobRow, BlobState } from '../../../src/kv-store.ts'
+import type { AuditEntry, BlobRow, BlobState } from '../../../src/kv-store.ts'
 import { loadDrizzle } from '../drizzle.ts'
 
 const { blob: bytes, integer, sqliteTable, text } = loadDrizzle('drizzle-orm/sqlite-core') as typeof SqliteCore
@@ -50,4 +50,19 @@ export const documentTable = sqliteTable('document', {
   body: text('body').notNull(),
   etag: text('etag').notNull(),
   encoding: text('encoding').notNull(),
+})
+
+export const auditTable = sqliteTable('audit', {
+  seq: integer('seq').notNull(),
+  at: integer('at').notNull(),
+  cache: integer('cache').notNull(),
+  principal: text('principal').notNull(),
+  action: text('action').notNull(),
+  resource: text('resource').notNull(),
+  digest: text('digest').notNull(),
+  address: text('address').notNull(),
+  userAgent: text('user_agent').notNull(),
+  credential: text('credential').notNull(),
+  result: text('result').$type<AuditEntry['result']>().notNull(),
+  hash: text('hash').notNull(),
 })

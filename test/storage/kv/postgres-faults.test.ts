@@ -7,6 +7,7 @@ import type { KvStore } from '../../../src/kv-store.ts'
 import { openPool } from '../../../storage/kv/postgres-client.ts'
 import { postgresError } from '../../../storage/kv/postgres-errors.ts'
 import { openPostgresKv } from '../../../storage/kv/postgres.ts'
+import { auditEntry } from '../../conformance/kv-samples.ts'
 import { describeWith } from '../../helpers/have.ts'
 import { administer, createDatabase, type TestDatabase } from '../../helpers/postgres-database.ts'
 
@@ -76,7 +77,11 @@ describeWith('postgres', 'names in PostgreSQL when it misbehaves', () => {
 
   it('waits for the disk at every commit, and cancels a statement that hangs', async () => {
     const options = await settingsOf(database.url)
-    expect(options).toEqual({ synchronous_commit: 'on', statement_timeout: '30s' })
+    expect(options).toEqual({
+      synchronous_commit: 'on',
+      statement_timeout: '30s',
+      default_transaction_isolation: 'read committed',
+    })
   })
 
   it('comes back by itself when its connections are cut', async () => {
@@ -86,10 +91,13 @@ describeWith('postgres', 'names in PostgreSQL when it misbehaves', () => {
     const results = await Promise.all(commits)
     const failures = results.filter((result) => typeof result !== 'number')
     expect(failures.filter((error) => !hasCode(error, 'STORAGE_DOWN'))).toEqual([])
-    await expect.poll(() => kv.ping().then(() => 'up', failure)).toBe('up')
     const acknowledged = results.filter((result) => typeof result === 'number')
-    const stored = await Promise.all(acknowledged.map((index) => kv.get(1, 'k', `cut-${index}`)))
-    expect(stored).not.toContain(undefined)
+    // One read proves one connection; the others may still be learning that they were cut.
+    const lost = async (): Promise<number> => {
+      const stored = await Promise.all(acknowledged.map((index) => kv.get(1, 'k', `cut-${index}`)))
+      return stored.filter((record) => record === undefined).length
+    }
+    await expect.poll(() => lost().catch(failure)).toBe(0)
     await put(kv, 'after')
   })
 
@@ -125,9 +133,9 @@ describeWith('postgres', 'names in PostgreSQL when it misbehaves', () => {
     await expect.poll(async () => (await kv.get(1, 'k', 'd-a'))?.value).toBe('theirs')
   })
 
-  it('does not change an audit entry, whoever asks', async () => {
-    await kv.commit({ cache: 1, audit: [{ principal: 'p', action: 'a', resource: 'r', digest: '', address: '' }] })
-    await expect(database.sql`UPDATE audit SET principal = 'nobody'`).rejects.toThrow('append-only')
+  it('does not empty the audit log, whoever asks', async () => {
+    await kv.commit({ cache: 1, audit: [auditEntry('a')] })
+    await expect(database.sql`TRUNCATE audit`).rejects.toThrow('append-only')
   })
 })
 
@@ -140,7 +148,7 @@ async function settingsOf(url: string): Promise<Record<string, unknown>> {
   await using pool = openPool({ url, poolMax: 1 })
   const rows = await pool.use(
     (client) => client`SELECT name, current_setting(name) AS value FROM pg_settings
-      WHERE name IN ('synchronous_commit', 'statement_timeout')`,
+      WHERE name IN ('synchronous_commit', 'statement_timeout', 'default_transaction_isolation')`,
   )
   return Object.fromEntries(rows.map(({ name, value }) => [name as string, value as unknown]))
 }

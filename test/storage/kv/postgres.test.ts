@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest'
 
+import type { KvStore } from '../../../src/kv-store.ts'
 import { openPostgresKv } from '../../../storage/kv/postgres.ts'
 import { describeKvStore } from '../../conformance/kv-store.ts'
 import { describeWith } from '../../helpers/have.ts'
@@ -15,6 +16,7 @@ describeWith('postgres', 'names in PostgreSQL', () => {
   describeKvStore('postgres', async () => {
     const { url, sql } = database
     let kv = await openPostgresKv({ url })
+    let other: KvStore | undefined
     return {
       kv,
       async reopen() {
@@ -22,14 +24,23 @@ describeWith('postgres', 'names in PostgreSQL', () => {
         kv = await openPostgresKv({ url })
         return kv
       },
-      async audited() {
-        const rows = await sql<{ line: string }[]>`SELECT action || ' ' || resource AS line FROM audit ORDER BY seq`
-        return rows.map(({ line }) => line)
+      async another() {
+        other = await openPostgresKv({ url })
+        return other
       },
+      async execute(statement) {
+        await sql.unsafe(statement)
+      },
+      tamper: (statement) => tamper(database, statement),
       async [Symbol.asyncDispose]() {
+        await other?.[Symbol.asyncDispose]()
         await kv[Symbol.asyncDispose]()
-        await sql`TRUNCATE record, blob, reference, document, audit`
+        await tamper(database, 'TRUNCATE record, blob, reference, document, audit')
       },
     }
   })
 })
+
+async function tamper({ sql }: TestDatabase, statement: string): Promise<void> {
+  await sql.unsafe(`ALTER TABLE audit DISABLE TRIGGER USER; ${statement}; ALTER TABLE audit ENABLE TRIGGER USER`)
+}
