@@ -9,17 +9,36 @@ const LENGTH_BYTES = 4
  * @throws DepotError `INVALID_NAME` when a field is cut or there are more than `max`.
  */
 export function readStrings(bytes: Uint8Array, max: number): Uint8Array[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const fields: Uint8Array[] = []
-  for (let at = 0; at < bytes.length;) {
-    if (fields.length === max || at + LENGTH_BYTES > bytes.length) throw malformed()
-    const start = at + LENGTH_BYTES
-    const end = start + view.getUint32(at)
-    if (end > bytes.length) throw malformed()
-    fields.push(bytes.subarray(start, end))
-    at = end
+  const { strings, rest } = takeStrings(bytes, max)
+  if (rest.length > 0) throw malformed()
+  return strings
+}
+
+/**
+ * Read up to `max` SSH strings, and leave what comes after them.
+ *
+ * @throws DepotError `INVALID_NAME` when one of them is cut.
+ */
+export function takeStrings(bytes: Uint8Array, max: number): { strings: Uint8Array[]; rest: Uint8Array } {
+  const strings: Uint8Array[] = []
+  let rest = bytes
+  while (strings.length < max && rest.length > 0) {
+    const end = LENGTH_BYTES + readUint32(rest)
+    if (end > rest.length) throw malformed()
+    strings.push(rest.subarray(LENGTH_BYTES, end))
+    rest = rest.subarray(end)
   }
-  return fields
+  return { strings, rest }
+}
+
+/**
+ * The 32-bit number at the beginning, most significant byte first.
+ *
+ * @throws DepotError `INVALID_NAME` when there are fewer bytes.
+ */
+export function readUint32(bytes: Uint8Array): number {
+  if (bytes.length < LENGTH_BYTES) throw malformed()
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
 }
 
 /**
@@ -45,6 +64,11 @@ export function writeUint32(value: number): Uint8Array {
   const bytes = Buffer.alloc(LENGTH_BYTES)
   bytes.writeUInt32BE(value)
   return bytes
+}
+
+/** Text that a file or an agent gives, fit for a terminal: what would move its cursor is left out. */
+export function printable(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes.subarray(0, 200)).replaceAll(/\p{C}/gu, '')
 }
 
 function malformed(): DepotError {

@@ -9,11 +9,15 @@ const RANK: Readonly<Record<string, number>> = { cmd: 2, protocols: 1, storage: 
 /** What runs on any JavaScript runtime with Node's pure modules; everything else of Node touches the host. */
 const PURE_NODE = ['crypto', 'buffer', 'stream', 'zlib', 'util']
 
+/** Keys lie in files and in agents behind a socket; programs and HTTP are for others. */
+const AUTH_NODE = ['fs', 'net', 'path']
+
 /** Packages that touch the host or belong to one job, and the folders that may use them. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['storage'],
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
+  sshpk: ['auth'],
   'lzma-native': ['src/node'],
   '@hono/node-server': ['src/node'],
   pino: ['src/node', 'cmd'],
@@ -26,7 +30,7 @@ const sources = files.map((file) => ({ file, text: withoutComments(readFileSync(
 describe('the boundaries of the code', () => {
   it('are looked for in every folder that has code', () => {
     const folders = new Set(files.map((file) => file.split(path.sep)[0]))
-    expect([...folders]).toEqual(expect.arrayContaining(['cmd', 'protocols', 'src', 'storage']))
+    expect([...folders]).toEqual(expect.arrayContaining(['auth', 'cmd', 'protocols', 'src', 'storage']))
     expect(sources.flatMap(({ text }) => specifiers(text)).length).toBeGreaterThan(100)
   })
 
@@ -36,7 +40,7 @@ describe('the boundaries of the code', () => {
     ).toEqual([])
   })
 
-  it('keep all but the pure modules of Node in cmd, storage and src/node', () => {
+  it('keep all but the pure modules of Node in cmd, storage, auth and src/node', () => {
     expect(breaches(({ file, specifier }) => specifier.startsWith('node:') && !mayUseNode(file, specifier))).toEqual([])
   })
 
@@ -73,6 +77,9 @@ describe('the boundaries of the code', () => {
   it('would refuse a file system, a native addon or a database outside its home', () => {
     expect(mayUseNode('src/depot.ts', 'node:fs/promises')).toBe(false)
     expect(mayUseNode('protocols/nix/narinfo.ts', 'node:process')).toBe(false)
+    expect(mayUseNode('auth/ssh-agent.ts', 'node:child_process')).toBe(false)
+    expect(mayUseNode('src/access.ts', 'node:net')).toBe(false)
+    expect(mayUsePackage('src/access.ts', 'sshpk')).toBe(false)
     expect(mayUsePackage('src/codec/xz.ts', 'lzma-native')).toBe(false)
     expect(mayUsePackage('protocols/npm/save.ts', 'drizzle-orm/pg-core')).toBe(false)
   })
@@ -99,6 +106,7 @@ function mayUseNode(file: string, specifier: string): boolean {
   const [name = ''] = specifier.slice('node:'.length).split('/')
   if (inside(file, ['cmd', 'src/node'])) return true
   if (inside(file, ['storage'])) return !['http', 'https', 'child_process'].includes(name)
+  if (inside(file, ['auth']) && AUTH_NODE.includes(name)) return true
   return PURE_NODE.includes(name)
 }
 
