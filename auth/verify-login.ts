@@ -2,6 +2,7 @@ import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
 import { z } from 'zod'
 
 import { LIMITS } from '../src/limits.ts'
+import { CredentialsRefused } from './credentials-refused.ts'
 import type { PublicKey } from './public-key.ts'
 
 /** `typ` of every login, which no other kind of JWT has (RFC 8725 §3.11). */
@@ -33,19 +34,6 @@ export interface LoginCheck {
   readonly now: number
 }
 
-/** Why a login is not good: for the log, never for the client. */
-export class LoginRefused extends Error {
-  override readonly name = 'LoginRefused'
-  readonly kid: string
-  readonly jti: string
-
-  constructor(reason: string, { kid = '', jti = '' }: { readonly kid?: string; readonly jti?: string } = {}) {
-    super(reason)
-    this.kid = kid
-    this.jti = jti
-  }
-}
-
 /** Exactly these: a header that names its own key, a URL or an extension (`jwk`, `jku`, `x5c`, `crit`, `b64`) is refused. */
 const HEADER = z.strictObject({
   alg: z.string().max(16),
@@ -70,11 +58,11 @@ type Claims = z.infer<typeof CLAIMS>
 /** The key that a login says it is signed by, if it is one whose logins are taken. No signature has been looked at. */
 export function keyOfLogin(token: string, keyOf: LoginCheck['keyOf']): PublicKey {
   const header = HEADER.safeParse(headerOf(token))
-  if (!header.success) throw new LoginRefused(`its header is not a login's: ${issue(header.error)}`)
+  if (!header.success) throw new CredentialsRefused(`its header is not a login's: ${issue(header.error)}`)
   const { kid, alg } = header.data
   const key = keyOf(kid)
-  if (key === undefined) throw new LoginRefused('its key is not listed', { kid })
-  if (!key.algorithms.includes(alg)) throw new LoginRefused(`${alg} is not an algorithm of its key`, { kid })
+  if (key === undefined) throw new CredentialsRefused('its key is not listed', kid)
+  if (!key.algorithms.includes(alg)) throw new CredentialsRefused(`${alg} is not an algorithm of its key`, kid)
   return key
 }
 
@@ -82,17 +70,17 @@ export function keyOfLogin(token: string, keyOf: LoginCheck['keyOf']): PublicKey
  * Verify a login: a JWT signed by an SSH key (RFC 7519, RFC 8725). jose checks the signature and the times; it would take a key in the
  * header, a list of audiences, and any distance between issue and expiry, so those are checked here.
  *
- * @throws LoginRefused
+ * @throws CredentialsRefused
  */
 export async function verifyLogin(token: string, check: LoginCheck): Promise<VerifiedLogin> {
   const key = keyOfLogin(token, (fingerprint) => check.keyOf(fingerprint))
   const kid = key.fingerprint
   const payload = await verifiedPayload(token, key, check)
   const parsed = CLAIMS.safeParse(payload)
-  if (!parsed.success) throw new LoginRefused(`its claims are not a login's: ${issue(parsed.error)}`, { kid })
+  if (!parsed.success) throw new CredentialsRefused(`its claims are not a login's: ${issue(parsed.error)}`, kid)
   const claims = parsed.data
   const reason = wrongClaim(claims, kid, check)
-  if (reason !== undefined) throw new LoginRefused(reason, { kid, jti: claims.jti })
+  if (reason !== undefined) throw new CredentialsRefused(reason, kid, claims.jti)
   return {
     fingerprint: kid,
     jti: claims.jti,
@@ -106,7 +94,7 @@ function headerOf(token: string): unknown {
   try {
     return decodeProtectedHeader(token)
   } catch {
-    throw new LoginRefused('it is not a JWT')
+    throw new CredentialsRefused('it is not a JWT')
   }
 }
 
@@ -124,7 +112,7 @@ async function verifiedPayload(token: string, key: PublicKey, { now, audiences }
     return payload
   } catch (error) {
     if (!(error instanceof errors.JOSEError)) throw error
-    throw new LoginRefused(error.message, { kid: key.fingerprint })
+    throw new CredentialsRefused(error.message, key.fingerprint)
   }
 }
 

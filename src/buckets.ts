@@ -1,6 +1,10 @@
 export interface Buckets {
   /** Take one from the bucket of this key. False when it is empty: nothing was taken. */
   take(key: string): boolean
+  /** Whether the bucket of this key has something left. */
+  has(key: string): boolean
+  /** Take one even from an empty bucket, which then has to fill longer: for what several do at once and only its end tells. */
+  charge(key: string): void
   /** Give back what was taken for something that turned out to be harmless. */
   giveBack(key: string): void
 }
@@ -46,6 +50,11 @@ export function createBuckets({ burst, perSecond, keysMax, clock = () => perform
       if (bucket.left < 1) return false
       keep(key, { ...bucket, left: bucket.left - 1 })
       return true
+    },
+    has: (key) => refilled(key).left >= 1,
+    charge(key) {
+      const bucket = refilled(key)
+      keep(key, { ...bucket, left: Math.max(-burst, bucket.left - 1) })
     },
     giveBack(key) {
       const bucket = refilled(key)

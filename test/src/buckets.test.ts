@@ -33,6 +33,16 @@ describe('createBuckets', () => {
     expect(taken('a', 10)).toBe(3)
   })
 
+  it('goes into debt for what is only known afterwards, but not without end', () => {
+    const { time, buckets } = bucketsAt()
+    for (let count = 0; count < 100; count++) buckets.charge('a')
+    expect(buckets.has('a')).toBe(false)
+    time.now = 1500
+    expect(buckets.has('a')).toBe(false)
+    time.now = 2000
+    expect(buckets.has('a')).toBe(true)
+  })
+
   it('forgets the key that was unused for longest', () => {
     const { taken } = bucketsAt()
     taken('a', 3)
