@@ -11,10 +11,11 @@ import { writeString } from './ssh-wire.ts'
  * @throws DepotError `INVALID_NAME` naming the type of a key that logins cannot be signed with.
  */
 export function keySigner(privateKey: KeyObject, comment: string): Signer {
-  const { type, fingerprint, algorithms } = publicKeyOf(privateKey)
+  const { type, fingerprint, algorithms, blob } = publicKeyOf(privateKey)
   return {
     type,
     fingerprint,
+    publicKey: `${type} ${Buffer.from(blob).toString('base64')}`,
     comment,
     algorithms: algorithms.slice(0, 1),
     sign: (algorithm, input) => signWith(privateKey, algorithm, input),

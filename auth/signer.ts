@@ -5,6 +5,8 @@ export interface Signer {
   readonly type: KeyType
   /** `SHA256:…`, as `ssh-keygen -l` prints it. */
   readonly fingerprint: string
+  /** As an auth file holds it: `<type> <base64>`. */
+  readonly publicKey: string
   /** What people call the key; fit for a terminal. */
   readonly comment: string
   /** JOSE algorithms to ask for, the best first. */

@@ -49,6 +49,7 @@ export function agentSigner(agent: AgentOptions, key: PublicKey, comment: string
   return {
     type: key.type,
     fingerprint: key.fingerprint,
+    publicKey: `${key.type} ${Buffer.from(key.blob).toString('base64')}`,
     comment,
     // Ed25519 has two names; the first is the one that older verifiers know too.
     algorithms: key.type === 'ssh-rsa' ? key.algorithms : key.algorithms.slice(0, 1),
