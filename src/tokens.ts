@@ -20,6 +20,8 @@ export interface TokenRequest {
   readonly name: string
   /** It also never gets more than its creator has. */
   readonly grants: readonly Grant[]
+  /** Take what the creator has of these grants; otherwise one that the creator does not have is refused. */
+  readonly narrow?: boolean
   /** How long it is good, in seconds; the default and the most are `LIMITS.tokenSeconds…`, and never beyond its creator's own end. */
   readonly seconds?: number
 }

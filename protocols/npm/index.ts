@@ -1,25 +1,38 @@
 import type { DepotError } from '../../src/errors.ts'
 import type { Protocol } from '../../src/protocol.ts'
+import { accountRoutes, type NpmAccounts } from './account-routes.ts'
 import { packumentRoutes } from './packument-routes.ts'
 import { publishRoutes } from './publish-routes.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { seedRoutes } from './seed-routes.ts'
 import { tarballRoutes } from './tarball-routes.ts'
+import { tokenRoutes } from './token-routes.ts'
+import { webLoginRoutes } from './web-login-routes.ts'
+
+export interface NpmOptions {
+  /** Without them npm has no logins and no tokens here. */
+  readonly accounts?: NpmAccounts
+}
 
 /** The npm registry, as npm, pnpm, yarn and bun speak to it. */
-export const npm: Protocol = {
-  name: 'npm',
-  mount: '/npm',
-  root: true,
-  normalize: joinScopes,
-  routes: (depot) => [
-    ...registryRoutes(),
-    ...tarballRoutes(depot),
-    ...packumentRoutes(depot),
-    ...publishRoutes(depot),
-    ...seedRoutes(depot),
-  ],
-  errorBody,
+export function npmProtocol({ accounts }: NpmOptions = {}): Protocol {
+  const ofAccounts =
+    accounts === undefined ? [] : [...accountRoutes(accounts), ...tokenRoutes(accounts), ...webLoginRoutes(accounts)]
+  return {
+    name: 'npm',
+    mount: '/npm',
+    root: true,
+    normalize: joinScopes,
+    routes: (depot) => [
+      ...registryRoutes(),
+      ...ofAccounts,
+      ...tarballRoutes(depot),
+      ...packumentRoutes(depot),
+      ...publishRoutes(depot),
+      ...seedRoutes(depot),
+    ],
+    errorBody,
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { integrityOf, type TarballHashes } from './integrity.ts'
 import { isPolluting, parsePackageName } from './package-name.ts'
-import { parseAs } from './parse.ts'
+import { parseAs } from '../../src/http/parse-as.ts'
 import { parseVersion } from './version.ts'
 
 /**

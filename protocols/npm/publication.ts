@@ -4,7 +4,7 @@ import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { isPolluting } from './package-name.ts'
 import { parseManifest, type Manifest } from './manifest.ts'
-import { parseAs } from './parse.ts'
+import { parseAs } from '../../src/http/parse-as.ts'
 import { tarballVersion } from './tarball-name.ts'
 import { parseTag } from './version.ts'
 

@@ -7,7 +7,7 @@ import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { runsAtInstall } from './manifest.ts'
-import { parseAs } from './parse.ts'
+import { parseAs } from '../../src/http/parse-as.ts'
 
 /** The package.json inside a tarball, as far as it must agree with what is published. */
 export interface OwnPackageJson {

@@ -17,7 +17,7 @@ export interface ProtocolUnderTest {
   fill?(world: World): Promise<void>
 }
 
-const ACTIONS: readonly string[] = ['read', 'write', 'delete', 'admin', 'public']
+const ACTIONS: readonly string[] = ['read', 'write', 'delete', 'admin', 'account', 'public']
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']
 
 /** What every ecosystem keeps, whatever its formats are. Its own test file calls this first. */

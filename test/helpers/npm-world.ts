@@ -1,10 +1,10 @@
-import { npm } from '../../protocols/npm/index.ts'
+import { npmProtocol } from '../../protocols/npm/index.ts'
 import { startWorld, type World, type WorldOptions } from './world.ts'
 import { publishOf, tarballOf, type PackageJson, type PublishOptions } from './npm-fixtures.ts'
 
 /** A depot that speaks npm only. */
 export function startNpmWorld(options: Omit<WorldOptions, 'protocols'> = {}): Promise<World> {
-  return startWorld({ ...options, protocols: [npm] })
+  return startWorld({ ...options, protocols: [npmProtocol()] })
 }
 
 /** Send a body to `PUT /npm/<name>` as `npm publish` does. */

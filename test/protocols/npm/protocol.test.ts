@@ -1,9 +1,9 @@
-import { npm } from '../../../protocols/npm/index.ts'
+import { npmProtocol } from '../../../protocols/npm/index.ts'
 import { describeProtocol } from '../../conformance/protocol.ts'
 import { publish } from '../../helpers/npm-world.ts'
 
 describeProtocol({
-  protocol: npm,
+  protocol: npmProtocol(),
   readable: [
     '/npm/-/ping',
     '/npm/left-pad',

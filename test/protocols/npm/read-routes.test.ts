@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rawRequest, type RawResponse } from '../../helpers/raw-http.ts'
 import { json, publish, startNpmWorld } from '../../helpers/npm-world.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
-import { npm } from '../../../protocols/npm/index.ts'
+import { npmProtocol } from '../../../protocols/npm/index.ts'
 
 const CORGI = 'application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*'
 
@@ -118,7 +118,7 @@ describe('a packument', () => {
   })
 
   it('cannot be given beyond loopback without a public URL', async () => {
-    await using open = await startWorld({ protocols: [npm], site: { loopback: false } })
+    await using open = await startWorld({ protocols: [npmProtocol()], site: { loopback: false } })
     await publish(open, { name: 'plain', version: '1.0.0' })
     const answer = await open.fetch('/npm/plain')
     expect([answer.status, await json(answer)]).toEqual([

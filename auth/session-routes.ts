@@ -1,0 +1,125 @@
+import { z } from 'zod'
+
+import { DepotError } from '../src/errors.ts'
+import { readJson } from '../src/http/body.ts'
+import { parseAs } from '../src/http/parse-as.ts'
+import { jsonResponse } from '../src/http/respond.ts'
+import { LIMITS } from '../src/limits.ts'
+import { route, type DepotRequest, type Protocol, type Route } from '../src/protocol.ts'
+import type { TokenInfo, TokenRequest, Tokens } from '../src/tokens.ts'
+import type { WebLogins } from '../src/web-logins.ts'
+import { effectiveGrants } from './effective-grants.ts'
+import { formatGrant, parseGrant } from './grants.ts'
+import { parseCode } from './login-code.ts'
+
+export interface SessionOptions {
+  readonly tokens: Tokens
+  readonly logins: WebLogins
+  /** The names that a grant may have in its first place. */
+  readonly ecosystems: readonly string[]
+  /** Whether everybody may do everything here: nobody is asked for credentials then, and none are made. */
+  readonly open: boolean
+}
+
+/** The depot's own API about the caller and the caller's credentials, in JSON. Served at the root. */
+export function sessionProtocol(options: SessionOptions): Protocol {
+  return {
+    name: 'depot',
+    mount: '/',
+    root: true,
+    routes: () => [sessionRoute(options), ...tokenRoutes(options), approvalRoute(options)],
+    errorBody: ({ message }) => ({ contentType: 'application/json', body: JSON.stringify({ error: message }) }),
+  }
+}
+
+/** `GET /-/session`: who the depot takes the caller for, and what they may do. */
+function sessionRoute({ open }: SessionOptions): Route {
+  return route({
+    method: 'GET',
+    pattern: '/-/session',
+    action: 'account',
+    handle({ principal: { id, name, key, limits, expiresAt } }) {
+      const grants = open ? ['*:*:*'] : effectiveGrants(limits).map(formatGrant)
+      const end = expiresAt === undefined ? {} : { expiresAt: expiresAt * 1000 }
+      return answer(200, { principal: { id, name, key }, grants, open, ...end })
+    },
+  })
+}
+
+function tokenRoutes({ tokens, ecosystems, open }: SessionOptions): readonly Route[] {
+  return [
+    route({
+      method: 'GET',
+      pattern: '/-/tokens',
+      action: 'account',
+      handle: async ({ principal }) => answer(200, { tokens: (await tokens.list(principal)).map(written) }),
+    }),
+    route({
+      method: 'POST',
+      pattern: '/-/tokens',
+      action: 'account',
+      async handle(request) {
+        if (open) throw new DepotError('FORBIDDEN', OPEN)
+        const { token, info } = await tokens.create(request, await readTokenRequest(request, ecosystems))
+        return answer(201, { token, info: written(info) })
+      },
+    }),
+    route({
+      method: 'DELETE',
+      pattern: '/-/tokens/:id',
+      params: { id: parseTokenId },
+      action: 'account',
+      async handle(request) {
+        await tokens.revoke(request, request.params.id)
+        return new Response(null, { status: 204, headers: NO_STORE })
+      },
+    }),
+  ]
+}
+
+/** `POST /-/logins/:code`: let the client that shows this code have what the caller has of npm. */
+function approvalRoute({ logins, open }: SessionOptions): Route {
+  return route({
+    method: 'POST',
+    pattern: '/-/logins/:code',
+    params: { code: parseCode },
+    action: 'account',
+    async handle(request) {
+      if (open) throw new DepotError('FORBIDDEN', OPEN)
+      const { client, grants } = await logins.approve(request, request.params.code)
+      return answer(200, { client, grants: grants.map(formatGrant) })
+    },
+  })
+}
+
+const OPEN = 'this depot asks nobody for credentials, so it gives none: its operator can start it with --auth-file'
+const NO_STORE = { 'Cache-Control': 'no-store' } as const
+const TOKEN_ID = /^[0-9A-Za-z]{12}$/
+
+const tokenBody = z.strictObject({
+  name: z.string(),
+  grants: z.array(z.string()).max(LIMITS.grantsMax),
+  seconds: z.number().optional(),
+})
+
+async function readTokenRequest(request: DepotRequest, ecosystems: readonly string[]): Promise<TokenRequest> {
+  const body = parseAs(tokenBody, await readJson(request, LIMITS.accountBodyBytesMax), 'the token that you ask for')
+  return {
+    name: body.name,
+    grants: body.grants.map((text) => parseGrant(text, ecosystems)),
+    ...(body.seconds === undefined ? {} : { seconds: body.seconds }),
+  }
+}
+
+function parseTokenId(segment: string): string | undefined {
+  return TOKEN_ID.test(segment) ? segment : undefined
+}
+
+function written(info: TokenInfo): object {
+  return { ...info, grants: info.grants.map(formatGrant) }
+}
+
+/** What concerns credentials is never kept on the way. */
+function answer(status: number, value: unknown): Response {
+  return jsonResponse(status, value, NO_STORE)
+}
