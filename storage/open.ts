@@ -37,7 +37,12 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   }
 }
 
-async function openKv({ databaseUrl, existing = false, warn }: StorageOptions): Promise<KvStore> {
+/** Open the database alone. @throws DepotError like `openStorage` */
+export async function openKv({
+  databaseUrl,
+  existing = false,
+  warn,
+}: Omit<StorageOptions, 'storePath' | 'storageType'>): Promise<KvStore> {
   const location = parseDatabaseUrl(databaseUrl)
   switch (location.driver) {
     case 'sqlite': {

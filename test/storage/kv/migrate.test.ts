@@ -7,12 +7,17 @@ import type * as PgCore from 'drizzle-orm/pg-core'
 import type * as SqliteCore from 'drizzle-orm/sqlite-core'
 import { describe, expect, it } from 'vitest'
 
+import { verifyChain } from '../../../src/audit-chain.ts'
+import type { KvStore } from '../../../src/kv-store.ts'
 import { loadDrizzle } from '../../../storage/kv/drizzle.ts'
 import { migratePostgres, migrateSqlite, pendingMigrations, readMigrations } from '../../../storage/kv/migrate.ts'
 import { openPool } from '../../../storage/kv/postgres-client.ts'
+import { openPostgresKv } from '../../../storage/kv/postgres.ts'
 import * as postgresSchema from '../../../storage/kv/schema/postgres.ts'
 import * as sqliteSchema from '../../../storage/kv/schema/sqlite.ts'
+import { openSqliteKv } from '../../../storage/kv/sqlite.ts'
 import { openStorage } from '../../../storage/open.ts'
+import { auditEntry, auditLog } from '../../conformance/kv-samples.ts'
 import { describeWith } from '../../helpers/have.ts'
 import { createDatabase } from '../../helpers/postgres-database.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
@@ -71,6 +76,15 @@ describe('migrating SQLite', () => {
     expect(missing).toEqual([])
   })
 
+  it('keeps the audit lines from before there was a chain, which begins behind them', async () => {
+    await using dir = await tempDir('migrate')
+    const old = new Database(dir.join('depot.db'))
+    migrateSqlite(old, readMigrations('sqlite').slice(0, 1))
+    old.exec(OLD_LINES)
+    old.close()
+    await expectChainBehindOldLines(await openSqliteKv({ file: dir.join('depot.db') }))
+  })
+
   it('lets several processes open a new database at once', async () => {
     await using dir = await tempDir('migrate')
     const url = `sqlite://${dir.join('new', 'depot.db')}`
@@ -105,6 +119,16 @@ describeWith('postgres', 'migrating PostgreSQL', () => {
     }
   })
 
+  it('keeps the audit lines from before there was a chain, which begins behind them', async () => {
+    await using database = await createDatabase()
+    await using pool = openPool({ url: database.url, poolMax: 1 })
+    await pool.use((client) => migratePostgres(client, readMigrations('postgres').slice(0, 1)))
+    // Rolled back lines used to take their numbers with them.
+    await database.sql`ALTER TABLE audit ALTER COLUMN seq RESTART WITH 5`
+    await database.sql.unsafe(OLD_LINES)
+    await expectChainBehindOldLines(await openPostgresKv({ url: database.url }))
+  })
+
   it('lets several processes open a new database at once', async () => {
     await using dir = await tempDir('migrate')
     await using database = await createDatabase()
@@ -117,6 +141,20 @@ describeWith('postgres', 'migrating PostgreSQL', () => {
     await expect(opening).rejects.toThrow('does not hold UTF-8')
   })
 })
+
+const OLD_LINES = `
+  INSERT INTO audit (cache, principal, action, resource, digest, address)
+  VALUES (1, 'p', 'npm:write', 'a', '', '::1'), (1, 'p', 'npm:write', 'b', '', '::1')`
+
+async function expectChainBehindOldLines(opened: KvStore): Promise<void> {
+  await using kv = opened
+  await kv.commit({ cache: 1, audit: [auditEntry('c'), auditEntry('d')] })
+  const log = await auditLog(kv)
+  expect(log.map(({ resource }) => resource)).toEqual(['a', 'b', 'c', 'd'])
+  for (const { at } of log) expect(Math.abs(at - Date.now())).toBeLessThan(60_000)
+  expect(log[0]).toMatchObject({ principal: 'p', userAgent: '', credential: '', result: 'done', hash: '' })
+  expect(await verifyChain(log)).toMatchObject({ before: 2, verified: 2, head: { hash: log[3]?.hash } })
+}
 
 /** Starts processes that wait for the word, gives it, and returns how many records they left. */
 async function openAtOnce(folder: string, url: string): Promise<number> {
