@@ -1,0 +1,104 @@
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Agent as TlsAgent, request as httpsRequest } from 'node:https'
+import type { Duplex } from 'node:stream'
+
+import type { TokenSource } from '../client/token-source.ts'
+import { DepotError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import { relay, type Upstream } from './proxy-exchange.ts'
+import { listenLocally, type LocalAddress } from './proxy-listen.ts'
+
+export interface ForwardProxyOptions {
+  /** URL of the depot. Its path is kept: `/npm/x` goes to `https://host/depot/npm/x`. */
+  readonly target: URL
+  /** Asked for each request with its method and the path as it is sent on. */
+  readonly credentials: TokenSource
+  readonly listen: LocalAddress
+  /** Told in one sentence, without names and secrets, why a request got no answer or half of one. */
+  readonly failed?: (sentence: string) => void
+  /** In-flight requests get this long after `close`. */
+  readonly graceMs?: number
+}
+
+export interface ForwardProxy extends AsyncDisposable {
+  /** `http://127.0.0.1:<port>` or `unix:<path>`. */
+  readonly url: string
+  /** Take no new connections, let what is running finish within the grace, cut the rest. */
+  close(): Promise<void>
+  /** End every connection now. */
+  abort(): void
+}
+
+/**
+ * Serve one depot to the programs of this machine, with its user's credentials on every request. It is no open proxy: there is one
+ * target, and redirects are passed on, not followed.
+ *
+ * @throws DepotError `BAD_REQUEST` for a target that is no http(s) URL, `CONFLICT` when the place to listen on is taken
+ */
+export async function startForwardProxy(options: ForwardProxyOptions): Promise<ForwardProxy> {
+  const { credentials, failed = () => {}, graceMs = LIMITS.shutdownGraceMs } = options
+  const target = targetOf(options.target)
+  const tls = target.protocol === 'https:'
+  const agent = new (tls ? TlsAgent : Agent)(CONNECTIONS)
+  const request = tls ? httpsRequest : httpRequest
+  const upstream: Upstream = { target, credentials, agent, request, localPort: () => listening.port, failed }
+
+  const server = createServer({
+    headersTimeout: LIMITS.headersTimeoutMs,
+    // A long upload is no fault. What ends an idle exchange is the idle time of the connection to the depot.
+    requestTimeout: 0,
+    keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
+    maxHeaderSize: LIMITS.headerBytesMax,
+    noDelay: true,
+    highWaterMark: LIMITS.proxyBufferBytes,
+  })
+  server.maxHeadersCount = LIMITS.headersMax
+  const handle = (incoming: IncomingMessage, outgoing: ServerResponse, waits: boolean): void =>
+    void relay(upstream, incoming, outgoing, waits)
+  server.on('request', (incoming, outgoing) => handle(incoming, outgoing, false))
+  // Handling it keeps Node from answering 100 by itself: that is the depot's to say, and so is a refusal.
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => handle(incoming, outgoing, true))
+  server.on('connect', (_incoming, socket: Duplex) => socket.end(NO_TUNNEL))
+  const listening = await listenLocally(server, options.listen)
+
+  let closing: Promise<void> | undefined
+  async function end(): Promise<void> {
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+    // A connection whose last answer has gone out would otherwise stay for its keep-alive time.
+    const sweep = setInterval(() => server.closeIdleConnections(), 50)
+    await new Promise((resolve) => server.close(resolve))
+    clearTimeout(cut)
+    clearInterval(sweep)
+    agent.destroy()
+    await listening.remove()
+  }
+  const close = (): Promise<void> => (closing ??= end())
+  return {
+    url: listening.url,
+    close,
+    abort: () => server.closeAllConnections(),
+    async [Symbol.asyncDispose]() {
+      const closed = close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+const CONNECTIONS = {
+  keepAlive: true,
+  noDelay: true,
+  maxSockets: LIMITS.proxyConnectionsMax,
+  highWaterMark: LIMITS.proxyBufferBytes,
+}
+
+const NO_TUNNEL =
+  'HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n' +
+  'depot proxy: this is a proxy for one depot, it opens no tunnels\n'
+
+/** What requests are sent to: credentials do not come from a URL, and a query has no place in front of a path. */
+function targetOf({ protocol, host, pathname }: URL): URL {
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw new DepotError('BAD_REQUEST', 'the URL of a depot begins with http:// or https://')
+  return new URL(`${protocol}//${host}${pathname.replace(/\/+$/, '')}`)
+}

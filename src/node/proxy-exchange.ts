@@ -1,0 +1,170 @@
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions, ServerResponse } from 'node:http'
+import { pipeline, type Transform } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+
+import { answerHeaders, hasBody, onwardHeaders, valueOf, type Rewriting } from '../client/proxy-headers.ts'
+import { admitLocal, onwardTarget, type OnwardTarget } from '../client/proxy-rules.ts'
+import { replaceBytes } from '../client/replace-bytes.ts'
+import type { TokenSource } from '../client/token-source.ts'
+import { DepotError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import { lingerAfterRefusal } from './linger.ts'
+import { failureOf } from './proxy-failure.ts'
+
+/** The one depot that a proxy speaks to. */
+export interface Upstream {
+  /** Without a trailing slash in its path, and without query, fragment and userinfo. */
+  readonly target: URL
+  readonly credentials: TokenSource
+  readonly agent: Agent
+  /** `request` of node:http or node:https, as the target wants it. */
+  request(options: RequestOptions): ClientRequest
+  /** Port on loopback; undefined on a unix socket. */
+  localPort(): number | undefined
+  /** Told in one sentence, without names and secrets, why a request got no answer or half of one. */
+  failed(sentence: string): void
+}
+
+interface Exchange {
+  readonly upstream: Upstream
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+  readonly onward: OnwardTarget
+  /** True while the client holds its body back until it is told to go on. */
+  waitsForContinue: boolean
+}
+
+/** Answer one local request with what the depot says to it. Never throws; a failure is an answer, or the end of the connection. */
+export async function relay(
+  upstream: Upstream,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  expectsContinue: boolean,
+): Promise<void> {
+  const onward = { path: '', pathAndQuery: '' }
+  const exchange: Exchange = { upstream, incoming, outgoing, onward, waitsForContinue: expectsContinue }
+  try {
+    const { headers, httpVersion } = incoming
+    const fetchSite = valueOf(incoming.rawHeaders, 'sec-fetch-site')
+    admitLocal({ httpVersion, host: headers.host, origin: headers.origin, fetchSite }, upstream.localPort())
+    Object.assign(onward, onwardTarget(prefixOf(upstream.target), incoming.url ?? ''))
+    await send(exchange)
+  } catch (error) {
+    fail(exchange, error)
+  }
+}
+
+function prefixOf({ pathname }: URL): string {
+  return pathname.replace(/\/$/, '')
+}
+
+async function send(exchange: Exchange): Promise<void> {
+  const { upstream, incoming, outgoing, onward } = exchange
+  const { method = 'GET', rawHeaders } = incoming
+  const authorization = await upstream.credentials.authorization({ method, path: onward.path })
+  if (outgoing.destroyed) return
+  const { host, hostname, port } = upstream.target
+  const request = upstream.request({
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port,
+    agent: upstream.agent,
+    method,
+    path: onward.pathAndQuery,
+    headers: onwardHeaders({ method, headers: rawHeaders, host, authorization }),
+    maxHeaderSize: LIMITS.headerBytesMax,
+    timeout: LIMITS.idleTimeoutMs,
+  })
+  outgoing.once('close', () => request.destroy())
+  request.once('timeout', () => request.destroy(new DepotError('STORAGE_DOWN', SILENT, { status: 504 })))
+  request.once('continue', () => {
+    exchange.waitsForContinue = false
+    outgoing.writeContinue()
+  })
+  request.once('response', (answer) => passOn(exchange, request, answer))
+  const sends = hasBody(rawHeaders)
+  request.on('error', (error) => {
+    // The depot closed a connection that had been idle just when this request was written to it.
+    if (request.reusedSocket && !sends && !outgoing.headersSent && isReset(error) && SAFE.has(method))
+      send(exchange).catch((again: unknown) => fail(exchange, again))
+    else fail(exchange, error)
+  })
+  // The body follows as it comes: a client that waits to be told sends none before that.
+  if (sends) incoming.pipe(request)
+  else request.end()
+}
+
+const SILENT = 'the depot was silent for too long'
+const SAFE = new Set(['GET', 'HEAD'])
+
+function isReset(error: Error): boolean {
+  return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+}
+
+function passOn(exchange: Exchange, request: ClientRequest, answer: IncomingMessage): void {
+  const { upstream, incoming, outgoing, onward } = exchange
+  const { statusCode: status = 502, statusMessage = '' } = answer
+  if (status >= 300 && !incoming.complete && hasBody(incoming.rawHeaders)) {
+    // Refused before the body was read whole: the rest of it goes nowhere.
+    incoming.unpipe(request)
+    lingerAfterRefusal(incoming, outgoing, exchange.waitsForContinue)
+  }
+  const rewriting = rewritingOf(upstream, incoming)
+  const changes = changesOf(answer, incoming, rewriting)
+  const headers = answerHeaders(answer.rawHeaders, rewriting, { path: onward.path, bodyChanges: changes !== undefined })
+  try {
+    outgoing.writeHead(status, statusMessage, [...headers])
+  } catch (error) {
+    request.destroy()
+    fail(exchange, error)
+    return
+  }
+  pipeline([answer, ...(changes ?? []), outgoing], (error) => {
+    if (!error) return
+    // A body that ends early must not look whole: the connection ends with it.
+    outgoing.destroy()
+    if (!incoming.destroyed) upstream.failed(failureOf(error, upstream.target).sentence)
+  })
+}
+
+/** The client reaches the proxy under the name in its Host, so that is what addresses in answers begin with. */
+function rewritingOf({ target }: Upstream, incoming: IncomingMessage): Rewriting {
+  return { target: target.href.replace(/\/$/, ''), base: `http://${incoming.headers.host ?? 'localhost'}` }
+}
+
+/**
+ * Packuments name their tarballs by absolute addresses of the depot. npm, pnpm and yarn fetch them from there and, because that is
+ * another host than their registry's, show no credentials: through the proxy these addresses must be its own.
+ *
+ * @returns what the body goes through, or undefined when it stays as it is
+ */
+function changesOf(
+  answer: IncomingMessage,
+  incoming: IncomingMessage,
+  { target, base }: Rewriting,
+): readonly Transform[] | undefined {
+  const { 'content-type': type = '', 'content-encoding': coding = 'identity' } = answer.headers
+  const reads = incoming.method === 'GET' || incoming.method === 'HEAD'
+  if (!reads || answer.statusCode !== 200 || !PACKUMENT.test(type) || !HOST.test(base)) return undefined
+  if (!['identity', 'gzip'].includes(coding)) return undefined
+  if (incoming.method === 'HEAD') return []
+  const [from, to] = [target, base].map((url) => Buffer.from(`"tarball":"${url}/`)) as [Buffer, Buffer]
+  const replaced = replaceBytes(from, to)
+  return coding === 'gzip' ? [createGunzip(), replaced] : [replaced]
+}
+
+const PACKUMENT = /^application\/(?:vnd\.npm\.install-v1\+)?json\b/i
+/** On a unix socket a client may say any Host; this one is written into JSON. */
+const HOST = /^http:\/\/[\w.:[\]-]+$/
+
+function fail({ upstream, incoming, outgoing, waitsForContinue }: Exchange, error: unknown): void {
+  if (outgoing.destroyed || incoming.destroyed) return
+  const { status, sentence } = failureOf(error, upstream.target)
+  upstream.failed(sentence)
+  if (outgoing.headersSent) {
+    outgoing.destroy()
+    return
+  }
+  incoming.unpipe()
+  if (!incoming.complete && hasBody(incoming.rawHeaders)) lingerAfterRefusal(incoming, outgoing, waitsForContinue)
+  outgoing.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${sentence}\n`)
+}
