@@ -30,8 +30,8 @@ export function readComment(words: readonly string[], ecosystems: readonly strin
     else if (values.has(name)) throw refused(`${name}= stands twice`)
     else values.set(name, value)
   }
-  const meant = others.some(looksLikeNarrowing) || occurrences(words.join('')) > values.size
-  if (meant) throw refused(`a word looks like scope= or expires= and is neither: ${FORMS}`)
+  if (others.some(looksLikeNarrowing) || beforeEquals(others.join('')).some(endsInSlip))
+    throw refused(`a word looks like scope= or expires= and is neither: ${FORMS}`)
   const [scope, expires] = [values.get('scope'), values.get('expires')]
   return {
     comment: others.join(' ').slice(0, LIMITS.authCommentLengthMax).toWellFormed(),
@@ -60,27 +60,28 @@ function parseEnd(text: string): number {
   throw wrongEnd()
 }
 
-/** Names taken apart by a space, or glued to their neighbour, are found where all spaces are gone. */
-function occurrences(squeezed: string): number {
-  return fold(squeezed).split(/scope=|expires=/).length - 1
-}
-
 function looksLikeNarrowing(word: string): boolean {
   const folded = fold(word)
-  const before = folded.split('=').slice(0, -1)
-  return (
-    NAMES.some((name) => folded.startsWith(name)) ||
-    /:(?:read|write|delete|admin|\*):/.test(folded) ||
-    before.some(isSlip)
-  )
+  const isGrant = /:(?:read|write|delete|admin|\*):/.test(folded)
+  return isGrant || NAMES.some((name) => folded.startsWith(name)) || beforeEquals(word).some(isSlip)
 }
 
-/** Whether this is nearly a name, or ends in what is: `deploy@ci;scope`, `expires-at`, `--scopes`. */
-function isSlip(text: string): boolean {
-  const end = text.slice(-SLIP_LENGTH_MAX)
+/** Whether this is nearly a name, or ends in what is: `socpe`, `deploy@ci;scopes`, `expires-at`. */
+function isSlip(end: string): boolean {
   const letters = /[\p{L}\p{N}]*$/u.exec(end)?.[0] ?? ''
   const near = [end, letters].some((each) => NAMES.some((name) => distance(each, name) <= SLIPS_MAX))
   return near || end.includes('scope') || end.includes('expir')
+}
+
+/** For names that a space took apart, once it is gone, glued to what was before them. */
+function endsInSlip(text: string): boolean {
+  return NAMES.some((name) => [-1, 0, 1].some((more) => distance(text.slice(-(name.length + more)), name) <= 1))
+}
+
+/** What stands before each `=`, as far as it matters. */
+function beforeEquals(text: string): readonly string[] {
+  const folded = fold(text)
+  return [...folded.matchAll(/=/g)].map(({ index }) => folded.slice(Math.max(0, index - SLIP_LENGTH_MAX), index))
 }
 
 function fold(text: string): string {

@@ -9,6 +9,10 @@ export interface Events {
   requestRefused(requestId: string, status: number, code: string, message: string): void
   /** Credentials that were shown are not good, and why; never the credentials themselves. */
   credentialsRefused(refusal: CredentialsRefusal): void
+  /** Another content of the auth file counts from now on, or the one before a failure again. */
+  authReloaded(keys: number): void
+  /** A content of the auth file was not taken; the one before it still counts. */
+  authReloadFailed(reason: string): void
   /** A bug: something was thrown that nobody expected. */
   unexpectedError(requestId: string, error: unknown): void
 }
@@ -29,5 +33,7 @@ export const SILENT_EVENTS: Events = {
   recordWritten: () => {},
   requestRefused: () => {},
   credentialsRefused: () => {},
+  authReloaded: () => {},
+  authReloadFailed: () => {},
   unexpectedError: () => {},
 }

@@ -58,6 +58,8 @@ function eventsOf(logger: pino.Logger): Events {
     recordWritten: (ecosystem, name) => logger.info({ ecosystem, name }, 'written'),
     requestRefused: (id, status, code, message) => logger.debug({ id, status, code, message }, 'refused'),
     credentialsRefused: (refusal) => logger.info(refusal, 'credentials refused'),
+    authReloaded: (keys) => logger.info({ keys }, 'auth file read again'),
+    authReloadFailed: (reason) => logger.error({ reason }, 'auth file not taken'),
     unexpectedError: (id, err) => logger.error({ id, err }, 'unexpected error'),
   }
 }
