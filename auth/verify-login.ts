@@ -3,10 +3,8 @@ import { z } from 'zod'
 
 import { LIMITS } from '../src/limits.ts'
 import { CredentialsRefused } from './credentials-refused.ts'
+import { LOGIN_TYPE } from './login.ts'
 import type { PublicKey } from './public-key.ts'
-
-/** `typ` of every login, which no other kind of JWT has (RFC 8725 §3.11). */
-export const LOGIN_TYPE = 'depot-ssh+jwt'
 
 /** A login whose signature and claims hold. Whether it was used before is another question. */
 export interface VerifiedLogin {

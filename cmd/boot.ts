@@ -7,6 +7,7 @@ import type { AccessLog } from '../src/node/access-log.ts'
 import { startServer, type RunningServer } from '../src/node/server.ts'
 import type { Protocol } from '../src/protocol.ts'
 import { openStorage } from '../storage/open.ts'
+import { bootAuth, type BootedAuth } from './boot-auth.ts'
 import type { ServeConfig } from './config.ts'
 import { loadSigningKey } from './signing-key.ts'
 
@@ -20,12 +21,18 @@ export interface BootOptions {
   readonly warn?: (message: string) => void
 }
 
-export interface BootedDepot extends AsyncDisposable {
+export interface OpenedApp extends AsyncDisposable {
   readonly depot: Depot
   readonly app: App
-  readonly server: RunningServer
+  readonly auth: BootedAuth
   /** Nix public key, `name:base64`. */
   readonly publicKey: string
+  /** Make it say that it is on its way out. */
+  turnUnready(): void
+}
+
+export interface BootedDepot extends Omit<OpenedApp, 'turnUnready'> {
+  readonly server: RunningServer
   /** Address that clients on this machine use. */
   readonly url: string
   /** Turn unready, let running requests finish, close everything. */
@@ -34,41 +41,24 @@ export interface BootedDepot extends AsyncDisposable {
 
 /** Open the storage, mount the protocols and listen: everything `depot serve` does but talk. */
 export async function boot(options: BootOptions): Promise<BootedDepot> {
-  const { config, events, accessLog, warn, protocols = (all) => all } = options
-  const { blobs, kv } = await openStorage({ ...config, ...(warn === undefined ? {} : { warn }) })
+  const { config, accessLog } = options
+  const { turnUnready, ...opened } = await openApp(options)
+  const close = opened[Symbol.asyncDispose]
   try {
-    const key = await loadSigningKey(config)
-    const depot = createDepot({ blobs, kv, events })
-    const lifecycle = { draining: false }
-    const app = createApp({
-      depot,
-      protocols: protocols(allProtocols({ signingKeys: [key] })),
-      site: {
-        loopback: config.loopback,
-        allowedHosts: config.allowedHosts,
-        ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
-      },
-      lifecycle,
-    })
     const server = await startServer({
-      app,
+      app: opened.app,
       host: config.host,
       port: config.port,
       graceMs: config.graceMs,
+      trustedProxies: config.trustedProxies,
       ...(accessLog === undefined ? {} : { accessLog }),
     })
-    const close = async (): Promise<void> => {
-      await kv[Symbol.asyncDispose]()
-      await blobs[Symbol.asyncDispose]()
-    }
     return {
-      depot,
-      app,
+      ...opened,
       server,
-      publicKey: key.publicKey,
       url: localUrl(server.address),
       async drain() {
-        lifecycle.draining = true
+        turnUnready()
         await server.close()
         await close()
       },
@@ -78,9 +68,44 @@ export async function boot(options: BootOptions): Promise<BootedDepot> {
       },
     }
   } catch (error) {
-    await kv[Symbol.asyncDispose]()
-    await blobs[Symbol.asyncDispose]()
+    await close()
     throw error
+  }
+}
+
+/** Everything of a server but its port. */
+export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<OpenedApp> {
+  const { config, events, warn = () => {}, protocols = (all) => all } = options
+  await using opening = new AsyncDisposableStack()
+  const { blobs, kv } = await openStorage({ ...config, warn })
+  opening.use(blobs)
+  opening.use(kv)
+  const key = await loadSigningKey(config)
+  const depot = createDepot({ blobs, kv, events })
+  const auth = opening.use(await bootAuth({ config, depot, warn }))
+  const lifecycle = { draining: false }
+  const app = createApp({
+    depot,
+    access: auth.access,
+    protocols: [auth.session, ...protocols(allProtocols({ signingKeys: [key], accounts: auth.accounts }))],
+    site: {
+      loopback: config.loopback,
+      allowedHosts: config.allowedHosts,
+      ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
+    },
+    lifecycle,
+  })
+  // From here on they are closed by whoever has the application: last opened, first closed.
+  const opened = opening.move()
+  return {
+    depot,
+    app,
+    auth,
+    publicKey: key.publicKey,
+    turnUnready() {
+      lifecycle.draining = true
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 

@@ -1,8 +1,12 @@
+import { openAuthFile } from '../auth/watch-auth-file.ts'
+import { ECOSYSTEMS } from '../protocols/index.ts'
+import { SILENT_EVENTS } from '../src/events.ts'
 import { createLog } from '../src/node/log.ts'
 import { boot, type BootedDepot } from './boot.ts'
 import { UsageError, type Command } from './cli.ts'
 import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
+import { routeTable } from './print-routes.ts'
 import type { Environment } from './settings.ts'
 import { loadSigningKey } from './signing-key.ts'
 
@@ -15,11 +19,13 @@ export function serveCommand(env: Environment): Command {
     args: {
       ...settingArgs(SERVE_SETTINGS),
       ...CONFIG_ARGS,
+      'print-routes': { type: 'boolean', description: 'Print every route and who may use it, and exit' },
       'check-config': { type: 'boolean', description: 'Check the configuration, print what is wrong, and exit' },
     },
     notes: SETTINGS_NOTE,
     examples: [
       'depot serve',
+      'depot serve --auth-file auth.keys',
       'depot serve --listen-addr 127.0.0.1:9000 --store-path /srv/depot',
       'depot serve --database-url postgres://depot@db/depot --public-url https://depot.example.org',
     ],
@@ -30,7 +36,12 @@ export function serveCommand(env: Environment): Command {
       if (flags['check-config']?.at(-1) === 'true') {
         // A key that would be made at the start is no mistake, and a check makes nothing.
         if (!config.privateKey.mayCreate) await loadSigningKey(config)
+        if (config.authFile !== undefined) await checkAuthFile(config.authFile)
         process.stdout.write('the configuration is fine\n')
+        return 0
+      }
+      if (flags['print-routes']?.at(-1) === 'true') {
+        process.stdout.write(await routeTable(config))
         return 0
       }
       return serve(config)
@@ -41,7 +52,7 @@ export function serveCommand(env: Environment): Command {
 async function serve(config: ServeConfig): Promise<number> {
   const log = createLog({ verbose: config.verbose })
   process.once('exit', () => log.flush())
-  if (!config.loopback) {
+  if (!config.loopback && config.authFile === undefined) {
     process.stderr.write(
       'depot: WARNING: open to everyone who can reach it (--insecure-open): no credentials are asked for\n',
     )
@@ -51,6 +62,7 @@ async function serve(config: ServeConfig): Promise<number> {
   const booted = await boot({ config, events: log.events, accessLog: log.access, warn }).catch((error: unknown) => {
     throw startFailure(error, config)
   })
+  process.on('SIGHUP', () => void booted.auth.reload())
   process.stdout.write(greeting(booted, config))
   await stopped.first
   process.stderr.write('depot: stopping; running requests may finish (again to stop at once)\n')
@@ -81,17 +93,45 @@ function startFailure(error: unknown, { host, port }: ServeConfig): unknown {
   return error
 }
 
+/** @throws DepotError naming the lines of an auth file that are wrong */
+async function checkAuthFile(file: string): Promise<void> {
+  await using checked = await openAuthFile({
+    file,
+    ecosystems: ECOSYSTEMS,
+    events: SILENT_EVENTS,
+    warn: (message) => void process.stderr.write(`depot: ${message}\n`),
+  })
+  process.stdout.write(`${checked.current().keys.size} keys in ${file}\n`)
+}
+
 /** What a newcomer pastes next. */
-function greeting({ url, publicKey }: BootedDepot, { publicUrl, storePath }: ServeConfig): string {
-  const base = publicUrl ?? url
-  return `depot serves ${base}   (data in ${storePath})
+function greeting(booted: BootedDepot, { publicUrl, storePath, authFile }: ServeConfig): string {
+  const base = publicUrl ?? booted.url
+  const lines =
+    authFile === undefined ? openLines(base, booted.publicKey) : loginLines(base, booted.auth.readsAreOpen())
+  return `depot serves ${base}   (data in ${storePath})\n\n${lines.map((line) => `  ${line}\n`).join('')}\n`
+}
 
-  Nix     nix copy --to '${base}/nix' ./result
-          nix copy --from '${base}/nix' --option trusted-public-keys '${publicKey}' /nix/store/…
-  npm     npm publish --registry ${base}/npm/ --${base.slice(base.indexOf('//'))}/npm/:_authToken=any
-          npm install --registry ${base}/npm/ <package>
-  Python  uv publish --publish-url ${base}/python/legacy/ --token any dist/*
-          pip install --index-url ${base}/python/simple/ <project>
+function openLines(base: string, publicKey: string): readonly string[] {
+  return [
+    `Nix     nix copy --to '${base}/nix' ./result`,
+    `        nix copy --from '${base}/nix' --option trusted-public-keys '${publicKey}' /nix/store/…`,
+    `npm     npm publish --registry ${base}/npm/ --${base.slice(base.indexOf('//'))}/npm/:_authToken=any`,
+    `        npm install --registry ${base}/npm/ <package>`,
+    `Python  uv publish --publish-url ${base}/python/legacy/ --token any dist/*`,
+    `        pip install --index-url ${base}/python/simple/ <project>`,
+  ]
+}
 
-`
+function loginLines(base: string, readsAreOpen: boolean): readonly string[] {
+  return [
+    readsAreOpen
+      ? 'Everyone may read; writing needs a key of the auth file.'
+      : 'Everything needs a key of the auth file.',
+    '',
+    `depot login ${base}      try your SSH keys`,
+    'depot use                 tell nix, npm, pip and uv on your machine where to install from',
+    'depot proxy               or lend plain clients your SSH key while it runs',
+    'depot token create        or make a token for CI',
+  ]
 }

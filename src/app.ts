@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 
-import { OPEN_ACCESS, SOME_NAME, type Access } from './access.ts'
+import { OPEN_ACCESS, SOME_NAME, type Access, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import { DepotError, hasCode } from './errors.ts'
 import { createDenialLog } from './denial-log.ts'
@@ -29,6 +29,18 @@ export interface App {
   readonly gate: Gate
   readonly site: SiteGuard
   readonly depot: Depot
+  /** Every route and its policy, in the order in which they are asked. */
+  readonly routes: readonly RouteLine[]
+}
+
+/** A route as an operator wants to see it. */
+export interface RouteLine {
+  readonly method: string
+  /** '/npm/:name/-/:file'. */
+  readonly path: string
+  readonly policy: RoutePolicy
+  /** What a grant must name besides the action. */
+  readonly ecosystem: string
 }
 
 /** What a server knows of a request that a `Request` does not say. */
@@ -56,7 +68,8 @@ export function createApp({
   access = OPEN_ACCESS,
   lifecycle = { draining: false },
 }: AppOptions): App {
-  const router = createRouter(mountsOf(depot, [operations(depot.kv, lifecycle), ...protocols]))
+  const mounts = mountsOf(depot, [operations(depot.kv, lifecycle), ...protocols])
+  const router = createRouter(mounts)
   const guard = guardSite(site)
   const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot) })
   const hono = new Hono<Env>()
@@ -87,6 +100,7 @@ export function createApp({
     gate,
     site: guard,
     depot,
+    routes: mounts.flatMap(routeLines),
   }
 }
 
@@ -122,6 +136,15 @@ function mountsOf(depot: Depot, protocols: readonly Protocol[]): Mount[] {
     const under = protocol.mount === '/' ? [] : [mount]
     return protocol.root === true ? [...under, { ...mount, path: '' }] : under
   })
+}
+
+function routeLines({ path, protocol, routes }: Mount): RouteLine[] {
+  return routes.map(({ method, pattern, action }) => ({
+    method,
+    path: path + pattern,
+    policy: action,
+    ecosystem: protocol.name,
+  }))
 }
 
 interface AuthorizedRequest extends DepotRequest {

@@ -1,8 +1,10 @@
+import { writeFile } from 'node:fs/promises'
+
 import { boot } from '../../cmd/boot.ts'
 import { serveConfig, type ServeConfig } from '../../cmd/config.ts'
 import type { App } from '../../src/app.ts'
 import type { Depot } from '../../src/depot.ts'
-import { SILENT_EVENTS, type Events } from '../../src/events.ts'
+import { SILENT_EVENTS, type CredentialsRefusal, type Events } from '../../src/events.ts'
 import type { RunningServer } from '../../src/node/server.ts'
 import type { Protocol } from '../../src/protocol.ts'
 import { tempDir } from './temp-dir.ts'
@@ -19,6 +21,10 @@ export interface World extends AsyncDisposable {
   readonly bugs: readonly unknown[]
   /** Code of every request that was refused, also of those whose client has gone. */
   readonly refusals: readonly string[]
+  /** Why credentials were not good. */
+  readonly badCredentials: readonly CredentialsRefusal[]
+  /** Path of the auth file, which may be changed. */
+  readonly authFile: string
   fetch(path: string, init?: RequestInit): Promise<Response>
 }
 
@@ -28,6 +34,10 @@ export interface WorldOptions {
   readonly protocols?: readonly Protocol[]
   /** Mounted behind the others. */
   readonly extraProtocols?: readonly Protocol[]
+  /** Text of an auth file; `settings` may say more about it. Without it everybody may do everything. */
+  readonly authFile?: string
+  /** Further settings of the server. */
+  readonly settings?: Readonly<Record<string, string>>
   readonly site?: Partial<Pick<ServeConfig, 'loopback' | 'allowedHosts' | 'publicUrl'>>
 }
 
@@ -36,12 +46,18 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const dir = await tempDir('world')
   const bugs: unknown[] = []
   const refusals: string[] = []
+  const badCredentials: CredentialsRefusal[] = []
   const events: Events = {
     ...SILENT_EVENTS,
     unexpectedError: (_id, error) => void bugs.push(error),
+    credentialsRefused: (refusal) => void badCredentials.push(refusal),
     requestRefused: (_id, _status, code) => void refusals.push(code),
   }
-  const settings = new Map([
+  const authFile = dir.join('auth.keys')
+  if (options.authFile !== undefined) await writeFile(authFile, options.authFile)
+  const settings = new Map<string, readonly string[]>([
+    ...(options.authFile === undefined ? [] : [['auth-file', [authFile]] as const]),
+    ...Object.entries(options.settings ?? {}).map(([name, value]) => [name, [value]] as const),
     ['listen-addr', ['127.0.0.1:0']],
     ['store-path', [dir.path]],
     ['storage-type', [options.blobs ?? 'fs']],
@@ -62,6 +78,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     dir: dir.path,
     bugs,
     refusals,
+    badCredentials,
+    authFile,
     fetch: (path, init) => fetch(booted.url + path, init),
     async [Symbol.asyncDispose]() {
       await booted[Symbol.asyncDispose]()
