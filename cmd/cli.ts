@@ -16,6 +16,8 @@ export interface Command {
   readonly name: string
   readonly description: string
   readonly args: ArgsDef
+  /** The last positional may be given several times. */
+  readonly repeats?: boolean
   /** What the help says below the options. */
   readonly notes?: string
   /** Whole command lines, each doing something a newcomer wants. */
@@ -124,7 +126,7 @@ async function usage(command: Command): Promise<string> {
 }
 
 /** Split and check the arguments of a command. @throws UsageError naming the nearest known flag */
-export function parseArguments(command: Pick<Command, 'args'>, argv: readonly string[]): ParsedArgs {
+export function parseArguments(command: Pick<Command, 'args' | 'repeats'>, argv: readonly string[]): ParsedArgs {
   const options = Object.fromEntries(
     Object.entries(command.args)
       .filter(([, definition]) => definition.type !== 'positional')
@@ -171,7 +173,8 @@ function booleanWord(rawName: string, value: string | undefined): string {
   throw new UsageError(`${rawName} is either there or not; it takes no value '${value}'`)
 }
 
-function refuseExtra({ args }: Pick<Command, 'args'>, positionals: readonly string[]): void {
+function refuseExtra({ args, repeats }: Pick<Command, 'args' | 'repeats'>, positionals: readonly string[]): void {
+  if (repeats === true) return
   const expected = Object.values(args).filter(({ type }) => type === 'positional').length
   if (positionals.length > expected) throw new UsageError(`unexpected argument '${positionals[expected]}'`)
 }

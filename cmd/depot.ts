@@ -1,34 +1,52 @@
-import { readFileSync } from 'node:fs'
+import { runCli, type Cli, type CommandGroup } from './cli.ts'
+import { STDIO } from './stdio.ts'
+import { depotVersion } from './version.ts'
 
-import { runCli, type Cli } from './cli.ts'
+const audit: CommandGroup = {
+  descriptions: {
+    list: 'Show who changed what, and who was refused',
+    verify: 'Check that no line was changed or removed',
+    export: 'Write the whole log as JSON lines',
+  },
+  commands: {
+    list: async () => (await import('./audit.ts')).auditListCommand(process.env),
+    verify: async () => (await import('./audit.ts')).auditVerifyCommand(process.env),
+    export: async () => (await import('./audit.ts')).auditExportCommand(process.env),
+  },
+}
+
+const token: CommandGroup = {
+  descriptions: { create: 'Make a token for a client', list: 'List your tokens', revoke: 'End tokens' },
+  commands: {
+    create: async () => (await import('./token-create.ts')).tokenCreateCommand(process.env, STDIO),
+    list: async () => (await import('./token.ts')).tokenListCommand(process.env, STDIO),
+    revoke: async () => (await import('./token.ts')).tokenRevokeCommand(process.env, STDIO),
+  },
+}
 
 const cli: Cli = {
-  version: versionOf(new URL('../package.json', import.meta.url), new URL('../../package.json', import.meta.url)),
+  version: depotVersion(),
   descriptions: {
     serve: 'Serve Nix, npm and Python clients',
     fsck: 'Check that everything that was stored is whole',
+    audit: 'Read and check the audit log',
+    login: 'Find the SSH key that a depot knows, and remember both',
+    whoami: 'Say who a depot takes you for',
+    use: 'Let nix, npm, pip and uv work with a depot',
+    token: 'Tokens for clients that cannot use an SSH key',
+    logout: 'End what login and use began',
   },
   commands: {
     serve: async () => (await import('./serve.ts')).serveCommand(process.env),
     fsck: async () => (await import('./fsck.ts')).fsckCommand(process.env),
+    audit,
+    login: async () => (await import('./login.ts')).loginCommand(process.env, STDIO),
+    whoami: async () => (await import('./whoami.ts')).whoamiCommand(process.env, STDIO),
+    use: async () => (await import('./use.ts')).useCommand(process.env, STDIO),
+    token,
+    logout: async () => (await import('./logout.ts')).logoutCommand(process.env, STDIO),
   },
-  io: {
-    out: (line) => void process.stdout.write(`${line}\n`),
-    err: (line) => void process.stderr.write(`${line}\n`),
-  },
+  io: STDIO,
 }
 
 process.exitCode = await runCli(cli, process.argv.slice(2))
-
-/** The sources lie one folder below package.json, the compiled files two. */
-function versionOf(...places: readonly URL[]): string {
-  for (const place of places) {
-    try {
-      const { version } = JSON.parse(readFileSync(place, 'utf8')) as { version: string }
-      return version
-    } catch {
-      continue
-    }
-  }
-  return 'unknown'
-}

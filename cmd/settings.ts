@@ -91,7 +91,14 @@ export function configPaths(env: Environment, home: string): readonly string[] {
 }
 
 /** Variables that other commands and the tests read; anything else that starts with DEPOT_ is likely a slip. */
-const OTHER_VARIABLES = new Set(['DEPOT_CONFIG', 'DEPOT_AUTH_TOKEN', 'DEPOT_NPM_DIR', 'DEPOT_PYTHON_DIR'])
+const OTHER_VARIABLES = new Set([
+  'DEPOT_CONFIG',
+  'DEPOT_URL',
+  'DEPOT_AUTH_TOKEN',
+  'DEPOT_SSH_KEY',
+  'DEPOT_NPM_DIR',
+  'DEPOT_PYTHON_DIR',
+])
 
 /** A line for each DEPOT_ variable that means nothing. A warning only: Kubernetes sets some by itself. */
 export function unknownVariables(table: SettingTable, env: Environment): readonly string[] {

@@ -1,0 +1,52 @@
+import { UsageError } from './cli.ts'
+
+export interface DepotUrl {
+  /** The depot's base: no trailing slash in its path, but for the root's own. */
+  readonly url: URL
+  /** Something that the person should know about what they typed. */
+  readonly note?: string
+}
+
+/**
+ * Read the URL of a depot as people give it. One of an ecosystem's own URLs means the depot that it is of.
+ *
+ * @throws UsageError for what is no http(s) URL, and for one with credentials: a URL is shown, logged and remembered. The message
+ * does not repeat it then.
+ */
+export function parseDepotUrl(text: string): DepotUrl {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new UsageError(`not the URL of a depot: it begins with http:// or https://`)
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new UsageError(
+      'no credentials in URLs, please: they are shown and logged. Use an SSH key or DEPOT_AUTH_TOKEN',
+    )
+  }
+  if (url.search !== '' || url.hash !== '') throw new UsageError('the URL of a depot has no query and no fragment')
+  const given = url.pathname.replace(/\/+$/, '')
+  const base = given.replace(ECOSYSTEM, '')
+  const depot = new URL(base === '' ? '/' : base, url)
+  return base === given ? { url: depot } : { url: depot, note: `${text} is of the depot at ${depotKey(depot)}` }
+}
+
+/** How a depot's URL is written and remembered: without a trailing slash. */
+export function depotKey(url: URL): string {
+  return url.href.replace(/\/$/, '')
+}
+
+/** A path below a depot: `below(url, '/npm/')`. */
+export function below(url: URL, path: `/${string}`): URL {
+  return new URL(`${depotKey(url)}${path}`)
+}
+
+/** Whether whoever listens on the way reads along. */
+export function isInClear(url: URL): boolean {
+  return url.protocol === 'http:' && !LOOPBACK.test(url.hostname)
+}
+
+/** Said before a token is made for such a depot. */
+export const IN_CLEAR = 'depot: this depot speaks plain http: whoever listens on the way has the token too'
+
+const ECOSYSTEM = /\/(?:nix|npm|python(?:\/(?:simple|legacy))?)$/
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
