@@ -3,6 +3,15 @@ import type { BlobRow, Commit, DocumentPut, RecordDelete, RecordPut } from '../.
 import { auditChanges } from './postgres-audit.ts'
 import type { Run, Transaction } from './postgres-client.ts'
 
+/** A commit whose last statements are on their way. */
+export interface Applied {
+  /**
+   * Settled when they are answered. They are not waited for before COMMIT, which goes out right behind them: the lock on the audit
+   * log is then held for no trip to us and back. When one of them fails, COMMIT rolls back without a word, and only this rejects.
+   */
+  readonly audited: Promise<unknown>
+}
+
 /**
  * Apply one commit inside a transaction. The statements go out together and are answered in order. Rows are locked in one
  * order (blobs, records, documents, each by key; last of all the audit log), so that two commits seldom wait for each other in a
@@ -10,17 +19,16 @@ import type { Run, Transaction } from './postgres-client.ts'
  *
  * @throws DepotError `WRITE_CONFLICT`; the caller rolls back.
  */
-export async function applyCommit(transaction: Transaction, commit: Commit): Promise<void> {
+export async function applyCommit(transaction: Transaction, commit: Commit): Promise<Applied> {
   const run: Run = async (text, values, missing) => {
     const { count } = await transaction.unsafe(text, values as never[], { prepare: true })
     if (missing !== undefined && count < missing.expected) throw new DepotError('WRITE_CONFLICT', missing.message)
   }
-  await Promise.all([
-    ...blobChanges(run, commit),
-    ...recordChanges(run, commit),
-    ...documentChanges(run, commit),
-    ...auditChanges(run, commit),
-  ])
+  await Promise.all([...blobChanges(run, commit), ...recordChanges(run, commit), ...documentChanges(run, commit)])
+  const audited = Promise.all(auditChanges(run, commit))
+  // Whoever commits hears of it afterwards.
+  audited.catch(() => {})
+  return { audited }
 }
 
 function byOrder<T>(items: readonly T[], parts: (item: T) => readonly string[]): readonly T[] {

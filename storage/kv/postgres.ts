@@ -6,7 +6,7 @@ import { LIMITS } from '../../src/limits.ts'
 import { checkCommit } from './checks.ts'
 import { migratePostgres } from './migrate.ts'
 import { openPool, type Pool, type Transaction } from './postgres-client.ts'
-import { applyCommit } from './postgres-commit.ts'
+import { applyCommit, type Applied } from './postgres-commit.ts'
 import { isWorthRepeating } from './postgres-errors.ts'
 import { postgresReader } from './postgres-reader.ts'
 
@@ -50,7 +50,7 @@ export async function openPostgresKv(options: PostgresKvOptions): Promise<KvStor
 }
 
 /** Runs transactions; one that met a deadlock is run again. Too many at once are refused rather than remembered. */
-function transactions(pool: Pool): (body: (transaction: Transaction) => Promise<void>) => Promise<void> {
+function transactions(pool: Pool): (body: (transaction: Transaction) => Promise<Applied | void>) => Promise<void> {
   let running = 0
   return async (body) => {
     if (running >= LIMITS.commitsWaitingMax) {
@@ -58,7 +58,12 @@ function transactions(pool: Pool): (body: (transaction: Transaction) => Promise<
     }
     running++
     try {
-      await pool.use((client) => repeated(() => client.begin(body)))
+      await pool.use((client) =>
+        repeated(async () => {
+          const applied = await client.begin(body)
+          await applied?.audited
+        }),
+      )
     } finally {
       running--
     }
