@@ -61,7 +61,7 @@ function prefixOf({ pathname }: URL): string {
 async function send(exchange: Exchange): Promise<void> {
   const { upstream, incoming, outgoing, onward } = exchange
   const { method = 'GET', rawHeaders } = incoming
-  const authorization = await upstream.credentials.authorization({ method, path: onward.path })
+  const authorization = await credentialsFor(upstream, { method, path: onward.path })
   if (outgoing.destroyed) return
   const { host, hostname, port } = upstream.target
   const request = upstream.request({
@@ -93,6 +93,19 @@ async function send(exchange: Exchange): Promise<void> {
   else request.end()
 }
 
+/** A key that is locked or gone is this side's fault: to the client no credentials of its own were refused. */
+async function credentialsFor(
+  { credentials }: Upstream,
+  request: Parameters<TokenSource['authorization']>[0],
+): Promise<string | undefined> {
+  try {
+    return await credentials.authorization(request)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new DepotError('STORAGE_DOWN', `no login could be made: ${reason}`, { status: 502, cause })
+  }
+}
+
 const SILENT = 'the depot was silent for too long'
 const SAFE = new Set(['GET', 'HEAD'])
 
@@ -122,9 +135,12 @@ function passOn(exchange: Exchange, request: ClientRequest, answer: IncomingMess
     if (!error) return
     // A body that ends early must not look whole: the connection ends with it.
     outgoing.destroy()
-    if (!incoming.destroyed) upstream.failed(failureOf(error, upstream.target).sentence)
+    if (error.code !== CLIENT_LEFT) upstream.failed(failureOf(error, upstream.target).sentence)
   })
 }
+
+/** What a pipeline calls it when its last part closes before its time. */
+const CLIENT_LEFT = 'ERR_STREAM_PREMATURE_CLOSE'
 
 /** The client reaches the proxy under the name in its Host, so that is what addresses in answers begin with. */
 function rewritingOf({ target }: Upstream, incoming: IncomingMessage): Rewriting {

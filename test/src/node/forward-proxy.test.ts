@@ -1,0 +1,562 @@
+import { once } from 'node:events'
+import { chmod, lstat, rm, stat, writeFile } from 'node:fs/promises'
+import { request, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { connect, createServer as createSocketServer } from 'node:net'
+import { buffer, text } from 'node:stream/consumers'
+import { gzipSync } from 'node:zlib'
+
+import { describe, expect, it } from 'vitest'
+
+import type { TokenSource } from '../../../src/client/token-source.ts'
+import { startForwardProxy, type ForwardProxy } from '../../../src/node/forward-proxy.ts'
+import { exchange, rawRequest } from '../../helpers/raw-http.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+import { startUpstream } from '../../helpers/upstream.ts'
+
+const SECRET = 'Bearer dpt_canary'
+
+interface Started extends ForwardProxy {
+  readonly asked: readonly { method: string; path: string }[]
+  readonly failures: readonly string[]
+}
+
+async function startProxy(
+  target: string,
+  authorization: TokenSource['authorization'] = () => SECRET,
+): Promise<Started> {
+  const asked: { method: string; path: string }[] = []
+  const failures: string[] = []
+  const proxy = await startForwardProxy({
+    target: new URL(target),
+    listen: { host: '127.0.0.1', port: 0 },
+    credentials: {
+      authorization(of) {
+        asked.push(of)
+        return authorization(of)
+      },
+    },
+    failed: (sentence) => failures.push(sentence),
+  })
+  return Object.assign(proxy, { asked, failures })
+}
+
+const ok: RequestListener = (incoming, outgoing) => {
+  incoming.resume().once('end', () => outgoing.end('ok'))
+}
+
+describe('what goes to the depot', () => {
+  it('carries our credentials instead of the client’s, minted for this method and this path', async () => {
+    await using upstream = await startUpstream(ok)
+    await using proxy = await startProxy(`${upstream.url}/depot/`)
+    const headers = { Authorization: 'Bearer local', Cookie: 'a=b', 'X-Forwarded-For': '10.1.1.1', 'X-Kept': 'yes' }
+    await rawRequest(proxy.url, { method: 'PUT', path: '/npm/@a%2fb?x=1', headers, body: 'body' })
+    const [seen] = upstream.requests
+    expect(seen).toMatchObject({ method: 'PUT', url: '/depot/npm/@a%2fb?x=1' })
+    expect(seen?.headers).toMatchObject({ authorization: SECRET, host: new URL(upstream.url).host, 'x-kept': 'yes' })
+    expect(Object.keys(seen?.headers ?? {})).not.toEqual(expect.arrayContaining(['cookie']))
+    expect(seen?.headers['x-forwarded-for']).toBeUndefined()
+    expect(proxy.asked).toEqual([{ method: 'PUT', path: '/depot/npm/@a%2fb' }])
+  })
+
+  it('carries no credentials where there are none to show', async () => {
+    await using upstream = await startUpstream(ok)
+    await using proxy = await startProxy(upstream.url, () => undefined)
+    await rawRequest(proxy.url, { path: '/', headers: { Authorization: 'Bearer local' } })
+    expect(upstream.requests[0]?.headers.authorization).toBeUndefined()
+  })
+
+  it.each(['content-length', 'transfer-encoding'])('has the body whole when it is framed by %s', async (framing) => {
+    await using upstream = await startUpstream(
+      (incoming, outgoing) => void text(incoming).then((body) => outgoing.end(body)),
+    )
+    await using proxy = await startProxy(upstream.url)
+    const body = framing === 'content-length' ? 'a body' : new Blob(['a body']).stream()
+    const answer = await fetch(proxy.url, { method: 'PUT', body, duplex: 'half' })
+    expect(await answer.text()).toBe('a body')
+    expect(Object.keys(upstream.requests[0]?.headers ?? {})).toContain(framing)
+  })
+
+  it('goes over connections that are kept', async () => {
+    const ports = new Set<number | undefined>()
+    await using upstream = await startUpstream((incoming, outgoing) => {
+      ports.add(incoming.socket.remotePort)
+      outgoing.end('ok')
+    })
+    await using proxy = await startProxy(upstream.url)
+    for (let count = 0; count < 5; count++) await rawRequest(proxy.url, { path: '/' })
+    expect(ports.size).toBe(1)
+  })
+
+  it('is asked for again when it was a read on a connection that the depot had just ended', async () => {
+    let requests = 0
+    await using upstream = await startUpstream((incoming, outgoing) => {
+      if (++requests === 2) incoming.socket.destroy()
+      else outgoing.end('ok')
+    })
+    await using proxy = await startProxy(upstream.url)
+    await rawRequest(proxy.url, { path: '/' })
+    expect((await rawRequest(proxy.url, { path: '/' })).body.toString()).toBe('ok')
+    expect(requests).toBe(3)
+  })
+})
+
+describe('what is refused', () => {
+  it('a foreign Host, a web page, a tunnel, another origin and a path out of the depot', async () => {
+    await using upstream = await startUpstream(ok)
+    await using proxy = await startProxy(`${upstream.url}/depot`)
+    const host = new URL(proxy.url).host
+    const refused = [
+      { path: '/', headers: { Host: 'evil.example' } },
+      { path: '/', headers: { Origin: 'https://evil.example' } },
+      { path: '/', headers: { 'Sec-Fetch-Site': 'cross-site' } },
+      { path: `${upstream.url}/` },
+      { path: '/../admin' },
+      { path: '/npm/%2e%2e/%2e%2e/admin' },
+      { path: '/npm/..%2f..%2fadmin' },
+    ]
+    const statuses = []
+    for (const one of refused) statuses.push((await rawRequest(proxy.url, one)).status)
+    expect(statuses).toEqual([421, 403, 403, 400, 400, 400, 400])
+    const tunnel = await exchange(proxy.url, `CONNECT evil.example:443 HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    expect(tunnel.statuses).toEqual([405])
+    expect((await exchange(proxy.url, `GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`)).statuses).toEqual([505])
+    expect((await exchange(proxy.url, 'GET / HTTP/1.1\r\n\r\n')).statuses).toEqual([400])
+    expect(upstream.requests).toEqual([])
+    expect(proxy.asked).toEqual([])
+  })
+
+  it('headers and addresses beyond their bounds', async () => {
+    await using upstream = await startUpstream(ok)
+    await using proxy = await startProxy(upstream.url)
+    expect((await rawRequest(proxy.url, { path: '/', headers: { 'X-Long': 'x'.repeat(20_000) } })).status).toBe(431)
+    expect((await rawRequest(proxy.url, { path: `/${'x'.repeat(9000)}` })).status).toBe(414)
+    expect(upstream.requests).toEqual([])
+  })
+
+  it('more than one request in a body: what follows a framed body is another request of the same client', async () => {
+    await using upstream = await startUpstream(ok)
+    await using proxy = await startProxy(upstream.url)
+    const { host } = new URL(proxy.url)
+    const smuggled = `PUT /a HTTP/1.1\r\nHost: ${host}\r\nConnection: content-length\r\nContent-Length: 30\r\n\r\nGET /b HTTP/1.1\r\nHost: evil\r\n\r\n`
+    expect((await exchange(proxy.url, smuggled)).statuses).toEqual([200])
+    const both = `PUT /c HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`
+    expect((await exchange(proxy.url, both)).statuses).toEqual([400])
+    expect(upstream.requests.map(({ url }) => url)).toEqual(['/a'])
+  })
+})
+
+/** A PUT that sends no byte of its body before it is told to go on. */
+async function polite(url: string, body: Buffer): Promise<{ status: number; continued: boolean; text: string }> {
+  const headers = { Expect: '100-continue', 'Content-Length': body.byteLength }
+  const outgoing = request(url, { method: 'PUT', headers, agent: false })
+  let continued = false
+  outgoing.once('continue', () => {
+    continued = true
+    outgoing.end(body)
+  })
+  outgoing.on('error', () => {})
+  outgoing.flushHeaders()
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  const told = await text(answer)
+  outgoing.destroy()
+  return { status: answer.statusCode ?? 0, continued, text: told }
+}
+
+describe('a client that waits for 100 Continue', () => {
+  it('is told to go on when the depot says so, not before', async () => {
+    let told = false
+    await using upstream = await startUpstream(ok, (incoming, outgoing) => {
+      setTimeout(() => {
+        told = true
+        outgoing.writeContinue()
+        void buffer(incoming).then((body) => outgoing.end(String(body.byteLength)))
+      }, 50)
+    })
+    await using proxy = await startProxy(upstream.url)
+    const done = await polite(proxy.url, Buffer.alloc(100_000))
+    expect(done).toEqual({ status: 200, continued: true, text: '100000' })
+    expect(told).toBe(true)
+  })
+
+  it.each([401, 403, 413])('hears %i before it has sent anything', async (status) => {
+    await using upstream = await startUpstream(ok, (_incoming, outgoing) => outgoing.writeHead(status).end('no'))
+    await using proxy = await startProxy(upstream.url)
+    expect(await polite(proxy.url, Buffer.alloc(100_000))).toEqual({ status, continued: false, text: 'no' })
+  })
+})
+
+it('passes an early refusal on to a client that is still sending', async () => {
+  await using upstream = await startUpstream((incoming, outgoing) => {
+    outgoing.writeHead(413).end('too large')
+    incoming.resume()
+  })
+  await using proxy = await startProxy(upstream.url)
+  const answer = await rawRequest(proxy.url, { method: 'PUT', path: '/', body: Buffer.alloc(30_000_000) })
+  expect(answer).toMatchObject({ status: 413 })
+  expect(answer.body.toString()).toBe('too large')
+})
+
+describe('an answer', () => {
+  it('comes back with its status, its text and its end-to-end headers', async () => {
+    await using upstream = await startUpstream((_incoming, outgoing) => {
+      const headers = [
+        'Connection',
+        'X-Hop',
+        'X-Hop',
+        '1',
+        'X-Two',
+        'a',
+        'X-Two',
+        'b',
+        'Set-Cookie',
+        'a=b',
+        'ETag',
+        '"e"',
+      ]
+      outgoing.writeHead(404, 'Not Here', headers).end('nothing')
+    })
+    await using proxy = await startProxy(upstream.url)
+    const { headers, body, status } = await rawRequest(proxy.url, { path: '/' })
+    expect({ status, body: body.toString() }).toEqual({ status: 404, body: 'nothing' })
+    expect(headers).toMatchObject({ 'x-two': 'a, b', etag: '"e"' })
+    expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(['x-hop']))
+    expect(headers['set-cookie']).toBeUndefined()
+  })
+
+  it('has no body to HEAD, and the length it would have', async () => {
+    await using upstream = await startUpstream((_incoming, outgoing) =>
+      outgoing.writeHead(200, { 'Content-Length': 7 }).end(),
+    )
+    await using proxy = await startProxy(upstream.url)
+    const { headers, body } = await rawRequest(proxy.url, { method: 'HEAD', path: '/' })
+    expect(headers['content-length']).toBe('7')
+    expect(body.byteLength).toBe(0)
+  })
+
+  it('arrives as it is sent, a piece at a time', async () => {
+    const { promise: next, resolve: go } = Promise.withResolvers<void>()
+    await using upstream = await startUpstream((_incoming, outgoing) => {
+      outgoing.write('first')
+      void next.then(() => outgoing.end('second'))
+    })
+    await using proxy = await startProxy(upstream.url)
+    const response = await fetch(proxy.url)
+    const reader = response.body?.getReader()
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('first')
+    go()
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('second')
+  })
+
+  it('with trailers loses them and stays whole', async () => {
+    await using upstream = await startUpstream((_incoming, outgoing) => {
+      outgoing.writeHead(200, { Trailer: 'X-Sum' })
+      outgoing.write('body')
+      outgoing.addTrailers({ 'X-Sum': '1' })
+      outgoing.end()
+    })
+    await using proxy = await startProxy(upstream.url)
+    const { headers, body } = await rawRequest(proxy.url, { path: '/' })
+    expect(body.toString()).toBe('body')
+    expect(headers.trailer).toBeUndefined()
+  })
+
+  it.each([
+    { framing: 'a length', headers: { 'Content-Length': '1000' } },
+    { framing: 'chunks', headers: {} },
+  ])('framed by $framing that is cut never looks whole', async ({ headers }) => {
+    await using upstream = await startUpstream((_incoming, outgoing) => {
+      outgoing.writeHead(200, headers)
+      outgoing.write('half', () => outgoing.socket?.destroy())
+    })
+    await using proxy = await startProxy(upstream.url)
+    await expect(rawRequest(proxy.url, { path: '/' })).rejects.toThrow(/aborted|hang up/)
+    await expect.poll(() => proxy.failures).toEqual([expect.stringMatching(/ended the connection before/)])
+  })
+
+  it('with headers beyond their bound is a 502', async () => {
+    await using upstream = await startUpstream((_incoming, outgoing) =>
+      outgoing.writeHead(200, { 'X-Long': 'x'.repeat(20_000) }).end(),
+    )
+    await using proxy = await startProxy(upstream.url)
+    expect(await rawRequest(proxy.url, { path: '/' })).toMatchObject({ status: 502 })
+  })
+
+  it('of something that speaks no HTTP is a 502', async () => {
+    const server = createSocketServer((socket) => socket.end('220 mail ready\r\n')).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    await using proxy = await startProxy(
+      `http://127.0.0.1:${address !== null && typeof address === 'object' ? address.port : 0}`,
+    )
+    const { status, body } = await rawRequest(proxy.url, { path: '/' })
+    expect({ status, body: body.toString() }).toEqual({
+      status: 502,
+      body: expect.stringMatching(/is not HTTP/) as string,
+    })
+    server.close()
+  })
+})
+
+describe('a redirect', () => {
+  it('to another origin is passed on, and nothing is sent there', async () => {
+    await using elsewhere = await startUpstream(ok)
+    const location = `${elsewhere.url}/bucket/x?signature=1`
+    await using upstream = await startUpstream((_incoming, outgoing) =>
+      outgoing.writeHead(307, { Location: location }).end(),
+    )
+    await using proxy = await startProxy(upstream.url)
+    for (const method of ['GET', 'PUT']) {
+      const answer = await rawRequest(proxy.url, { method, path: '/nix/nar/x' })
+      expect(answer).toMatchObject({ status: 307, headers: { location } })
+    }
+    expect(elsewhere.requests).toEqual([])
+    // A client that follows it does so without what the proxy knows.
+    await fetch(`${proxy.url}/nix/nar/x`)
+    expect(elsewhere.requests).toHaveLength(1)
+    expect(elsewhere.requests[0]?.headers.authorization).toBeUndefined()
+    expect(elsewhere.requests[0]?.url).toBe('/bucket/x?signature=1')
+  })
+
+  it('within the depot leads through the proxy', async () => {
+    await using upstream = await startUpstream((incoming, outgoing) => {
+      if (incoming.url === '/depot/old') outgoing.writeHead(301, { Location: '/depot/new' }).end()
+      else outgoing.end('new')
+    })
+    await using proxy = await startProxy(`${upstream.url}/depot`)
+    const response = await fetch(`${proxy.url}/old`)
+    expect(response.url).toBe(`${proxy.url}/new`)
+    expect(proxy.asked.map(({ path }) => path)).toEqual(['/depot/old', '/depot/new'])
+  })
+})
+
+describe('a packument', () => {
+  const documentOf = (base: string): string =>
+    JSON.stringify({
+      readme: `see "tarball":"${base}/npm/x" `,
+      versions: { '1.0.0': { dist: { tarball: `${base}/npm/x/-/x-1.0.0.tgz` } } },
+      elsewhere: { tarball: 'https://other.example/npm/x' },
+    })
+
+  async function through(
+    headers: Record<string, string>,
+    encode: (text: string) => string | Buffer = (plain) => plain,
+  ) {
+    const upstream = await startUpstream((incoming, outgoing) => {
+      const body = encode(documentOf(`http://${incoming.headers.host}/depot`))
+      outgoing.writeHead(200, { ETag: '"e"', 'Content-Length': Buffer.byteLength(body), ...headers }).end(body)
+    })
+    const proxy = await startProxy(`${upstream.url}/depot`)
+    return { upstream, proxy, response: await fetch(`${proxy.url}/npm/x`) }
+  }
+
+  it.each([
+    { coding: 'no coding', headers: {}, encode: undefined },
+    { coding: 'gzip', headers: { 'Content-Encoding': 'gzip' }, encode: gzipSync },
+  ])('in $coding names its tarballs by the address of the proxy', async ({ headers, encode }) => {
+    const { upstream, proxy, response } = await through(
+      { 'Content-Type': 'application/vnd.npm.install-v1+json; charset=utf-8', ...headers },
+      encode,
+    )
+    await using _upstream = upstream
+    await using _proxy = proxy
+    expect(await response.text()).toBe(
+      documentOf(`${upstream.url}/depot`).replaceAll(`"tarball":"${upstream.url}/depot`, `"tarball":"${proxy.url}`),
+    )
+    expect(Object.fromEntries(response.headers)).toMatchObject({ etag: 'W/"e"' })
+    expect(response.headers.get('content-encoding')).toBeNull()
+    const head = await rawRequest(proxy.url, { method: 'HEAD', path: '/npm/x' })
+    expect(head.headers['content-length']).toBeUndefined()
+  })
+
+  it('is the only thing that is changed', async () => {
+    const { upstream, proxy, response } = await through({ 'Content-Type': 'application/octet-stream' })
+    await using _upstream = upstream
+    await using _proxy = proxy
+    expect(await response.text()).toBe(documentOf(`${upstream.url}/depot`))
+    expect(response.headers.get('etag')).toBe('"e"')
+  })
+
+  it('that is cut inside its coding never looks whole', async () => {
+    const cut = through({ 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' }, (plain) =>
+      gzipSync(plain).subarray(0, 60),
+    )
+    await expect(cut.then(({ response }) => response.text())).rejects.toThrow(/terminated|failed/)
+  })
+})
+
+describe('when one side goes away', () => {
+  it('the depot sees that a client left in the middle of a download', async () => {
+    const { promise: closed, resolve } = Promise.withResolvers<void>()
+    await using upstream = await startUpstream((_incoming, outgoing) => {
+      outgoing.once('close', () => resolve())
+      outgoing.write(Buffer.alloc(100_000))
+    })
+    await using proxy = await startProxy(upstream.url)
+    const abort = new AbortController()
+    const response = await fetch(proxy.url, { signal: abort.signal })
+    await response.body?.getReader().read()
+    abort.abort()
+    await closed
+    expect(proxy.failures).toEqual([])
+  })
+
+  it('the depot sees that a client left in the middle of an upload, and no whole body', async () => {
+    const { promise: broken, resolve } = Promise.withResolvers<boolean>()
+    await using upstream = await startUpstream((incoming) => {
+      incoming.on('error', () => resolve(incoming.complete)).resume()
+    })
+    await using proxy = await startProxy(upstream.url)
+    const outgoing = request(proxy.url, { method: 'PUT', headers: { 'Transfer-Encoding': 'chunked' }, agent: false })
+    outgoing.on('error', () => {})
+    outgoing.write(Buffer.alloc(100_000))
+    await expect.poll(() => upstream.requests.length).toBe(1)
+    outgoing.destroy()
+    expect(await broken).toBe(false)
+  })
+
+  it('the client of a depot that is not there is told so', async () => {
+    const gone = await startUpstream(ok)
+    await gone[Symbol.asyncDispose]()
+    await using proxy = await startProxy(gone.url)
+    const get = await rawRequest(proxy.url, { path: '/nix/nix-cache-info' })
+    expect(get).toMatchObject({ status: 502, headers: { 'content-type': 'text/plain; charset=utf-8' } })
+    expect(get.body.toString()).toBe(`depot proxy: ${gone.url} cannot be reached (ECONNREFUSED)\n`)
+    expect(await rawRequest(proxy.url, { method: 'PUT', path: '/', body: Buffer.alloc(5_000_000) })).toMatchObject({
+      status: 502,
+    })
+  })
+
+  it('the client is told what is wrong with TLS, and with a login that cannot be made', async () => {
+    await using upstream = await startUpstream(ok)
+    await using tls = await startProxy(upstream.url.replace('http:', 'https:'))
+    expect((await rawRequest(tls.url, { path: '/' })).body.toString()).toMatch(/does not speak TLS/)
+    await using proxy = await startProxy(upstream.url, () => {
+      throw new Error('no key that works')
+    })
+    expect((await rawRequest(proxy.url, { path: '/' })).body.toString()).toMatch(/no key that works/)
+    expect(upstream.requests).toEqual([])
+  })
+})
+
+describe('backpressure', () => {
+  it('reaches the depot when the client does not read', async () => {
+    let written = 0
+    await using upstream = await startUpstream((_incoming, outgoing) => pour(outgoing, (bytes) => (written += bytes)))
+    await using proxy = await startProxy(upstream.url)
+    const { host, hostname, port } = new URL(proxy.url)
+    const socket = connect(Number(port), hostname)
+    socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    await settled(() => written)
+    expect(written).toBeLessThan(40_000_000)
+    socket.destroy()
+  })
+
+  it('reaches the client when the depot does not read', async () => {
+    await using upstream = await startUpstream((incoming) => void incoming.pause())
+    await using proxy = await startProxy(upstream.url)
+    let written = 0
+    const outgoing = request(proxy.url, { method: 'PUT', headers: { 'Transfer-Encoding': 'chunked' }, agent: false })
+    outgoing.on('error', () => {})
+    pour(outgoing, (bytes) => (written += bytes))
+    await settled(() => written)
+    expect(written).toBeLessThan(40_000_000)
+    outgoing.destroy()
+  })
+})
+
+/** Write a hundred megabytes, as fast as they are taken. */
+function pour(to: ServerResponse | ReturnType<typeof request>, count: (bytes: number) => void): void {
+  const piece = Buffer.alloc(100_000)
+  let left = 1000
+  const more = (): void => {
+    while (left-- > 0) {
+      count(piece.byteLength)
+      if (!to.write(piece)) return void to.once('drain', more)
+    }
+    to.end()
+  }
+  more()
+}
+
+async function settled(value: () => number): Promise<void> {
+  for (let before = -1; before !== value(); await new Promise((wait) => setTimeout(wait, 300))) before = value()
+}
+
+describe('on a unix socket', () => {
+  const onSocket = async (path: string, headers: Record<string, string> = {}): Promise<string> => {
+    const outgoing = request({ socketPath: path, path: '/x', headers, agent: false }).end()
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    return text(answer)
+  }
+  const start = (target: string, path: string): Promise<ForwardProxy> =>
+    startForwardProxy({ target: new URL(target), listen: { path }, credentials: { authorization: () => SECRET } })
+
+  it('only its owner may come in, under any Host', async () => {
+    await using dir = await tempDir('proxy')
+    await using upstream = await startUpstream(ok)
+    {
+      await using proxy = await start(upstream.url, dir.join('depot.sock'))
+      expect(proxy.url).toBe(`unix:${dir.join('depot.sock')}`)
+      expect((await stat(dir.join('depot.sock'))).mode & 0o777).toBe(0o600)
+      expect(await onSocket(dir.join('depot.sock'), { Host: 'depot' })).toBe('ok')
+      expect(await onSocket(dir.join('depot.sock'), { Origin: 'https://evil.example' })).toMatch(/web pages/)
+      expect(upstream.requests[0]?.headers.authorization).toBe(SECRET)
+    }
+    await expect(lstat(dir.join('depot.sock'))).rejects.toThrow(/ENOENT/)
+  })
+
+  it('takes the place of a dead proxy, and of nothing else', async () => {
+    await using dir = await tempDir('proxy')
+    await using upstream = await startUpstream(ok)
+    const place = dir.join('depot.sock')
+    {
+      await using _first = await start(upstream.url, place)
+      await expect(start(upstream.url, place)).rejects.toThrow(/somebody listens/)
+      expect(await onSocket(place)).toBe('ok')
+      await rm(place)
+      await using _second = await start(upstream.url, place)
+    }
+    await writeFile(place, 'a file')
+    await expect(start(upstream.url, place)).rejects.toThrow(/no socket/)
+    await rm(place)
+    await deadSocket(place)
+    await using _proxy = await start(upstream.url, place)
+    expect(await onSocket(place)).toBe('ok')
+    await chmod(place, 0o600)
+  })
+
+  async function deadSocket(path: string): Promise<void> {
+    const { spawnSync } = await import('node:child_process')
+    const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
+    spawnSync(process.execPath, ['-e', script])
+    expect((await lstat(path)).isSocket()).toBe(true)
+  }
+})
+
+it('lets what is running finish when it is closed, and takes nothing new', async () => {
+  const { promise: next, resolve: go } = Promise.withResolvers<void>()
+  await using upstream = await startUpstream((_incoming, outgoing) => {
+    outgoing.write('first ')
+    void next.then(() => outgoing.end('second'))
+  })
+  const proxy = await startProxy(upstream.url)
+  const response = await fetch(proxy.url)
+  const closed = proxy.close()
+  await expect(rawRequest(proxy.url, { path: '/' })).rejects.toThrow(/ECONNREFUSED/)
+  go()
+  expect(await response.text()).toBe('first second')
+  await closed
+})
+
+it('listens on loopback only', async () => {
+  await using upstream = await startUpstream(ok)
+  await using proxy = await startProxy(upstream.url)
+  expect(proxy.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+  await expect(
+    startForwardProxy({
+      target: new URL('file:///x'),
+      listen: { host: '127.0.0.1', port: 0 },
+      credentials: { authorization: () => SECRET },
+    }),
+  ).rejects.toThrow(/begins with http/)
+})
