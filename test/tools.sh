@@ -42,8 +42,10 @@ install_python() {
   touch "$dir/.installed"
 }
 
+install_npm npm "$NPM_12"
 install_npm pnpm "$PNPM"
 install_npm pnpm "$PNPM_OLD"
+install_npm yarn "$YARN_1"
 install_python pip "$PIP"
 install_python pip "$PIP_OLD"
 install_python uv "$UV"

@@ -24,8 +24,10 @@ const TOOLS_HINT = 'test/tools.sh installs it'
 const PARTS = {
   nix: () => program([process.env['DEPOT_TEST_NIX'], onPath('nix')], 'no nix on PATH (apt-get install nix-bin)'),
   npm: npmScript,
+  npm12: () => nodeScript([tool('npm', 'NPM_12', 'node_modules/npm/bin/npm-cli.js')], `no npm 12 (${TOOLS_HINT})`),
   pnpm: () => program([tool('pnpm', 'PNPM', 'node_modules/.bin/pnpm'), onPath('pnpm')], `no pnpm (${TOOLS_HINT})`),
   pnpmOld: () => program([tool('pnpm', 'PNPM_OLD', 'node_modules/.bin/pnpm')], `no pnpm 10 (${TOOLS_HINT})`),
+  yarn: () => program([tool('yarn', 'YARN_1', 'node_modules/.bin/yarn')], `no yarn 1 (${TOOLS_HINT})`),
   python,
   pip: () => program([tool('pip', 'PIP', 'bin/pip'), onPath('pip3')], `no pip (${TOOLS_HINT})`),
   pipOld: () => program([tool('pip', 'PIP_OLD', 'bin/pip')], `no old pip (${TOOLS_HINT})`),
@@ -79,14 +81,19 @@ function tool(name: string, pin: string, relative: string): string {
   return path.join(tools, `${name}-${pins[pin] ?? ''}`, relative)
 }
 
-/** The host's npm as a script for our own Node: `npm` itself would start on the host's. */
+/** The host's npm. */
 async function npmScript(): Promise<Found> {
   const onHost = onPath('npm')
   const candidates = [process.env['npm_execpath'], onHost && realpathSync(onHost)]
+  return nodeScript(candidates, 'no npm on PATH (it comes with Node)')
+}
+
+/** An npm as a script for our own Node: `npm` itself would start on the host's. */
+async function nodeScript(candidates: readonly (string | undefined)[], missing: string): Promise<Found> {
   for (const script of candidates) {
     if (script?.endsWith('npm-cli.js') && (await runs(process.execPath, [script, '--version']))) return { path: script }
   }
-  return { missing: 'no npm on PATH (it comes with Node)' }
+  return { missing }
 }
 
 /** The interpreter itself: a version manager's shim would look for its settings in the HOME of the client under test. */
