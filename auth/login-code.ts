@@ -9,7 +9,7 @@ export interface LoginSecret {
 /** Letters that are not taken for one another or for digits, and spell no words (RFC 8628 §6.1). */
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ'
 const CODE_LENGTH = 8
-const CODE = /^[BCDFGHJKLMNPQRSTVWXZ]{8}$/
+const TYPED = /^(?<start>[BCDFGHJKLMNPQRSTVWXZ]{4})-?(?<end>[BCDFGHJKLMNPQRSTVWXZ]{4})$/i
 const SECRET = /^dpt_login_(?<code>[BCDFGHJKLMNPQRSTVWXZ]{8})_(?<secret>[0-9A-Za-z]{43})$/
 
 /** @param random numbers from 0 to below `LETTERS_COUNT` */
@@ -26,8 +26,8 @@ export function shownCode(code: string): string {
 
 /** The code that a person typed, in any case and with or without its hyphen; undefined when it is none. */
 export function parseCode(text: string): string | undefined {
-  const code = text.replace('-', '').toUpperCase()
-  return text.length <= CODE_LENGTH + 1 && CODE.test(code) ? code : undefined
+  const groups = TYPED.exec(text)?.groups
+  return groups === undefined ? undefined : `${groups['start']}${groups['end']}`.toUpperCase()
 }
 
 /** `dpt_login_<code>_<secret>` */

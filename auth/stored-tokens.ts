@@ -27,15 +27,12 @@ export interface StoredTokensOptions {
   readonly store: TokenStore
   /** Whether the SSH key with this fingerprint is still good for anything. */
   readonly knowsKey?: (fingerprint: string) => boolean
-  /** Told when a token was revoked here, so that nobody trusts it for a while longer. */
-  readonly onRevoked?: () => void
   /** Milliseconds since 1970. */
   readonly now?: () => number
 }
 
 /** Stored tokens as records of `SYSTEM_CACHE`, so that every server over one database knows the same ones. */
-export function storedTokens(options: StoredTokensOptions): StoredTokens {
-  const { store, knowsKey = () => true, onRevoked = () => {}, now = Date.now } = options
+export function storedTokens({ store, knowsKey = () => true, now = Date.now }: StoredTokensOptions): StoredTokens {
   const { kv } = store
   const used = useNotes(store, now)
 
@@ -92,7 +89,6 @@ export function storedTokens(options: StoredTokensOptions): StoredTokens {
           puts: [{ kind: KIND.token, key: id, value, expected: row.version }],
           audit: [tokenAudit(caller, 'token:revoke', id, record.name)],
         })
-        onRevoked()
       }),
     async verify(token) {
       const principal = await authenticate(token)
