@@ -102,8 +102,8 @@ export function createAccess(options: AccessOptions): KeyAccess {
       if (policy === 'public') return 'allow'
       const known = principal.key !== ''
       if (policy === 'account') return known ? 'allow' : 'unauthenticated'
-      if (permits(principal.limits, policy, resource)) return 'allow'
       if (policy === 'read' && readsAreOpen()) return 'allow'
+      if (permits(principal.limits, policy, resource)) return 'allow'
       if (!known) return 'unauthenticated'
       return policy === 'read' ? 'hidden' : 'forbidden'
     },

@@ -23,7 +23,8 @@ export function createDenialLog(
       principal: principal.id,
       credential: principal.credential,
       action: `${resource.ecosystem}:${method}`,
-      resource: resourceText(resource),
+      // A URL may be longer than any name that this log would hold.
+      resource: resourceText(resource).slice(0, LIMITS.keyBytesMax),
       digest: '',
       address,
       userAgent: (header('user-agent') ?? '').slice(0, LIMITS.userAgentCharsMax),

@@ -3,6 +3,7 @@ import { cpus, loadavg, tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 
+import { auth } from './auth.ts'
 import { coldStartAndMemory } from './memory.ts'
 import { output } from './load.ts'
 import { reads } from './reads.ts'
@@ -18,7 +19,7 @@ export interface Row {
   readonly met: boolean
 }
 
-const SECTIONS = { reads, uploads, memory: coldStartAndMemory } as const
+const SECTIONS = { reads, uploads, auth, memory: coldStartAndMemory } as const
 
 /** `npm run bench [-- section …]`: measure the built depot beside nginx and write the table. Needs nginx, wrk, xz, zstd and nix. */
 async function main(names: readonly string[]): Promise<void> {
