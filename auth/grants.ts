@@ -111,7 +111,7 @@ function matches(pattern: string, text: string): boolean {
   const last = pieces.pop()
   if (last === undefined) return pattern === text
   const end = text.length - last.length
-  if (end < first.length || !text.startsWith(first) || !text.endsWith(last)) return false
+  if (!text.startsWith(first) || !text.endsWith(last)) return false
   let at = first.length
   for (const piece of pieces) {
     const found = text.indexOf(piece, at)

@@ -1,6 +1,7 @@
 import path from 'node:path'
 
 import { startFollowing, type AuthFileSource, type AuthKeys } from './follow-auth-file.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { watchDirectory } from './watch-directory.ts'
 
 export type { AuthKeys } from './follow-auth-file.ts'
@@ -62,22 +63,4 @@ const HINT_MS = 50
 /** Others may write in the same directory all the time. Kubernetes swaps `..data`, through which its files are links. */
 function mayConcern(changed: string | undefined, name: string): boolean {
   return changed === undefined || changed === name || changed.startsWith('..')
-}
-
-/** Whoever asks while the work is being done gets it done once more: what they ask about may have come too late for it. */
-function oneAtATime(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  let next: Promise<void> | undefined
-  function start(): Promise<void> {
-    next = undefined
-    running = work().finally(() => {
-      running = undefined
-    })
-    return running
-  }
-  return () => {
-    if (running === undefined) return start()
-    next ??= running.then(start)
-    return next
-  }
 }
