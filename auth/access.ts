@@ -70,7 +70,10 @@ export function createAccess(options: AccessOptions): KeyAccess {
 
   function readsAreOpen(): boolean {
     if (readAuth !== 'auto') return readAuth === 'never'
-    readsClosed ||= authFile.current().hasReadKeys
+    const { keys, hasReadKeys } = authFile.current()
+    // Before the first key nobody may do anything; that is no rule of the file that would have to last.
+    if (keys.size === 0) return false
+    readsClosed ||= hasReadKeys
     return !readsClosed
   }
 

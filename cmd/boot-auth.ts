@@ -57,7 +57,11 @@ async function withKeys({ config, depot, warn, file }: BootAuthOptions & { file:
   const { events } = depot
   const authFile = await openAuthFile({ file, ecosystems: ECOSYSTEMS, events, warn })
   const attempts = loginAttempts()
-  const stored = storedTokens({ store: depot, knowsKey: (key) => authFile.current().keys.has(key) })
+  const knowsKey = (fingerprint: string): boolean => {
+    const key = authFile.current().keys.get(fingerprint)
+    return key !== undefined && Date.now() < (key.expiresAt ?? Infinity)
+  }
+  const stored = storedTokens({ store: depot, knowsKey })
   const access = createAccess({
     authFile,
     tokens: stored,

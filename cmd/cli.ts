@@ -1,9 +1,9 @@
 import { parseArgs, stripVTControlCharacters } from 'node:util'
 
 import { renderUsage, type ArgsDef, type CommandDef } from 'citty'
-import { closest, distance } from 'fastest-levenshtein'
 
 import { DepotError } from '../src/errors.ts'
+import { hint } from '../src/hint.ts'
 
 /** A mistake in how the command was called: told in one line, exit status 2. */
 export class UsageError extends Error {
@@ -177,13 +177,6 @@ function refuseExtra({ args, repeats }: Pick<Command, 'args' | 'repeats'>, posit
   if (repeats === true) return
   const expected = Object.values(args).filter(({ type }) => type === 'positional').length
   if (positionals.length > expected) throw new UsageError(`unexpected argument '${positionals[expected]}'`)
-}
-
-/** ' (did you mean X?)' when a known word is near enough to be a slip of the finger. */
-export function hint(word: string, known: readonly string[]): string {
-  if (known.length === 0) return ''
-  const nearest = closest(word, [...known])
-  return distance(word, nearest) <= Math.max(2, word.length / 3) ? ` (did you mean ${nearest}?)` : ''
 }
 
 function report(error: unknown, io: CliIo): number {

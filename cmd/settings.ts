@@ -2,7 +2,8 @@ import path from 'node:path'
 
 import { parse as parseToml } from 'smol-toml'
 
-import { hint, UsageError, type ParsedArgs } from './cli.ts'
+import { hint } from '../src/hint.ts'
+import { UsageError, type ParsedArgs } from './cli.ts'
 
 /** One setting under its three names: flag `--listen-addr`, variable `DEPOT_LISTEN_ADDR`, TOML key `listen-addr`. */
 export interface Setting {

@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
-import { hint, parseArguments, runCli, UsageError, type Cli, type Command } from '../../cmd/cli.ts'
+import { parseArguments, runCli, UsageError, type Cli, type Command } from '../../cmd/cli.ts'
 import { DepotError } from '../../src/errors.ts'
 
 const command: Command = {
@@ -154,12 +154,5 @@ describe('a group of commands', () => {
       "depot: unknown command 'token creat' (did you mean create?)",
       "depot: unknown command 'token toString'",
     ])
-  })
-})
-
-describe('hint', () => {
-  it('is silent when nothing is near', () => {
-    expect(hint('abc', ['listen-addr'])).toBe('')
-    expect(hint('abc', [])).toBe('')
   })
 })
