@@ -177,6 +177,10 @@ export const LIMITS = {
   proxyConnectionsMax: 128,
   /** Bytes of one connection that `depot proxy` holds in each direction while the other side is busy. */
   proxyBufferBytes: 512 * KIB,
+  /** What `depot proxy` reads at once from its depot; one buffer a connection. */
+  proxyReadBytes: 256 * KIB,
+  /** Bodies from this size on are worth a connection of their own, which is all that moving them past the parser costs. */
+  proxyDirectBytesMin: 4 * MIB,
   /** Retry-After of a 503. */
   retryAfterSeconds: 5,
   /** What is kept of a User-Agent header; npm's own has some 70 characters, pip's 700. */

@@ -1,10 +1,11 @@
-import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { Agent as TlsAgent, request as httpsRequest } from 'node:https'
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 
 import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { createProxyAgent } from './proxy-connection.ts'
 import { relay, type Upstream } from './proxy-exchange.ts'
 import { listenLocally, type LocalAddress } from './proxy-listen.ts'
 
@@ -39,7 +40,7 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
   const { credentials, failed = () => {}, graceMs = LIMITS.shutdownGraceMs } = options
   const target = targetOf(options.target)
   const tls = target.protocol === 'https:'
-  const agent = new (tls ? TlsAgent : Agent)(CONNECTIONS)
+  const agent = createProxyAgent(tls)
   const request = tls ? httpsRequest : httpRequest
   const upstream: Upstream = { target, credentials, agent, request, localPort: () => listening.port, failed }
 
@@ -83,13 +84,6 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
       await closed
     },
   }
-}
-
-const CONNECTIONS = {
-  keepAlive: true,
-  noDelay: true,
-  maxSockets: LIMITS.proxyConnectionsMax,
-  highWaterMark: LIMITS.proxyBufferBytes,
 }
 
 const NO_TUNNEL =

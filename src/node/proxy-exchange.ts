@@ -9,6 +9,7 @@ import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { lingerAfterRefusal } from './linger.ts'
+import { holdBody, passBody, takeBody } from './proxy-connection.ts'
 import { failureOf } from './proxy-failure.ts'
 
 /** The one depot that a proxy speaks to. */
@@ -74,6 +75,7 @@ async function send(exchange: Exchange): Promise<void> {
     maxHeaderSize: LIMITS.headerBytesMax,
     timeout: LIMITS.idleTimeoutMs,
   })
+  if (method === 'GET') holdBody(request)
   outgoing.once('close', () => request.destroy())
   request.once('timeout', () => request.destroy(new DepotError('STORAGE_DOWN', SILENT, { status: 504 })))
   request.once('continue', () => {
@@ -131,11 +133,22 @@ function passOn(exchange: Exchange, request: ClientRequest, answer: IncomingMess
     fail(exchange, error)
     return
   }
-  pipeline([answer, ...(changes ?? []), outgoing], (error) => {
-    if (!error) return
+  const cut = (error: NodeJS.ErrnoException): void => {
     // A body that ends early must not look whole: the connection ends with it.
     outgoing.destroy()
     if (error.code !== CLIENT_LEFT) upstream.failed(failureOf(error, upstream.target).sentence)
+  }
+  const sizeBytes = Number(answer.headers['content-length'] ?? 0)
+  if (incoming.method === 'GET' && changes === undefined && sizeBytes >= LIMITS.proxyDirectBytesMin) {
+    answer.once('error', (error) => {
+      if (!outgoing.destroyed) cut(error)
+    })
+    takeBody(answer, sizeBytes, outgoing, () => outgoing.end(() => request.destroy()))
+    return
+  }
+  passBody(answer)
+  pipeline([answer, ...(changes ?? []), outgoing], (error) => {
+    if (error) cut(error)
   })
 }
 
