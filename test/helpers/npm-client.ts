@@ -22,15 +22,22 @@ export interface NpmClient extends AsyncDisposable {
 const TIME_LIMIT_MS = 60_000
 const execute = promisify(execFile)
 
-/** @param registry URL with its trailing slash */
-export async function npmClient(client: 'npm' | 'pnpm' | 'pnpmOld', registry: string): Promise<NpmClient> {
+export type NpmClientName = 'npm' | 'npm12' | 'pnpm' | 'pnpmOld' | 'yarn'
+
+/**
+ * @param registry URL with its trailing slash
+ * @param npmrc lines of the .npmrc besides the registry's; by default some token, because none of them publishes without
+ */
+export async function npmClient(
+  client: NpmClientName,
+  registry: string,
+  npmrc: readonly string[] = [npmrcLine(registry, '_authToken', 'anything')],
+): Promise<NpmClient> {
   const home = await tempDir(client)
   const env = cleanEnv(home.join('home'), settings(home.path, registry))
-  // A publish wants a token, whoever it is for; npm finds it by host and path.
-  const token = `//${registry.replace(/^https?:\/\//, '')}:_authToken=anything`
-  await writeFile(home.join('home', '.npmrc'), `registry=${registry}\n${token}\n`)
+  await writeFile(home.join('home', '.npmrc'), [`registry=${registry}`, ...npmrc, ''].join('\n'))
   const file = have.paths[client]
-  const [command, first] = client === 'npm' ? [process.execPath, [file]] : [file, []]
+  const [command, first] = client.startsWith('npm') ? [process.execPath, [file]] : [file, []]
 
   async function run(cwd: string, ...args: readonly string[]): Promise<string> {
     const options = { cwd, env, timeout: TIME_LIMIT_MS, killSignal: 'SIGKILL' as const, maxBuffer: 64 * 1024 * 1024 }
@@ -63,6 +70,11 @@ export async function npmClient(client: 'npm' | 'pnpm' | 'pnpmOld', registry: st
     },
     [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
   }
+}
+
+/** A setting for a registry, or for all below a path: clients look it up by host and path, without the scheme. */
+export function npmrcLine(url: string, name: string, value: string): string {
+  return `${url.replace(/^https?:/, '')}:${name}=${value}`
 }
 
 /** Quiet, without retries; pnpm would keep what was published just now waiting for a day. */
