@@ -92,7 +92,7 @@ function isKeyType(type: string): type is KeyType {
 
 function typeOfBlob(blob: Uint8Array): string {
   const length = blob.length < 4 ? 0 : Buffer.from(blob.buffer, blob.byteOffset, 4).readUInt32BE()
-  return length > 64 ? '' : text(blob.subarray(4, 4 + length))
+  return text(blob.subarray(4, 4 + length))
 }
 
 function ed25519Jwk([x, ...more]: readonly Uint8Array[]): JsonWebKey {

@@ -146,7 +146,7 @@ describe('a file that is no private key', () => {
     await using directory = await tempDir('keys')
     const [none, folder, pipe] = [directory.join('none'), directory.join('folder'), directory.join('pipe')]
     await mkdir(folder, { mode: 0o700 })
-    execFileSync('mkfifo', ['-m', '600', pipe])
+    execFileSync('sh', ['-c', 'mkfifo -m 600 "$0"', pipe])
     await expect(readKeyFile(none, uid)).rejects.toMatchObject({ code: 'NOT_FOUND', message: `${none} is not there` })
     await expect(readKeyFile(folder, uid)).rejects.toMatchObject({ code: 'INVALID_NAME' })
     await expect(readKeyFile(pipe, uid)).rejects.toMatchObject({ code: 'INVALID_NAME' })

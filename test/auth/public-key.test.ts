@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest'
 import { parsePublicKey, parsePublicKeyBlob } from '../../auth/public-key.ts'
 import { writeString } from '../../auth/ssh-wire.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
-import { describeWith } from '../helpers/have.ts'
+import { describeWith, have } from '../helpers/have.ts'
 import { KEY_KINDS, makeKey, type KeyKind } from '../helpers/ssh-keys.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
@@ -48,7 +48,7 @@ describeWith('openssh', 'public keys made by ssh-keygen', () => {
   it('refuses a certificate by its type', async () => {
     await using directory = await tempDir('keys')
     const key = await makeKey(directory.path, { kind: 'ed25519' })
-    spawnSync('ssh-keygen', ['-q', '-s', key.file, '-I', 'me', '-n', 'me', `${key.file}.pub`])
+    spawnSync(have.paths.openssh, ['-q', '-s', key.file, '-I', 'me', '-n', 'me', `${key.file}.pub`])
     const [type = '', base64 = ''] = (await readFile(`${key.file}-cert.pub`, 'utf8')).split(' ')
     expect(reasonOf(type, base64)).toBe(
       'ssh-ed25519-cert-v01@openssh.com is a certificate: give the plain public key that it is made of',

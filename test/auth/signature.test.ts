@@ -75,7 +75,10 @@ describe('an RSA signature of an SSH agent', () => {
   it('gets back the zeros that old agents leave out', () => {
     const signature = joseSignature(rsa, 'RS512', answer('rsa-sha2-512', value))
     expect(Buffer.from(signature ?? [])).toEqual(Buffer.concat([Buffer.of(0), value]))
-    expect(() => joseSignature(rsa, 'RS512', answer('rsa-sha2-512', Buffer.alloc(257)))).toThrow('no ssh-rsa signature')
+    for (const length of [0, 257])
+      expect(reasonOf(rsa, 'RS512', answer('rsa-sha2-512', Buffer.alloc(length)))).toBe(
+        'the SSH agent answered with no ssh-rsa signature',
+      )
   })
 
   it('counts for the algorithm that was asked for only, and never with SHA-1', () => {
