@@ -73,7 +73,8 @@ function readGreeting(child: ChildProcess, logs: () => string): Promise<string> 
     let text = ''
     child.stdout?.setEncoding('utf8').on('data', (piece: string) => {
       text += piece
-      if (text.includes('pip install')) resolve(text)
+      // The last line, without and with an auth file.
+      if (/pip install|token create/.test(text)) resolve(text)
     })
     child.once('error', reject)
     child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${text}${logs()}`)))
