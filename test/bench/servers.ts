@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
+
+import { freePort } from '../helpers/free-port.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
 
@@ -27,6 +28,16 @@ export async function startDepot(dataDir: string, args: readonly string[] = []):
     port,
     '/healthz',
   )
+}
+
+/** The built proxy in front of a depot that asks nobody for credentials, in a HOME without keys. */
+export async function startProxy(home: string, target: string): Promise<BenchServer> {
+  const port = await freePort()
+  const script = path.join(ROOT, 'dist', 'cmd', 'depot.js')
+  mkdirSync(home, { recursive: true })
+  const env = { HOME: home, PATH: process.env['PATH'] ?? '' }
+  const args = [script, 'proxy', target, '--port', String(port)]
+  return started(spawn(process.execPath, args, { stdio: 'ignore', env }), port, '/healthz')
 }
 
 /** nginx as the ceiling: one worker, sendfile on, its access log on as well. */
@@ -74,15 +85,6 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return address !== null && typeof address === 'object' ? address.port : 0
 }
 
 /** Resident memory of a process in MB: now, and its peak since the last `resetPeak`. */

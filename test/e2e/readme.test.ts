@@ -1,19 +1,25 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, symlinkSync, mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
+import { promisify } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
 import { SERVE_SETTINGS } from '../../cmd/config.ts'
 import { variableOf } from '../../cmd/settings.ts'
 import { cleanEnv } from '../helpers/clean-env.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { describeWith, have } from '../helpers/have.ts'
-import { readmeScript, unclaimedBlocks } from '../helpers/readme.ts'
+import { readmeOutput, readmeScript, unclaimedBlocks } from '../helpers/readme.ts'
+import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
+import { makeKey } from '../helpers/ssh-keys.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
+const execute = promisify(execFile)
 const ROOT = path.join(import.meta.dirname, '..', '..')
 
 /** Follow a part of the README as a newcomer would: its very words, only the port is another. Returns what was printed. */
@@ -33,18 +39,29 @@ async function follow(
   return await runShell(script, { ...clean, PATH: searched }, name === 'depot' ? ROOT : home.path)
 }
 
-function runShell(script: string, env: Record<string, string>, cwd: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile('bash', ['-c', script], { env, cwd, timeout: 100_000 }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout)
-      else reject(new Error(`${stdout}\n${stderr}`, { cause: error }))
-    })
-  })
+/** What a script prints on stdout. Whatever it started and left running ends with it. */
+async function runShell(script: string, env: Record<string, string>, cwd: string): Promise<string> {
+  const child = spawn('bash', ['-c', script], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => (stdout += piece))
+  child.stderr.setEncoding('utf8').on('data', (piece: string) => (stderr += piece))
+  const limit = setTimeout(() => child.kill('SIGKILL'), 100_000)
+  const closed = once(child, 'close')
+  await once(child, 'exit')
+  clearTimeout(limit)
+  try {
+    process.kill(-(child.pid ?? 0), 'SIGTERM')
+  } catch {
+    // Nothing was left running.
+  }
+  await closed
+  if (child.exitCode !== 0) throw new Error(`${stdout}\n${stderr}`)
+  return stdout
 }
 
 describe('the README', () => {
   it('has no command that no test runs', () => {
-    expect(unclaimedBlocks()).toEqual(['npm ci && npm start'])
+    expect(unclaimedBlocks()).toEqual(['npm ci && npm start', 'npm start -- --auth-file ~/auth.keys'])
   })
 
   it('starts a server by `npm start`, with nothing set', async () => {
@@ -77,6 +94,11 @@ describe('the README', () => {
     }
   })
 
+  it('lists every route as the server prints it', async () => {
+    const { stdout } = await runDepot(['serve', '--print-routes'])
+    expect(readmeOutput('serve --print-routes')).toBe(stdout)
+  })
+
   it('checks a depot with the commands it gives', async () => {
     expect(await follow('depot', {})).toContain('0 errors')
   })
@@ -89,6 +111,34 @@ describeWith('nix', 'e2e/readme: Nix', () => {
     const env = { NIX_CONFIG: config.join('\n'), NIX_REMOTE: store.join('root') }
     expect(await follow('nix', { nix: have.paths.nix }, env)).toContain('hello from the depot')
   })
+})
+
+describeWith(['nix', 'npm', 'openssh'], 'e2e/readme: who may do what', () => {
+  it('takes a newcomer from a key to tokens, clients and the audit log', async () => {
+    await using home = await tempDir('readme')
+    await mkdir(home.join('.ssh'), { mode: 0o700 })
+    const key = await makeKey(home.join('.ssh'), { kind: 'ed25519' }, 'id_ed25519')
+    await writeFile(home.join('auth.keys'), `w ${key.type} ${key.base64}\n`)
+    await using server = await startServerProcess({ args: ['--auth-file', home.join('auth.keys')] })
+    const port = String(await freePort())
+    const script = readmeScript('auth')
+      .replaceAll('127.0.0.1:8080', new URL(server.url).host)
+      .replace('depot proxy ', `depot proxy --port ${port} `)
+      .replaceAll('43407', port)
+    await mkdir(home.join('bin'))
+    symlinkSync(have.paths.nix, home.join('bin', 'nix'))
+    const env = cleanEnv(home.path, {
+      DEPOT_STORE_PATH: server.dataDir,
+      NIX_CONFIG: 'experimental-features = nix-command\nbuild-users-group =\nsandbox = false\nsubstituters =',
+      NIX_REMOTE: home.join('root'),
+    })
+    const searched = `${home.join('bin')}:${path.dirname(process.execPath)}:${env['PATH'] ?? ''}`
+    const printed = await runShell(script, { ...env, PATH: searched }, ROOT)
+    expect(printed).toContain(key.fingerprint)
+    expect(printed).toMatch(/:_authToken=dpt_/)
+    expect(printed).toMatch(/head \d+:[0-9a-f]{64}/)
+    await execute('chmod', ['-R', 'u+w', home.path])
+  }, 120_000)
 })
 
 describeWith('npm', 'e2e/readme: npm', () => {

@@ -11,6 +11,15 @@ export function readmeScript(name: string): string {
   return ['set -euo pipefail', ...wanted].join('\n')
 }
 
+/** The block of the README that stands behind `<!-- prints: command -->`. */
+export function readmeOutput(command: string): string {
+  const marker = `<!-- prints: ${command} -->\n\`\`\`\n`
+  const text = readFileSync(README, 'utf8')
+  const start = text.indexOf(marker)
+  if (start === -1) throw new Error(`the README has no block that ${command} prints`)
+  return text.slice(start + marker.length, text.indexOf('```', start + marker.length))
+}
+
 /** Shell blocks of the README that no test claims to run. */
 export function unclaimedBlocks(): readonly string[] {
   const text = readFileSync(README, 'utf8')
