@@ -15,7 +15,7 @@ import { KIND, readWebLogin, type WebLoginRecord } from './token-records.ts'
 
 export interface WebLoginsOptions {
   readonly store: TokenStore
-  /** Bad logins by address: a wrong code is one. */
+  /** Bad logins by address: a wrong code is one, and so is one that was only started. */
   readonly attempts: Buckets
   /** Milliseconds since 1970. */
   readonly now?: () => number
@@ -34,6 +34,8 @@ export function webLogins({ store, attempts, now = Date.now }: WebLoginsOptions)
 
   return {
     async start({ address, userAgent }) {
+      // Each start looks at all that wait.
+      if (!attempts.take(address)) throw tooMany('too many logins from your address: wait a moment')
       const deletes = await placeFor(store, address, now())
       const code = codeOf(() => randomInt(LETTERS_COUNT))
       const secret = secretText(randomBytes(SECRET_BYTES))

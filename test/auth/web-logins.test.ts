@@ -155,10 +155,26 @@ describe('logins that wait', () => {
     await using world = await openCredentials()
     const logins = open(world)
     for (let count = 0; count < LIMITS.webLoginsPerAddressMax; count++) await logins.start(CLIENT)
-    await expect(logins.start(CLIENT)).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS' })
-    await logins.start({ ...CLIENT, address: '192.0.2.8' })
+    // Another server has counted no starts of this address.
+    const other = open(world)
+    await expect(other.start(CLIENT)).rejects.toThrow('wait for their approval')
+    await other.start({ ...CLIENT, address: '192.0.2.8' })
     world.clock.now += LIMITS.webLoginMs
-    await logins.start(CLIENT)
+    await other.start(CLIENT)
+  })
+
+  it('are not started without end', async () => {
+    await using world = await openCredentials()
+    const logins = open(world)
+    const starts = Array.from({ length: 2 * LIMITS.badLoginsBurst }, () => logins.start(CLIENT))
+    const refused = (await Promise.allSettled(starts)).flatMap((each) =>
+      each.status === 'rejected' ? [each.reason] : [],
+    )
+    expect(refused.length).toBeGreaterThanOrEqual(LIMITS.badLoginsBurst)
+    expect(refused[0]).toMatchObject({
+      code: 'TOO_MANY_REQUESTS',
+      message: expect.stringMatching('a moment') as unknown,
+    })
   })
 
   it('are bounded for all', async () => {
