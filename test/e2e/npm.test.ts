@@ -114,7 +114,7 @@ describeWith('npm', 'e2e/npm', () => {
     it('hears why something is not possible', async () => {
       const again = npm.folder('again', PACKAGES[0] ?? {})
       expect(await npm.failure(await again, 'publish')).toMatch(/cannot publish over/)
-      expect(await npm.failure(app, 'view', '@acme/missing')).toMatch(/the package @acme\/missing is not in this depot/)
+      expect(await npm.failure(app, 'view', '@acme/missing')).toMatch(/not found here, or not for you to see/)
       expect(await npm.failure(app, 'install', 'demo-lib@9.9.9')).toMatch(/ETARGET|No matching version/)
       expect(await npm.run(app, 'ping')).toBe('')
       expect(world.bugs).toEqual([])
