@@ -3,18 +3,21 @@ import { createBuckets, type Buckets } from '../src/buckets.ts'
 import { DepotError } from '../src/errors.ts'
 import type { Events } from '../src/events.ts'
 import { LIMITS } from '../src/limits.ts'
+import { networkOf } from '../src/network.ts'
 import type { AuthKey } from './auth-file.ts'
 import { parseAuthorization, type Credential } from './authorization.ts'
 import { CredentialsRefused } from './credentials-refused.ts'
 import { parseGrants, permits } from './grants.ts'
 import { createRemembered, type Verified } from './remembered.ts'
 import type { StoredTokens } from './stored-tokens.ts'
+import { createTurns } from './turns.ts'
 import type { UsedLogins } from './used-logins.ts'
 import { keyOfLogin, verifyLogin, type VerifiedLogin } from './verify-login.ts'
 
 /** The keys of an auth file as they are now. */
 export interface CurrentKeys {
   readonly keys: ReadonlyMap<string, AuthKey>
+  /** Whether it ever had a key that may only read, or no keys at all. */
   readonly hasReadKeys: boolean
   /** Another number for every change of the file. */
   readonly generation: number
@@ -51,6 +54,7 @@ export function loginAttempts(): Buckets {
     burst: LIMITS.badLoginsBurst,
     perSecond: LIMITS.badLoginsPerSecond,
     keysMax: LIMITS.rateKeysMax,
+    bucketOf: networkOf,
   })
 }
 
@@ -66,21 +70,16 @@ export function createAccess(options: AccessOptions): KeyAccess {
     now,
   })
   const verify = verifier({ attempts: loginAttempts(), ...options, now })
-  let readsClosed = false
 
   function readsAreOpen(): boolean {
-    if (readAuth !== 'auto') return readAuth === 'never'
-    const { keys, hasReadKeys } = authFile.current()
-    // Before the first key nobody may do anything; that is no rule of the file that would have to last.
-    if (keys.size === 0) return false
-    readsClosed ||= hasReadKeys
-    return !readsClosed
+    return readAuth === 'auto' ? !authFile.current().hasReadKeys : readAuth === 'never'
   }
 
   async function verified(authorization: string, credentials: Credentials): Promise<Principal> {
+    const moment = remembered.moment()
     try {
       const { lasting, ...found } = await verify(parseAuthorization(authorization), credentials)
-      if (lasting) remembered.keep(authorization, found)
+      if (lasting) remembered.keep(authorization, found, moment)
       return found.principal
     } catch (error) {
       if (!(error instanceof CredentialsRefused)) throw error
@@ -123,6 +122,7 @@ function verifier(
   options: AccessOptions & { readonly attempts: Buckets; readonly now: () => number },
 ): (credential: Credential, credentials: Credentials) => Promise<Found> {
   const { authFile, tokens, usedLogins, attempts, now } = options
+  const inTurn = createTurns(LIMITS.loginsVerifiedAtOnce)
 
   /** The key as it is now. */
   function keyOf(fingerprint: string): AuthKey | undefined {
@@ -150,21 +150,24 @@ function verifier(
     const publicKeyOf = (fingerprint: string) => keyOf(fingerprint)?.publicKey
     // What costs nothing to see comes first.
     keyOfLogin(text, publicKeyOf)
-    if (!attempts.has(address)) throw tooMany()
-    try {
-      const login = await verifyLogin(text, {
-        keyOf: publicKeyOf,
-        audiences: options.audiencesOf(host),
-        method,
-        path: options.pathPrefix + path,
-        changes,
-        now: Math.floor(now() / 1000),
-      })
-      return { login, changes }
-    } catch (error) {
-      attempts.charge(address)
-      throw error
+    const verifying = {
+      keyOf: publicKeyOf,
+      audiences: options.audiencesOf(host),
+      method,
+      path: options.pathPrefix + path,
+      changes,
+      now: Math.floor(now() / 1000),
     }
+    // Many good ones at once are fine. Of many bad ones all would pass before the first is charged, if they did not wait.
+    return inTurn(networkOf(address), async () => {
+      if (!attempts.has(address)) throw tooMany()
+      try {
+        return { login: await verifyLogin(text, verifying), changes }
+      } catch (error) {
+        attempts.charge(address)
+        throw error
+      }
+    })
   }
 
   async function fromLogin(text: string, credentials: Credentials): Promise<Found> {
@@ -214,9 +217,9 @@ function endMs({ expiresAt = Infinity }: Principal): number {
   return expiresAt * 1000
 }
 
-/** The part of a stored token that is no secret. */
+/** The part of a stored token that is no secret: only where the rest stands behind it, as whoever cuts one may begin anywhere. */
 function tokenIdOf(text: string): string {
-  return text.split('_', 2)[1]?.slice(0, 12) ?? ''
+  return /^dpt_(?<id>[0-9A-Za-z]{12})_/.exec(text)?.groups?.['id'] ?? ''
 }
 
 function tooMany(): DepotError {

@@ -17,12 +17,16 @@ export function parseAuthorization(header: string): Credential {
   const groups = SCHEME.exec(header)?.groups
   if (groups === undefined) return refused('neither Bearer nor Basic')
   const value = groups['value'] ?? ''
-  return groups['scheme']?.toLowerCase() === 'bearer' ? credentialOf(value) : credentialOf(passwordOf(value))
+  if (groups['scheme']?.toLowerCase() === 'bearer') return credentialOf(value)
+  const password = passwordOf(value)
+  return password === undefined ? refused('Basic without a name and a password') : credentialOf(password)
 }
 
-function passwordOf(base64: string): string {
-  const text = Buffer.from(base64, 'base64').toString('utf8')
-  return text.slice(text.indexOf(':') + 1)
+/** Names come in any character set, and mean nothing here; what a depot gives as a password is ASCII. */
+function passwordOf(base64: string): string | undefined {
+  const bytes = Buffer.from(base64, 'base64')
+  const text = bytes.toString('latin1')
+  return bytes.toString('base64') === base64 && text.includes(':') ? text.slice(text.indexOf(':') + 1) : undefined
 }
 
 /** Which kind of credential a text is; its form is checked by whoever verifies it. */

@@ -6,7 +6,9 @@ import { LIMITS } from '../src/limits.ts'
 import { parseAuthFile, type AuthFileContent } from './auth-file.ts'
 import { readBounded } from './read-bounded.ts'
 
-export interface AuthKeys extends Pick<AuthFileContent, 'keys' | 'hasReadKeys'> {
+export interface AuthKeys extends Pick<AuthFileContent, 'keys'> {
+  /** As in `AuthFileContent`, or because an earlier content had one: what was closed to the world does not open because a line went. */
+  readonly hasReadKeys: boolean
   /** Counts up with every change that was taken: what was decided under another number is decided anew. */
   readonly generation: number
 }
@@ -49,7 +51,12 @@ export async function startFollowing(source: AuthFileSource): Promise<Follower> 
     judged = seen.id
     const change = seen.id === taken ? undefined : judge(source, seen, keys.keys.size)
     if (typeof change === 'string') return fail(change)
-    if (change !== undefined) keys = { ...change, generation: keys.generation + 1 }
+    if (change !== undefined) {
+      // Before the first key nobody may do anything; that is no rule of the file that would have to last.
+      const hadReadKeys = keys.keys.size > 0 && keys.hasReadKeys
+      const hasReadKeys = hadReadKeys || change.hasReadKeys
+      keys = { ...change, hasReadKeys, generation: keys.generation + 1 }
+    }
     taken = seen.id
     failure = undefined
     events.authReloaded(keys.keys.size)

@@ -13,9 +13,18 @@ export interface Verified {
 export interface Remembered {
   /** Who showed this Authorization header before, while that may be trusted. */
   recall(authorization: string): Verified | undefined
-  keep(authorization: string, verified: Verified): void
+  /** Now, for `keep`: to be asked before a credential is looked at. */
+  moment(): Moment
+  /** Unless everything was forgotten, or the keys changed, since that moment. */
+  keep(authorization: string, verified: Verified, moment: Moment): void
   /** Look at every credential again. */
   forget(): void
+}
+
+/** Up to when everything that was found out counts. */
+export interface Moment {
+  readonly generation: number
+  readonly forgotten: number
 }
 
 export interface RememberedOptions {
@@ -29,6 +38,7 @@ export interface RememberedOptions {
 /** Verified credentials by the hash of their header, so that memory holds none; the oldest go first. */
 export function createRemembered({ most, generation, now }: RememberedOptions): Remembered {
   const entries = new Map<string, Verified & { readonly generation: number }>()
+  let forgotten = 0
   return {
     recall(authorization) {
       const key = keyOf(authorization)
@@ -37,12 +47,17 @@ export function createRemembered({ most, generation, now }: RememberedOptions): 
       entries.delete(key)
       return undefined
     },
-    keep(authorization, verified) {
-      entries.set(keyOf(authorization), { ...verified, generation: generation() })
+    moment: () => ({ generation: generation(), forgotten }),
+    keep(authorization, verified, moment) {
+      if (moment.forgotten !== forgotten) return
+      entries.set(keyOf(authorization), { ...verified, generation: moment.generation })
       const [oldest] = entries.keys()
       if (entries.size > most && oldest !== undefined) entries.delete(oldest)
     },
-    forget: () => entries.clear(),
+    forget() {
+      entries.clear()
+      forgotten++
+    },
   }
 }
 

@@ -23,7 +23,8 @@ export function createUsedLogins(kv: Pick<KvStore, 'commit' | 'list'>, now: () =
 
   /** Keys begin with the time of expiry, so that what may go is one range. */
   async function sweep(): Promise<void> {
-    const end = secondsKey(now() - LIMITS.clockSkewSeconds - 1)
+    // Another server's clock may be behind this one's, and it asks the same records.
+    const end = secondsKey(now() - LIMITS.clockSkewSeconds - LIMITS.loginSecondsMax)
     const page = { from: '', to: end, limit: LIMITS.usedLoginsSweepMax }
     let old
     do {

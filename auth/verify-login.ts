@@ -1,7 +1,8 @@
-import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
+import { errors, jwtVerify } from 'jose'
 import { z } from 'zod'
 
 import { LIMITS } from '../src/limits.ts'
+import { readCompactJwt } from './compact-jwt.ts'
 import { CredentialsRefused } from './credentials-refused.ts'
 import { LOGIN_TYPE } from './login.ts'
 import type { PublicKey } from './public-key.ts'
@@ -55,7 +56,9 @@ type Claims = z.infer<typeof CLAIMS>
 
 /** The key that a login says it is signed by, if it is one whose logins are taken. No signature has been looked at. */
 export function keyOfLogin(token: string, keyOf: LoginCheck['keyOf']): PublicKey {
-  const header = HEADER.safeParse(headerOf(token))
+  const jwt = readCompactJwt(token)
+  if (jwt === undefined) throw new CredentialsRefused('it is not a JWT, or one that can be read in two ways')
+  const header = HEADER.safeParse(jwt.header)
   if (!header.success) throw new CredentialsRefused(`its header is not a login's: ${issue(header.error)}`)
   const { kid, alg } = header.data
   const key = keyOf(kid)
@@ -88,15 +91,7 @@ export async function verifyLogin(token: string, check: LoginCheck): Promise<Ver
   }
 }
 
-function headerOf(token: string): unknown {
-  try {
-    return decodeProtectedHeader(token)
-  } catch {
-    throw new CredentialsRefused('it is not a JWT')
-  }
-}
-
-async function verifiedPayload(token: string, key: PublicKey, { now, audiences }: LoginCheck): Promise<JWTPayload> {
+async function verifiedPayload(token: string, key: PublicKey, { now, audiences }: LoginCheck): Promise<unknown> {
   try {
     const { payload } = await jwtVerify(token, key.key, {
       algorithms: [...key.algorithms],

@@ -16,6 +16,8 @@ export interface BucketOptions {
   readonly perSecond: number
   /** How many keys are remembered; beyond it the ones unused for longest are forgotten, and so are full again. */
   readonly keysMax: number
+  /** Which keys share a bucket; every one has its own unless told. */
+  readonly bucketOf?: (key: string) => string
   /** Milliseconds, ever growing. */
   readonly clock?: () => number
 }
@@ -26,20 +28,21 @@ interface Bucket {
 }
 
 /** A token bucket for each key: a burst is fine, a flood is not. */
-export function createBuckets({ burst, perSecond, keysMax, clock = () => performance.now() }: BucketOptions): Buckets {
+export function createBuckets(options: BucketOptions): Buckets {
+  const { burst, perSecond, keysMax, bucketOf = (key) => key, clock = () => performance.now() } = options
   const buckets = new Map<string, Bucket>()
 
   function refilled(key: string): Bucket {
     const now = clock()
-    const known = buckets.get(key)
+    const known = buckets.get(bucketOf(key))
     if (known === undefined) return { left: burst, at: now }
     return { left: Math.min(burst, known.left + ((now - known.at) / 1000) * perSecond), at: now }
   }
 
   function keep(key: string, bucket: Bucket): void {
     // A Map remembers the order of insertion: the first key is the one unused for longest.
-    buckets.delete(key)
-    buckets.set(key, bucket)
+    buckets.delete(bucketOf(key))
+    buckets.set(bucketOf(key), bucket)
     const [oldest] = buckets.keys()
     if (buckets.size > keysMax && oldest !== undefined) buckets.delete(oldest)
   }

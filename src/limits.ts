@@ -199,6 +199,8 @@ export const LIMITS = {
   /** Bad logins of one address that are looked at: each costs a signature, up to 7 ms. */
   badLoginsBurst: 50,
   badLoginsPerSecond: 10,
+  /** Logins of one address that are verified at a time: as many as Node's thread pool does. */
+  loginsVerifiedAtOnce: 4,
   /** Refused changes of one key that go to the audit log. */
   denialsBurst: 50,
   denialsPerSecond: 1,

@@ -13,11 +13,20 @@ export function rawRequestOf(incoming: IncomingMessage, address: string): RawReq
     method: incoming.method ?? 'GET',
     target: incoming.url ?? '',
     header(name) {
-      const value = headers[name]
+      const value = name === 'authorization' ? everyAuthorization(incoming) : headers[name]
       return typeof value === 'string' ? value : value?.join(', ')
     },
   }
 }
+
+/** Node keeps the first of several, and a proxy on the way may have looked at the last: together they are no credentials. */
+function everyAuthorization({ headers, rawHeaders }: IncomingMessage): string | undefined {
+  if (headers.authorization === undefined) return undefined
+  const values = rawHeaders.filter((_, index) => index % 2 === 1 && AUTHORIZATION.test(rawHeaders[index - 1] ?? ''))
+  return values.length === 1 ? headers.authorization : values.join(', ')
+}
+
+const AUTHORIZATION = /^authorization$/i
 
 export interface IncomingBody {
   readonly read: DepotRequest['body']
