@@ -6,12 +6,15 @@ import type { Duplex, Writable } from 'node:stream'
 import { LIMITS } from '../limits.ts'
 
 /**
- * An agent whose connections read into one buffer of their own. What they read goes to Node's HTTP parser as a copy, but for large
- * bodies, which `takeBody` moves from that buffer straight to the client: the parser and fresh memory for each piece cost three times
- * as much as the moving itself.
+ * An agent whose connections, unless they are encrypted, read into one buffer of their own. What they read goes to Node's HTTP parser as
+ * a copy, but for large bodies, which `takeBody` moves from that buffer straight to the client: the parser and fresh memory for each
+ * piece cost three times as much as the moving itself.
  */
 export function createProxyAgent(tls: boolean): Agent {
-  const agent = new (tls ? TlsAgent : Agent)({ keepAlive: true, maxSockets: LIMITS.proxyConnectionsMax })
+  const limits = { keepAlive: true, maxSockets: LIMITS.proxyConnectionsMax }
+  // Node hands over all that it has decrypted, also when it was told to stop: that cannot share one buffer.
+  if (tls) return new TlsAgent(limits)
+  const agent = new Agent(limits)
   const connect = agent.createConnection.bind(agent)
   agent.createConnection = (options, callback) => {
     const buffer = Buffer.allocUnsafeSlow(LIMITS.proxyReadBytes)
@@ -81,11 +84,8 @@ const END_OF_HEAD = '\r\n\r\n'
 export function passBody({ socket }: IncomingMessage): void {
   const tap = TAPS.get(socket)
   if (tap === undefined) return
-  // The parser is still speaking, and must not be spoken to; and a next request may have the connection soon.
-  process.nextTick(() => {
-    const { held } = tap
+  afterHead(tap, (held) => {
     tap.take = (bytes) => pass(socket, bytes)
-    tap.held = EMPTY
     if (held.byteLength > 0) socket.push(held)
     socket.resume()
   })
@@ -94,14 +94,15 @@ export function passBody({ socket }: IncomingMessage): void {
 /**
  * Move a body of `sizeBytes` to its client, past the parser: one piece is read when the one before has left. `done` is called when all
  * have; the connection is of no more use then. When either side goes away before, its own events tell, and `done` is not called.
+ *
+ * @returns false when the connection is one whose bodies only the parser can have
  */
-export function takeBody(answer: IncomingMessage, sizeBytes: number, client: Writable, done: () => void): void {
-  const { socket } = answer
+export function takeBody({ socket }: IncomingMessage, sizeBytes: number, client: Writable, done: () => void): boolean {
   const tap = TAPS.get(socket)
-  if (tap === undefined) throw new Error('not a connection of the proxy’s agent')
+  if (tap === undefined) return false
   let left = sizeBytes
   let leaving = false
-  tap.take = (bytes) => {
+  const take: Tap['take'] = (bytes) => {
     // The piece that is leaving has been overwritten: better no body than a wrong one.
     if (leaving) {
       client.destroy()
@@ -118,8 +119,19 @@ export function takeBody(answer: IncomingMessage, sizeBytes: number, client: Wri
     })
     return false
   }
-  const { held } = tap
-  tap.held = EMPTY
-  if (held.byteLength > 0) tap.take(held)
-  else socket.resume()
+  afterHead(tap, (held) => {
+    tap.take = take
+    if (held.byteLength > 0) take(held)
+    else socket.resume()
+  })
+  return true
+}
+
+/** The parser is still speaking, and must not be spoken to; and a next request may have the connection soon. */
+function afterHead(tap: Tap, go: (held: Buffer) => void): void {
+  process.nextTick(() => {
+    const { held } = tap
+    tap.held = EMPTY
+    go(held)
+  })
 }

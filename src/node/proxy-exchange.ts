@@ -139,11 +139,11 @@ function passOn(exchange: Exchange, request: ClientRequest, answer: IncomingMess
     if (error.code !== CLIENT_LEFT) upstream.failed(failureOf(error, upstream.target).sentence)
   }
   const sizeBytes = Number(answer.headers['content-length'] ?? 0)
-  if (incoming.method === 'GET' && changes === undefined && sizeBytes >= LIMITS.proxyDirectBytesMin) {
+  const direct = incoming.method === 'GET' && changes === undefined && sizeBytes >= LIMITS.proxyDirectBytesMin
+  if (direct && takeBody(answer, sizeBytes, outgoing, () => outgoing.end(() => request.destroy()))) {
     answer.once('error', (error) => {
       if (!outgoing.destroyed) cut(error)
     })
-    takeBody(answer, sizeBytes, outgoing, () => outgoing.end(() => request.destroy()))
     return
   }
   passBody(answer)

@@ -34,6 +34,7 @@ const PARTS = {
   uv: () => program([tool('uv', 'UV', 'bin/uv'), onPath('uv')], `no uv (${TOOLS_HINT})`),
   twine: () => program([tool('twine', 'TWINE', 'bin/twine'), onPath('twine')], `no twine (${TOOLS_HINT})`),
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
+  openssl: () => program([onPath('openssl')], 'no openssl on PATH (apt-get install openssl)', ['version']),
   openssh,
   strace,
   tmpfs,
