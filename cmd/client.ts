@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import path from 'node:path'
 
 import { mintLogin } from '../auth/login.ts'
@@ -127,7 +128,7 @@ async function tryKeys({
     refused.push(signer)
     if (refused.length === KEYS_MAX) break
   }
-  throw new DepotError('UNAUTHENTICATED', refusal({ url, refused, unusable, aheadSeconds }))
+  throw new DepotError('UNAUTHENTICATED', refusal({ url, env, refused, unusable, aheadSeconds }))
 }
 
 /** Logins that are good for one request, and for all that the key may do: those for reads would hide the rest. */
@@ -155,6 +156,7 @@ function nameOf({ principal, open }: Session, { comment, type, fingerprint }: Si
 
 interface Refusal {
   readonly url: URL
+  readonly env: Environment
   readonly refused: readonly Signer[]
   readonly unusable: readonly string[]
   /** Of the depot's clock. */
@@ -164,7 +166,7 @@ interface Refusal {
 /** Clocks further apart than this make a good login look early or late. */
 const SKEW_SECONDS = 30
 
-function refusal({ url, refused, unusable, aheadSeconds }: Refusal): string {
+function refusal({ url, env, refused, unusable, aheadSeconds }: Refusal): string {
   const lines = refused.map(({ type, fingerprint, comment }) => `tried ${type} ${fingerprint} ${comment}`)
   const [first] = refused
   if (Math.abs(aheadSeconds) > SKEW_SECONDS) {
@@ -172,10 +174,12 @@ function refusal({ url, refused, unusable, aheadSeconds }: Refusal): string {
     lines.push(`this machine's clock is ${Math.abs(aheadSeconds)} s ${way} the depot's: set it, and try again`)
   }
   if (first === undefined) lines.push('there is no SSH key to try: make one with ssh-keygen -t ed25519')
-  else lines.push('if you should be let in, its operator adds this line to the auth file:', authLine(first))
+  else lines.push('if you should be let in, its operator adds this line to the auth file:', authLine(first, env))
   return [`${depotKey(url)} does not let you in`, ...unusable, ...lines].join('\n  ')
 }
 
-function authLine({ publicKey, comment }: Signer): string {
-  return `w ${publicKey} ${comment}`.trimEnd()
+/** A key from a file is called by its path, which says nothing to anybody else: ssh-keygen's own name for it does. */
+function authLine({ publicKey, comment }: Signer, env: Environment): string {
+  const name = path.isAbsolute(comment) ? `${env['USER'] ?? env['LOGNAME'] ?? 'somebody'}@${hostname()}` : comment
+  return `w ${publicKey} ${name}`.trimEnd()
 }

@@ -17,7 +17,7 @@ export const TOKEN_FORMATS = {
     '# pip.conf: the address, without credentials',
     '[global]',
     `index-url = ${pythonIndex(printed.url)}`,
-    '# ~/.netrc: pip and twine find the token by the host',
+    '# ~/.netrc: pip finds the token by the host',
     ...netrcLine(printed),
   ],
   uv: (printed) => [

@@ -101,7 +101,7 @@ async function carryOut({ depot, plan, env, io, token }: Work): Promise<void> {
     return { ...changed, current: profiles.current ?? depotKey(depot.url) }
   })
   await writePlan(plan, made?.token ?? '')
-  for (const { file, before, after } of plan) if (before !== after || made !== undefined) io.out(`wrote ${file}`)
+  for (const { file, before, after } of plan) if (before !== after) io.out(`wrote ${file}`)
   for (const { id } of replaced) await revokeToken(depot, id).catch((error: unknown) => toldRefusal(error, id, io))
   if (made === undefined)
     io.err(`depot: ${depotKey(depot.url)} asks nobody for credentials: only its addresses are written`)

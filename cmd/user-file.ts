@@ -51,21 +51,26 @@ export async function editUserFile(
     await using _lock = await lock(target)
     const before = await readUserFile(target)
     const after = edit(before ?? '')
-    const mode = before === undefined ? 0o600 : (await stat(target)).mode & (options.secret ? 0o700 : 0o777)
+    const mode = before === undefined ? (options.secret ? 0o600 : undefined) : await modeOf(target, options.secret)
     if (after !== (before ?? '')) await replace(target, after, mode)
-    else if (before !== undefined && options.secret) await chmod(target, mode)
+    else if (mode !== undefined && before !== undefined) await chmod(target, mode)
   } catch (error) {
     if (error instanceof DepotError) throw error
     throw new DepotError('STORAGE_DOWN', `cannot write ${file}`, { cause: error })
   }
 }
 
-async function replace(target: string, text: string, mode: number): Promise<void> {
+async function modeOf(target: string, secret: boolean): Promise<number> {
+  return (await stat(target)).mode & (secret ? 0o700 : 0o777)
+}
+
+/** Without a mode, it gets the one that new files of this user get. */
+async function replace(target: string, text: string, mode: number | undefined): Promise<void> {
   const partial = `${target}.${randomBytes(6).toString('hex')}`
   try {
-    await using handle = await open(partial, 'wx', 0o600)
+    await using handle = await open(partial, 'wx', mode === undefined ? 0o666 : 0o600)
     await handle.writeFile(text, 'latin1')
-    await handle.chmod(mode)
+    if (mode !== undefined) await handle.chmod(mode)
     await handle.sync()
     await rename(partial, target)
   } catch (error) {

@@ -58,7 +58,7 @@ function range(at: number, count: number): string {
   return count === 1 ? `${at + 1}` : `${count === 0 ? at : at + 1},${count}`
 }
 
-const SECRET_VALUE = /(password\s+|_authToken\s*=\s*|_password\s*=\s*|_auth\s*=\s*|:\/\/[^/\s:@]*:)[^\s@]+/g
+const SECRET_VALUE = /(password\s+|_authToken\s*=\s*|_password\s*=\s*|_auth\s*=\s*|:\/\/[^/\s:@]*:(?=[^\s@]*@))[^\s@]+/g
 
 function hide(line: string): string {
   return redacted(bare(line).replaceAll(SECRET_VALUE, '$1<secret>'))

@@ -111,9 +111,10 @@ describe('diffLines', () => {
     )
     expect(diffLines('/f', '', 'x=1\n')).toEqual(['--- /dev/null', '+++ /f', '@@ -0,0 +1 @@', '+x=1'])
     expect(diffLines('/f', 'a', 'a')).toEqual([])
-    expect(diffLines('/f', '', '//h/:_authToken=${X}\nr=https://u:pw@h/\n').slice(3)).toEqual([
+    expect(diffLines('/f', '', '//h/:_authToken=${X}\nr=https://u:pw@h/\nr=http://h:80/npm/\n').slice(3)).toEqual([
       '+//h/:_authToken=<secret>',
       '+r=https://u:<secret>@h/',
+      '+r=http://h:80/npm/',
     ])
   })
 })
