@@ -9,6 +9,7 @@ import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-se
 import { routeTable } from './print-routes.ts'
 import type { Environment } from './settings.ts'
 import { loadSigningKey } from './signing-key.ts'
+import { stopSignal } from './stop-signal.ts'
 
 /** `depot serve`: the server, until it is told to stop. */
 export function serveCommand(env: Environment): Command {
@@ -68,21 +69,6 @@ async function serve(config: ServeConfig): Promise<number> {
   process.stderr.write('depot: stopping; running requests may finish (again to stop at once)\n')
   await Promise.race([booted.drain(), stopped.second.then(() => booted.server.abort())])
   return 0
-}
-
-/** The first SIGTERM or SIGINT asks for an orderly end, the second for an immediate one. */
-function stopSignal(): { readonly first: Promise<void>; readonly second: Promise<void> } {
-  const first = Promise.withResolvers<void>()
-  const second = Promise.withResolvers<void>()
-  let count = 0
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      count++
-      if (count === 1) first.resolve()
-      else second.resolve()
-    })
-  }
-  return { first: first.promise, second: second.promise }
 }
 
 function startFailure(error: unknown, { host, port }: ServeConfig): unknown {

@@ -6,6 +6,7 @@ import process from 'node:process'
 import { auth } from './auth.ts'
 import { coldStartAndMemory } from './memory.ts'
 import { output } from './load.ts'
+import { proxied } from './proxied.ts'
 import { reads } from './reads.ts'
 import { uploads } from './uploads.ts'
 
@@ -19,7 +20,7 @@ export interface Row {
   readonly met: boolean
 }
 
-const SECTIONS = { reads, uploads, auth, memory: coldStartAndMemory } as const
+const SECTIONS = { reads, uploads, proxy: proxied, auth, memory: coldStartAndMemory } as const
 
 /** `npm run bench [-- section …]`: measure the built depot beside nginx and write the table. Needs nginx, wrk, xz, zstd and nix. */
 async function main(names: readonly string[]): Promise<void> {
