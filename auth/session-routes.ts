@@ -27,7 +27,7 @@ export function sessionProtocol(options: SessionOptions): Protocol {
     name: 'depot',
     mount: '/',
     root: true,
-    routes: () => [sessionRoute(options), ...tokenRoutes(options), approvalRoute(options)],
+    routes: () => [sessionRoute(options), ...tokenRoutes(options), ...approvalRoutes(options)],
     errorBody: ({ message }) => ({ contentType: 'application/json', body: JSON.stringify({ error: message }) }),
   }
 }
@@ -77,19 +77,28 @@ function tokenRoutes({ tokens, ecosystems, open }: SessionOptions): readonly Rou
   ]
 }
 
-/** `POST /-/logins/:code`: let the client that shows this code have what the caller has of npm. */
-function approvalRoute({ logins, open }: SessionOptions): Route {
-  return route({
-    method: 'POST',
-    pattern: '/-/logins/:code',
-    params: { code: parseCode },
-    action: 'account',
-    async handle(request) {
-      if (open) throw new DepotError('FORBIDDEN', OPEN)
-      const { client, grants } = await logins.approve(request, request.params.code)
-      return answer(200, { client, grants: grants.map(formatGrant) })
-    },
-  })
+/** `/-/logins/:code`: GET shows which client waits with this code, POST lets it have what the caller has of npm. */
+function approvalRoutes({ logins, open }: SessionOptions): readonly Route[] {
+  const common = { pattern: '/-/logins/:code', params: { code: parseCode }, action: 'account' } as const
+  return [
+    route({
+      ...common,
+      method: 'GET',
+      async handle(request) {
+        if (open) throw new DepotError('FORBIDDEN', OPEN)
+        return answer(200, await logins.look(request, request.params.code))
+      },
+    }),
+    route({
+      ...common,
+      method: 'POST',
+      async handle(request) {
+        if (open) throw new DepotError('FORBIDDEN', OPEN)
+        const { client, grants } = await logins.approve(request, request.params.code)
+        return answer(200, { client, grants: grants.map(formatGrant) })
+      },
+    }),
+  ]
 }
 
 const OPEN = 'this depot asks nobody for credentials, so it gives none: its operator can start it with --auth-file'

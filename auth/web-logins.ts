@@ -6,6 +6,7 @@ import { DepotError, hasCode } from '../src/errors.ts'
 import { SYSTEM_CACHE, type RecordDelete } from '../src/kv-store.ts'
 import { LIMITS } from '../src/limits.ts'
 import { auditEntry } from '../src/protocol.ts'
+import type { TokenCaller } from '../src/tokens.ts'
 import type { WebLogins } from '../src/web-logins.ts'
 import { hashSecret, SECRET_BYTES, secretText } from './api-token.ts'
 import { effectiveGrants } from './effective-grants.ts'
@@ -32,6 +33,17 @@ export function webLogins({ store, attempts, now = Date.now }: WebLoginsOptions)
     return now() < login.expiresAt ? { login, version: row.version } : undefined
   }
 
+  /** The login that this code is shown for. Whoever guesses is slowed down. */
+  async function findWaiting({ address }: TokenCaller, typed: string) {
+    if (!attempts.take(address)) throw tooMany('too many wrong codes from your address: wait a moment')
+    const code = parseCode(typed)
+    const found = code === undefined ? undefined : await find(code)
+    if (code === undefined || found === undefined || found.login.approval !== undefined)
+      throw new DepotError('NOT_FOUND', 'no login waits with this code: they wait ten minutes, and are approved once')
+    attempts.giveBack(address)
+    return { code, ...found }
+  }
+
   return {
     async start({ address, userAgent }) {
       // Each start looks at all that wait.
@@ -50,19 +62,19 @@ export function webLogins({ store, attempts, now = Date.now }: WebLoginsOptions)
       return { code: shownCode(code), secret: printLoginSecret({ code, secret }) }
     },
 
+    async look(caller, typed) {
+      const { login } = await findWaiting(caller, typed)
+      return { client: login.client, address: login.address }
+    },
+
     async approve(caller, typed) {
-      if (!attempts.take(caller.address)) throw tooMany('too many wrong codes from your address: wait a moment')
-      const code = parseCode(typed)
-      const found = code === undefined ? undefined : await find(code)
-      if (code === undefined || found === undefined || found.login.approval !== undefined)
-        throw new DepotError('NOT_FOUND', 'no login waits with this code: they wait ten minutes, and are approved once')
-      attempts.giveBack(caller.address)
+      const { code, login: waiting, version } = await findWaiting(caller, typed)
       const grants = npmGrantsOf(caller.principal)
       // Tried here, so that whoever may make no tokens learns it, and not the client that waits.
-      await mintToken(store, caller, { name: found.login.client, grants }, now())
+      await mintToken(store, caller, { name: waiting.client, grants }, now())
       const { id, name, key } = caller.principal
-      const login: WebLoginRecord = { ...found.login, approval: { id, name, key, grants } }
-      const put = { kind: KIND.webLogin, key: code, value: JSON.stringify(login), expected: found.version }
+      const login: WebLoginRecord = { ...waiting, approval: { id, name, key, grants } }
+      const put = { kind: KIND.webLogin, key: code, value: JSON.stringify(login), expected: version }
       const resource = `${shownCode(code)} ${login.client}`
       const audit = auditEntry({ ...caller, cache: SYSTEM_CACHE }, { action: 'login:approve', resource, digest: '' })
       await kv.commit({ cache: SYSTEM_CACHE.id, puts: [put], audit: [audit] })

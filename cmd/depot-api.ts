@@ -61,6 +61,15 @@ export async function revokeToken(connection: Connection, id: string): Promise<v
   await callApi(connection, { method: 'DELETE', path: `/-/tokens/${encodeURIComponent(id)}` }, z.unknown())
 }
 
+/** Which client waits with this code, and from where. @throws DepotError, `NOT_FOUND` when none does */
+export function waitingLogin(
+  connection: Connection,
+  code: string,
+): Promise<{ readonly client: string; readonly address: string }> {
+  const waiting = z.object({ client: WORDS, address: WORDS })
+  return callApi(connection, { method: 'GET', path: `/-/logins/${encodeURIComponent(code)}` }, waiting)
+}
+
 /** Give the client that waits with this code a token. @throws DepotError, `NOT_FOUND` when none waits with it */
 export function approveLogin(
   connection: Connection,

@@ -1,4 +1,4 @@
-import { approveLogin } from './depot-api.ts'
+import { approveLogin, waitingLogin } from './depot-api.ts'
 import { confirm } from './ask.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openWithKeys, URL_ARG } from './client.ts'
@@ -56,10 +56,11 @@ interface Approval {
 
 async function approve({ code, yes, opened, io }: Approval): Promise<number> {
   const { url, who, session } = opened
-  const given = npmGrants(session)
-  io.err(`Whoever waits with the code ${code} at ${depotKey(url)} gets what you, ${who}, have of npm:`)
-  for (const grant of given) io.err(`  ${grant}`)
-  io.err('Approve only a code that you see on a screen of your own.')
+  const waiting = await waitingLogin(opened, code)
+  io.err(`${waiting.client} at ${waiting.address} waits with the code ${code} at ${depotKey(url)}.`)
+  io.err(`It gets what you, ${who}, have of npm:`)
+  for (const grant of npmGrants(session)) io.err(`  ${grant}`)
+  io.err('Approve only a login that you began yourself: that is what your screen must show, and your address.')
   const answer = yes || (await confirm('Let them in?'))
   if (answer === undefined) throw new UsageError('there is no terminal to ask on: say --yes')
   if (!answer) return 1

@@ -12,6 +12,14 @@ export interface StartedLogin {
   readonly secret: string
 }
 
+/** A login as its approver must see it before they give anything away (RFC 8628 §5.4). */
+export interface WaitingLogin {
+  /** What the client calls itself: its own words. */
+  readonly client: string
+  /** Where it asked from, as the depot sees it. */
+  readonly address: string
+}
+
 export interface ApprovedLogin {
   /** What the client that waits calls itself. */
   readonly client: string
@@ -25,6 +33,12 @@ export interface ApprovedLogin {
 export interface WebLogins {
   /** @throws DepotError `TOO_MANY_REQUESTS` when as many wait as may */
   start(origin: LoginOrigin): Promise<StartedLogin>
+  /**
+   * Look at who waits with this code.
+   *
+   * @throws DepotError `NOT_FOUND`, `TOO_MANY_REQUESTS` as `approve`
+   */
+  look(caller: TokenCaller, code: string): Promise<WaitingLogin>
   /**
    * Give whoever waits with this code what the caller has of npm.
    *

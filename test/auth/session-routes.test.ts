@@ -103,12 +103,15 @@ describe('/-/tokens', () => {
   })
 })
 
-describe('POST /-/logins/:code', () => {
-  it('approves what waits, and tells what it was', async () => {
+describe('/-/logins/:code', () => {
+  it('shows what waits, approves it, and tells what it was', async () => {
     const started = await world.ask('POST', '/npm/-/v1/login', undefined, {})
     const { loginUrl } = (await json(started)) as { loginUrl: string }
     const code = loginUrl.split('/').at(-1)
     const { token } = await world.token('npm:*:*', 2)
+    const waiting = await world.ask('GET', `/-/logins/${code}`, token)
+    expect(await json(waiting)).toEqual({ client: expect.any(String) as unknown, address: '127.0.0.1' })
+    expect((await world.ask('GET', `/-/logins/${code}`)).status).toBe(401)
     const answer = await world.ask('POST', `/-/logins/${code?.toLowerCase()}`, token)
     expect(answer.status).toBe(200)
     expect(await json(answer)).toEqual({ client: expect.any(String) as unknown, grants: ['npm:write:@acme/*'] })

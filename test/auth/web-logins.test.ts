@@ -45,6 +45,16 @@ describe('a login with a code', () => {
     })
   })
 
+  it('shows its approver which client waits, and from where', async () => {
+    await using world = await openCredentials()
+    const logins = open(world)
+    const { code } = await logins.start(CLIENT)
+    expect(await logins.look(OWNER, code)).toEqual({ client: CLIENT.userAgent, address: CLIENT.address })
+    await logins.approve(OWNER, code)
+    await expect(logins.look(OWNER, code)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(logins.look(OWNER, 'BBBB-BBBB')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
   it('gives it once', async () => {
     await using world = await openCredentials()
     const logins = open(world)
