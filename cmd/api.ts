@@ -5,6 +5,7 @@ import { DepotError, type ErrorCode } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
 import { below, depotKey } from './depot-url.ts'
 import { plain } from './plain.ts'
+import { clientName } from './version.ts'
 
 /** A depot, and what is shown to it. */
 export interface Connection {
@@ -41,6 +42,7 @@ export async function askApi({ url, credentials }: Connection, request: ApiReque
       redirect: 'error',
       signal: AbortSignal.timeout(LIMITS.apiTimeoutMs),
       headers: {
+        'user-agent': clientName(),
         accept: 'application/json, text/plain;q=0.5, */*;q=0.1',
         ...(authorization === undefined ? {} : { authorization }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -14,7 +14,7 @@ import { depotKey, parseDepotUrl } from './depot-url.ts'
 import { candidateKeys } from './keys.ts'
 import { readProfiles, type Profiles } from './profiles.ts'
 import type { Environment } from './settings.ts'
-import { depotVersion } from './version.ts'
+import { clientName } from './version.ts'
 
 /** What every command that speaks to a depot takes besides its URL. */
 export const CLIENT_ARGS = {
@@ -121,7 +121,7 @@ async function tryKeys({
     const { session, answer } = await askSession({ url, credentials: wholeLogins(signer, url) })
     if (session !== undefined) {
       const identity = named ?? signer.fingerprint
-      const credentials = sshTokenSource({ signer, url, issuer: issuer() })
+      const credentials = sshTokenSource({ signer, url, issuer: clientName() })
       return { url, credentials, who: nameOf(session, signer), identity, session }
     }
     aheadSeconds = answer.aheadSeconds
@@ -137,13 +137,9 @@ function wholeLogins(signer: Signer, url: URL): TokenSource {
     async authorization(request) {
       const now = Math.floor(Date.now() / 1000)
       const jti = randomBytes(16).toString('base64url')
-      return `Bearer ${await mintLogin({ signer, audience: url.origin, request, issuer: issuer(), now, jti })}`
+      return `Bearer ${await mintLogin({ signer, audience: url.origin, request, issuer: clientName(), now, jti })}`
     },
   }
-}
-
-function issuer(): string {
-  return `depot-cli/${depotVersion()}`
 }
 
 /** A depot never says which keys it knows; whoever tries many is slowed down. */

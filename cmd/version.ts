@@ -15,3 +15,8 @@ export function depotVersion(): string {
 }
 
 const PACKAGE = z.object({ version: z.string() })
+
+/** What this command line calls itself to a depot. */
+export function clientName(): string {
+  return `depot-cli/${depotVersion()}`
+}
