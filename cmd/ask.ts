@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { openSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline/promises'
 import { ReadStream } from 'node:tty'
@@ -57,15 +58,17 @@ async function hasTerminal(): Promise<boolean> {
 
 /** The terminal itself rather than standard input, which may be a file; nothing that is typed is shown. */
 async function askTerminal(prompt: string): Promise<string> {
-  const handle = await open(TERMINAL, 'r+')
-  await handle.write(`${prompt.trimEnd()} `)
-  const input = new ReadStream(handle.fd)
+  const terminal = openSync(TERMINAL, 'r+')
+  // It closes the descriptor.
+  const input = new ReadStream(terminal)
+  // Before the prompt: what is typed at once must not be shown either.
   input.setRawMode(true)
   try {
+    writeSync(terminal, `${prompt.trimEnd()} `)
     return await readHidden(input)
   } finally {
     input.setRawMode(false)
-    await handle.write('\n')
+    writeSync(terminal, '\n')
     input.destroy()
   }
 }
