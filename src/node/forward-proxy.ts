@@ -8,6 +8,7 @@ import { LIMITS } from '../limits.ts'
 import { createProxyAgent } from './proxy-connection.ts'
 import { relay, type Upstream } from './proxy-exchange.ts'
 import { listenLocally, type LocalAddress } from './proxy-listen.ts'
+import { silentConnections } from './silent-connections.ts'
 
 export interface ForwardProxyOptions {
   /** URL of the depot. Its path is kept: `/npm/x` goes to `https://host/depot/npm/x`. */
@@ -54,6 +55,7 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
     highWaterMark: LIMITS.proxyBufferBytes,
   })
   server.maxHeadersCount = LIMITS.headersMax
+  const silent = silentConnections(server)
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse, waits: boolean): void =>
     void relay(upstream, incoming, outgoing, waits)
   server.on('request', (incoming, outgoing) => handle(incoming, outgoing, false))
@@ -67,8 +69,10 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
     const cut = setTimeout(() => server.closeAllConnections(), graceMs)
     // A connection whose last answer has gone out would otherwise stay for its keep-alive time.
     const sweep = setInterval(() => server.closeIdleConnections(), 50)
+    const silence = setTimeout(() => silent.forEach((socket) => socket.destroy()), LIMITS.shutdownSilenceMs)
     await new Promise((resolve) => server.close(resolve))
     clearTimeout(cut)
+    clearTimeout(silence)
     clearInterval(sweep)
     agent.destroy()
     await listening.remove()

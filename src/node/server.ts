@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
@@ -14,6 +14,7 @@ import { hotAnswer, sendHot } from './hot.ts'
 import { incomingBody, rawRequestOf } from './incoming.ts'
 import { lingerAfterRefusal } from './linger.ts'
 import { sendSource } from './send.ts'
+import { silentConnections } from './silent-connections.ts'
 
 export interface ServerOptions {
   readonly app: App
@@ -95,18 +96,6 @@ export async function startServer({
   }
 }
 
-/** Connections on which no request has come yet. Node counts them as busy, and a browser opens some to be ready. */
-function silentConnections(server: Server): ReadonlySet<Socket> {
-  const silent = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    silent.add(socket)
-    socket.once('close', () => silent.delete(socket))
-  })
-  const spoken = ({ socket }: IncomingMessage): void => void silent.delete(socket)
-  server.on('request', spoken).on('checkContinue', spoken)
-  return silent
-}
-
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean) => void
 
 /**
@@ -128,7 +117,11 @@ function oneAtATime(listen: Listener): Listener {
   }
 }
 
-function listener(app: App, addressOf: (incoming: IncomingMessage) => string, accessLog: AccessLog | undefined): Listener {
+function listener(
+  app: App,
+  addressOf: (incoming: IncomingMessage) => string,
+  accessLog: AccessLog | undefined,
+): Listener {
   const handlers = slowHandler(app)
   let count = 0
   const prefix = Math.random().toString(36).slice(2, 8)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 
@@ -300,6 +301,16 @@ it('lets what is running finish when it is closed, and takes nothing new', async
   expect(await response.text()).toBe('first second')
   await closed
 })
+
+it('does not wait, when it is closed, for connections on which no request ever came', async () => {
+  await using upstream = await startUpstream(ok)
+  const proxy = await startTestProxy(upstream.url)
+  const { hostname, port } = new URL(proxy.url)
+  const silent = connect(Number(port), hostname)
+  await once(silent, 'connect')
+  await proxy.close()
+  silent.destroy()
+}, 10_000)
 
 it('listens on loopback only', async () => {
   await using upstream = await startUpstream(ok)
