@@ -63,7 +63,7 @@ export interface OpenedDepot extends Connection {
  * `STORAGE_DOWN` when the depot cannot be reached.
  */
 export async function openDepot(options: OpenDepotOptions): Promise<OpenedDepot> {
-  const token = options.env['DEPOT_AUTH_TOKEN'] ?? ''
+  const token = options.env['DEPOT_AUTH_TOKEN']?.trim() ?? ''
   if (options.flags['identity'] !== undefined || token === '') return openWithKeys(options)
   const { url } = findDepot(options, await readProfiles(options.env))
   return { url, credentials: storedTokenSource(token), who: 'the token of DEPOT_AUTH_TOKEN' }

@@ -53,11 +53,18 @@ export function showPlan(plan: readonly FilePlan[]): string[] {
   return plan.flatMap(({ file, before, after }) => diffLines(file, before, after))
 }
 
-/** Take edits out of their files again. @throws DepotError naming the file */
-export async function undoEdits(edits: readonly Edit[]): Promise<void> {
+/** What it replaces and brings back some day: one sentence each. */
+export function replacedBy(plan: readonly FilePlan[]): string[] {
+  return plan.flatMap(({ file, made }) =>
+    made.flatMap((edit) => ('previous' in edit ? [`${file}: ${edit.key} was ${edit.previous ?? ''}`] : [])),
+  )
+}
+
+/** Take edits out of their files again, and tokens with these ids. @throws DepotError naming the file */
+export async function undoEdits(edits: readonly Edit[], ids: ReadonlySet<string>): Promise<void> {
   for (const [file, own] of Map.groupBy(edits, (edit) => edit.file)) {
     if ((await readUserFile(file)) === undefined) continue
-    const undo = (text: string): string => own.toReversed().reduce((before, edit) => undoEdit(edit, before), text)
+    const undo = (text: string): string => own.toReversed().reduce((before, edit) => undoEdit(edit, before, ids), text)
     await editUserFile(file, undo, { secret: false })
   }
 }

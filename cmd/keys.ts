@@ -23,7 +23,7 @@ export async function* candidateKeys({ env, named, remembered, onRefused }: KeyS
   const options = {
     home: env['HOME'] ?? homedir(),
     uid: process.getuid?.(),
-    agentSocket: env['SSH_AUTH_SOCK'] ?? (await gpgSocket(env)),
+    agentSocket: env['SSH_AUTH_SOCK'] || (await gpgSocket(env)),
     ask: await askSecret(env),
     onRefused,
   }

@@ -4,8 +4,9 @@ import { CLIENT_ARGS, findDepot, openDepot, URL_ARG, type OpenDepotOptions } fro
 import { revokeToken } from './depot-api.ts'
 import { depotKey } from './depot-url.ts'
 import { undoEdits } from './edit-plan.ts'
-import { changeProfiles, readProfiles, withDepot } from './profiles.ts'
+import { changeProfiles, readProfiles } from './profiles.ts'
 import type { Environment } from './settings.ts'
+import { forgetDepot } from './used-tokens.ts'
 
 /** `depot logout`: end what `depot login` and `depot use` began. */
 export function logoutCommand(env: Environment, io: CliIo): Command {
@@ -25,11 +26,8 @@ export function logoutCommand(env: Environment, io: CliIo): Command {
       const ids = (profile.tokens ?? []).map(({ id }) => id)
       // First, while the profile still says which key is good there.
       const left = await revokeAll(ids, { url: key, flags, env, io })
-      await undoEdits(profile.edits ?? [])
-      await changeProfiles(env, (now) => {
-        const { current, ...rest } = withDepot(now, key, () => undefined)
-        return current === undefined || current === key ? rest : { ...rest, current }
-      })
+      await undoEdits(profile.edits ?? [], new Set(ids))
+      await changeProfiles(env, (now) => forgetDepot(now, key))
       for (const file of new Set((profile.edits ?? []).map((edit) => edit.file))) io.out(`cleaned ${file}`)
       io.out(`logged out of ${key}`)
       if (left.length > 0) io.err(`depot: not revoked, and good until they end: ${left.join(' ')}`)

@@ -4,12 +4,12 @@ import { hostname } from 'node:os'
 import { DepotError } from '../src/errors.ts'
 import type { CliIo, Command, ParsedArgs } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG, type OpenedDepot } from './client.ts'
-import { holdsToken } from './config-files/edits.ts'
+import { holdsToken, placeOf } from './config-files/edits.ts'
 import { askSession, createToken, nixPublicKeys, revokeToken, type Session } from './depot-api.ts'
 import { depotKey, IN_CLEAR, isInClear } from './depot-url.ts'
 import { parseDuration } from './duration.ts'
-import { planEdits, showPlan, writePlan, type FilePlan } from './edit-plan.ts'
-import { changeProfiles, withDepot } from './profiles.ts'
+import { planEdits, replacedBy, showPlan, writePlan, type FilePlan } from './edit-plan.ts'
+import { changeProfiles, withDepot, type Profiles } from './profiles.ts'
 import type { Environment } from './settings.ts'
 import { USED_CLIENTS, useEdits, type UsedClient } from './use-edits.ts'
 import { usedGrants } from './used-grants.ts'
@@ -54,6 +54,8 @@ export function useCommand(env: Environment, io: CliIo): Command {
       }
       if (!session.open && isInClear(depot.url)) io.err(IN_CLEAR)
       const grants = usedGrants(session.grants, clients, isOn(flags, 'write'))
+      if (!session.open && grants.length === 0)
+        throw new DepotError('FORBIDDEN', `${depotKey(depot.url)} lets you do nothing for ${[...clients].join(', ')}`)
       await carryOut({ depot, plan, env, io, token: session.open ? undefined : { grants, ...seconds } })
       if (clients.has('nix') && !session.open && (await hasDaemon())) io.err(DAEMON)
       return 0
@@ -93,6 +95,7 @@ async function carryOut({ depot, plan, env, io, token }: Work): Promise<void> {
   }
   let replaced: readonly TokenUse[] = []
   await changeProfiles(env, (profiles) => {
+    for (const line of takenOver(profiles, depot.url, plan)) io.err(`depot: ${line}`)
     const changed = withDepot(profiles, depotKey(depot.url), (profile) => {
       const added = addUse(profile, use)
       replaced = added.replaced
@@ -102,6 +105,7 @@ async function carryOut({ depot, plan, env, io, token }: Work): Promise<void> {
   })
   await writePlan(plan, made?.token ?? '')
   for (const { file, before, after } of plan) if (before !== after) io.out(`wrote ${file}`)
+  for (const line of replacedBy(plan)) io.err(`depot: ${line}`)
   for (const { id } of replaced) await revokeToken(depot, id).catch((error: unknown) => toldRefusal(error, id, io))
   if (made === undefined)
     io.err(`depot: ${depotKey(depot.url)} asks nobody for credentials: only its addresses are written`)
@@ -109,6 +113,14 @@ async function carryOut({ depot, plan, env, io, token }: Work): Promise<void> {
     io.err(
       `depot: token ${made.info.id} (${made.info.grants.join(' ')}) is good until ${new Date(made.info.expiresAt).toISOString()}`,
     )
+}
+
+/** A netrc knows hosts, and no ports: of two depots on one host, the last one has it. */
+function takenOver({ depots }: Profiles, url: URL, plan: readonly FilePlan[]): string[] {
+  const netrcs = new Set(plan.flatMap(({ edits }) => edits.filter(({ kind }) => kind === 'netrc').map(placeOf)))
+  return Object.entries(depots)
+    .filter(([other, { edits = [] }]) => other !== depotKey(url) && edits.some((edit) => netrcs.has(placeOf(edit))))
+    .map(([other]) => `${other} loses its place in the netrc, which tells no ports apart`)
 }
 
 function toldRefusal(error: unknown, id: string, io: CliIo): void {

@@ -1,5 +1,5 @@
 import { placeOf, type Edit } from './config-files/edits.ts'
-import type { DepotProfile } from './profiles.ts'
+import { withDepot, type DepotProfile, type Profiles } from './profiles.ts'
 
 /** A token that `depot use` made, and the files that it stands in. */
 export interface TokenUse {
@@ -28,6 +28,22 @@ export function addUse(
     },
     replaced: old.filter(({ files }) => files.length === 0),
   }
+}
+
+/** Forget a depot. Where another one has taken a place of it, what stood there before both is the other's to bring back. */
+export function forgetDepot(profiles: Profiles, key: string): Profiles {
+  const gone = new Map(profiles.depots[key]?.edits?.map((edit) => [placeOf(edit), edit]))
+  const passOn = (edit: Edit): Edit => {
+    const earlier = gone.get(placeOf(edit))
+    const follows = earlier !== undefined && 'value' in earlier && 'previous' in edit && edit.previous === earlier.value
+    return follows ? keepFirst(earlier, edit) : edit
+  }
+  const depots = Object.entries(profiles.depots).map(([other, { edits, ...profile }]): [string, DepotProfile] => [
+    other,
+    { ...profile, ...(edits === undefined ? {} : { edits: edits.map(passOn) }) },
+  ])
+  const { current, ...rest } = withDepot({ ...profiles, depots: Object.fromEntries(depots) }, key, () => undefined)
+  return current === undefined || current === key ? rest : { ...rest, current }
 }
 
 /** What stood there before us is known from the first time only. */

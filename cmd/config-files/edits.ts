@@ -4,7 +4,7 @@ import { asBytes, asText } from '../user-file.ts'
 import { getIni, hasSection, NPMRC, PIP_CONF, removeEmptySection, removeIni, setIni, type IniDialect } from './ini.ts'
 import { removeNetrc, setNetrc } from './netrc.ts'
 import { addNixValue, addNixWord, removeNixValue, removeNixWord } from './nix-conf.ts'
-import { isStoredToken } from './stored-token.ts'
+import { isStoredToken, isTokenOf } from './stored-token.ts'
 import { removeUvIndex, setUvIndex } from './uv-toml.ts'
 
 const FILE = { file: z.string() }
@@ -61,11 +61,15 @@ export function applyEdit(edit: Edit, text: string, token: string): string | und
   }
 }
 
-/** Take it out again, and bring back what it replaced. What somebody has changed since stays. */
-export function undoEdit(edit: Edit, text: string): string {
+/**
+ * Take it out again, and bring back what it replaced. What somebody has changed since stays.
+ *
+ * @param ids of the tokens that were written: another depot's may have taken the place
+ */
+export function undoEdit(edit: Edit, text: string, ids: ReadonlySet<string>): string {
   switch (edit.kind) {
     case 'netrc':
-      return removeNetrc(text, edit.host)
+      return removeNetrc(text, edit.host, (password) => isTokenOf(password, ids))
     case 'nix-word':
       return removeNixWord(text, edit.setting, edit.word)
     case 'nix-value':
@@ -74,7 +78,7 @@ export function undoEdit(edit: Edit, text: string): string {
       return asBytes(removeUvIndex(asText(text), edit.url))
     default: {
       const value = getIni(text, edit, DIALECT[edit.kind])
-      const own = value !== undefined && (edit.value === undefined ? isStoredToken(value) : value === edit.value)
+      const own = value !== undefined && (edit.value === undefined ? isTokenOf(value, ids) : value === edit.value)
       if (!own) return text
       if (edit.previous !== undefined) return setIni(text, edit, edit.previous, DIALECT[edit.kind])
       const without = removeIni(text, edit, DIALECT[edit.kind])

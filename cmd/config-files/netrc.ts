@@ -23,9 +23,9 @@ export function setNetrc(text: string, host: string, password: string): string |
   return before + gap + line + text.slice(place)
 }
 
-/** Remove the entry of a machine, if its password is a token of a depot, with the line that it has for itself. */
-export function removeNetrc(text: string, host: string): string {
-  const own = parse(text).find(({ name, password }) => name === host && isStoredToken(password?.value ?? ''))
+/** Remove the entry of a machine, if its password is one of our tokens, with the line that it has for itself. */
+export function removeNetrc(text: string, host: string, isOurs: (password: string) => boolean): string {
+  const own = parse(text).find(({ name, password }) => name === host && isOurs(password?.value ?? ''))
   if (own === undefined) return text
   const lineStart = text.lastIndexOf('\n', own.start - 1) + 1
   const startsLine = text.slice(lineStart, own.start).trim() === ''

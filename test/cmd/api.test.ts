@@ -1,7 +1,3 @@
-import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
-
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 
@@ -9,21 +5,7 @@ import { askApi, callApi } from '../../cmd/api.ts'
 import { askSession, createToken, listTokens, nixPublicKeys } from '../../cmd/depot-api.ts'
 import { NO_CREDENTIALS } from '../../src/client/token-source.ts'
 import { LIMITS } from '../../src/limits.ts'
-
-/** What answers here is no depot: those are asked in the tests of the commands. */
-async function stub(listener: RequestListener): Promise<AsyncDisposable & { readonly url: URL }> {
-  const server = createServer(listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    url: new URL(`http://127.0.0.1:${port}`),
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
-}
+import { stubServer as stub } from '../helpers/stub-server.ts'
 
 const request = { method: 'GET', path: '/-/session' } as const
 const credentials = NO_CREDENTIALS

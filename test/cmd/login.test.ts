@@ -6,6 +6,7 @@ import { expect, it } from 'vitest'
 import { cliUser, depotFor } from '../helpers/cli-user.ts'
 import { describeWith } from '../helpers/have.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
+import { stubServer } from '../helpers/stub-server.ts'
 import { startAgent } from '../helpers/ssh-keys.ts'
 
 describeWith('openssh', 'depot login', () => {
@@ -38,6 +39,16 @@ describeWith('openssh', 'depot login', () => {
     expect(stderr).toContain(`\n  w ssh-ed25519 ${mine.base64} me@${hostname()}\n`)
     expect(stderr).not.toContain('clock')
     expect(await user.read('.config/depot/profiles.json')).toBeUndefined()
+  })
+
+  it('says how far the clocks are apart, when they are', async () => {
+    await using user = await cliUser()
+    await user.key()
+    const date = new Date(Date.now() + 600_000).toUTCString()
+    await using depot = await stubServer((_, response) => response.writeHead(401, { date }).end('{"error":"no"}'))
+    const { status, stderr } = await user.run(['whoami', depot.url.href])
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/clock is (?:59\d|600) s behind the depot's/)
   })
 
   it('says that there is no key, where there is none', async () => {

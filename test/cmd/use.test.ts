@@ -90,6 +90,34 @@ describeWith('openssh', 'depot use', () => {
     expect(await user.ok(['token', 'list', depot.url, '--json'])).toContain('"grants":["nix:write:*"]')
   })
 
+  it('says that a second depot on the same host takes the place in the netrc, and leaves it that at logout', async () => {
+    await using user = await cliUser()
+    const key = await user.key()
+    await using one = await depotFor(user, [{ right: 'w', key }])
+    await using two = await depotFor(user, [{ right: 'w', key }])
+    await user.write('.npmrc', 'registry=https://registry.example/\n')
+    await user.ok(['use', one.url, '--npm', '--pip'])
+    const { stderr } = await user.run(['use', two.url, '--npm', '--pip'])
+    expect(stderr).toContain(`${one.url} loses its place in the netrc`)
+    expect(stderr).toContain(`registry was ${one.url}/npm/`)
+    const [netrc, npmrc] = [await user.read('.netrc'), await user.read('.npmrc')]
+    await user.ok(['logout', one.url])
+    expect(await user.read('.netrc')).toBe(netrc)
+    expect(await user.read('.npmrc')).toBe(npmrc?.replace(new RegExp(`${one.url.slice(5)}/npm/:_authToken=.*\n`), ''))
+    await user.ok(['logout', two.url])
+    expect(await user.read('.netrc')).toBe('')
+    expect(await user.read('.npmrc')).toBe('registry=https://registry.example/\n')
+  })
+
+  it('asks for no token that could do nothing', async () => {
+    await using user = await cliUser()
+    const key = await user.key()
+    await using depot = await depotFor(user, [{ right: 'r', key, words: ' scope=npm:read:*' }])
+    const { status, stderr } = await user.run(['use', depot.url, '--nix'])
+    expect(status).toBe(1)
+    expect(stderr).toContain('lets you do nothing for nix')
+  })
+
   it('writes only addresses for a depot that asks nobody for credentials', async () => {
     await using user = await cliUser()
     await using depot = await startServerProcess()

@@ -18,6 +18,10 @@ const EDITS: readonly Edit[] = [
   { kind: 'uv-index', file, url },
 ]
 
+const ONE = 'dpt_AAAAAAAAAAAA_secret_crc'
+const TWO = 'dpt_BBBBBBBBBBBB_secret_crc'
+const IDS = new Set(['AAAAAAAAAAAA'])
+
 /** What people have in such files, and what nobody has. One character for each byte. */
 const LINES = [
   '# a comment',
@@ -54,7 +58,7 @@ describe.each(EDITS)('an edit of $kind $key', (edit) => {
     fc.assert(
       fc.property(texts, (before) => {
         const known = withPrevious(edit, before)
-        const after = applyEdit(known, before, 'dpt_one')
+        const after = applyEdit(known, before, ONE)
         if (after === undefined) return
         const replaced = 'previous' in known
         const ours = (line: string): boolean => replaced && /registry ?=|index.url|second\.example/i.test(line)
@@ -63,16 +67,16 @@ describe.each(EDITS)('an edit of $kind $key', (edit) => {
             .map(bare)
             .filter((line) => !ours(line))
         expect(leftOut(linesOf(before), linesOf(after))).toEqual([])
-        expect(applyEdit(known, after, 'dpt_one')).toBe(after)
-        if (!replaced && after !== before) expect([before, terminated(before)]).toContain(undoEdit(known, after))
+        expect(applyEdit(known, after, ONE)).toBe(after)
+        if (!replaced && after !== before) expect([before, terminated(before)]).toContain(undoEdit(known, after, IDS))
       }),
       { numRuns: 500 },
     )
   })
 
   it('changes only the token when it is done again', () => {
-    const once = applyEdit(edit, '# mine\n', 'dpt_one') ?? ''
-    expect(applyEdit(edit, once, 'dpt_two')).toBe(once.replace('dpt_one', 'dpt_two'))
+    const once = applyEdit(edit, '# mine\n', ONE) ?? ''
+    expect(applyEdit(edit, once, TWO)).toBe(once.replace(ONE, TWO))
   })
 
   it('is remembered as data, without the token', () => {
@@ -90,14 +94,24 @@ describe('an edit', () => {
     const known = withPrevious(npm, before)
     const after = applyEdit(known, before, '') ?? ''
     expect(after).toBe('a=1\nregistry=new\n')
-    expect(undoEdit(known, after)).toBe(before)
-    expect(undoEdit(known, 'registry=changed since\n')).toBe('registry=changed since\n')
+    expect(undoEdit(known, after, IDS)).toBe(before)
+    expect(undoEdit(known, 'registry=changed since\n', IDS)).toBe('registry=changed since\n')
+  })
+
+  it('does not take out the token of another depot that has taken its place', () => {
+    for (const own of [token, EDITS[0] ?? token]) {
+      const text = applyEdit(own, '', TWO) ?? ''
+      expect(undoEdit(own, text, IDS)).toBe(text)
+      expect(undoEdit(own, applyEdit(own, '', ONE) ?? '', IDS)).toBe('')
+    }
   })
 
   it('does not take away a password of somebody else', () => {
     expect(applyEdit(npm, 'registry=https://me:hunter2@registry.example/\n', '')).toBeUndefined()
     expect(applyEdit(token, '//depot.example/npm/:_authToken=${NPM_TOKEN}\n', 'dpt_a')).toBeUndefined()
-    expect(undoEdit(token, '//depot.example/npm/:_authToken=theirs\n')).toBe('//depot.example/npm/:_authToken=theirs\n')
+    expect(undoEdit(token, '//depot.example/npm/:_authToken=theirs\n', IDS)).toBe(
+      '//depot.example/npm/:_authToken=theirs\n',
+    )
   })
 })
 
