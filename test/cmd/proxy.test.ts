@@ -1,61 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import path from 'node:path'
-import process from 'node:process'
-
 import { expect, it } from 'vitest'
 
-import { cleanEnv } from '../helpers/clean-env.ts'
+import { startProxyProcess } from '../helpers/proxy-process.ts'
 import { rawRequest } from '../helpers/raw-http.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 import { startWorld } from '../helpers/world.ts'
-
-const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
-
-interface ProxyProcess extends AsyncDisposable {
-  readonly greeting: string
-  readonly url: string
-  /** Send a signal and wait for the end. */
-  stop(signal: NodeJS.Signals): Promise<number | null>
-}
-
-async function startProxyProcess(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<ProxyProcess> {
-  const home = await tempDir('proxy')
-  const child = spawn(process.execPath, [LAUNCHER, 'proxy', ...args], {
-    env: cleanEnv(home.path, env),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let [printed, errors] = ['', '']
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      printed += text
-      if (printed.endsWith('\n\n') && /pip install|curl/.test(printed)) resolve()
-    })
-    child.once('exit', (code) => reject(new Error(`the proxy ended with ${code}: ${printed}${errors}`)))
-  })
-  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
-    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    await ended
-    return child.exitCode
-  }
-  return {
-    greeting: printed,
-    url: /forwards (?<url>\S+)/.exec(printed)?.groups?.['url'] ?? '',
-    stop,
-    async [Symbol.asyncDispose]() {
-      await stop('SIGKILL')
-      await home[Symbol.asyncDispose]()
-    },
-  }
-}
 
 it('says what to paste, forwards, and ends when it is told to', async () => {
   await using world = await startWorld()

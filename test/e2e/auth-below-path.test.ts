@@ -1,0 +1,61 @@
+import { createRequire } from 'node:module'
+import path from 'node:path'
+
+import { expect, it } from 'vitest'
+
+import { describeWith } from '../helpers/have.ts'
+import { reserveNginx } from '../helpers/nginx.ts'
+import { nixUpload } from '../helpers/nix-upload.ts'
+import { npmClient, npmrcLine, publishFrom, type NpmClient } from '../helpers/npm-client.ts'
+import { startProxyProcess } from '../helpers/proxy-process.ts'
+import { makeKey } from '../helpers/ssh-keys.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { startWorld } from '../helpers/world.ts'
+
+describeWith(['openssh', 'nginx', 'npm'], 'e2e/auth: a depot below a path of nginx', () => {
+  it('takes logins that depot proxy made for that path, and tokens of plain clients', async () => {
+    await using home = await tempDir('keys')
+    const key = await makeKey(home.path, { kind: 'ecdsa-256' })
+    await using nginx = await reserveNginx()
+    const publicUrl = `${nginx.url}/team/depot`
+    await using world = await startWorld({
+      authFile: `w ${key.type} ${key.base64} owner@test\n`,
+      settings: { 'public-url': publicUrl, 'read-auth': 'always' },
+    })
+    await nginx.start(`location /team/depot/ { proxy_pass ${world.url}/; proxy_request_buffering off; }`)
+    await using proxy = await startProxyProcess([publicUrl, '--port', '0', '--identity', key.file])
+    const upload = await nixUpload('below a path')
+    expect(await put(`${proxy.url}/nix/nar/${upload.fileName}`, upload.body)).toBe(201)
+    expect(await put(`${proxy.url}/nix/${upload.storeHash}.narinfo`, Buffer.from(upload.narinfo()))).toBe(201)
+    expect((await fetch(`${proxy.url}/nix/${upload.storeHash}.narinfo`)).status).toBe(200)
+
+    await using proxied = await npmClient('npm', `${proxy.url}/npm/`)
+    await publishFrom(proxied, { name: '@below/path', version: '1.0.0' })
+    await expectInstalls(proxied)
+    const registry = `${publicUrl}/npm/`
+    await using plain = await npmClient('npm', registry, [npmrcLine(registry, '_authToken', await tokenBy(proxy.url))])
+    await expectInstalls(plain)
+    expect(world.badCredentials).toEqual([])
+    expect(world.bugs).toEqual([])
+  })
+})
+
+async function put(url: string, body: Buffer): Promise<number> {
+  return (await fetch(url, { method: 'PUT', body: Uint8Array.from(body) })).status
+}
+
+async function expectInstalls(npm: NpmClient): Promise<void> {
+  const app = await npm.folder('app', { name: 'app', version: '0.0.0', dependencies: { '@below/path': '1.0.0' } })
+  await npm.run(app, 'install')
+  expect(createRequire(path.join(app, 'index.js'))('@below/path')).toBe('@below/path@1.0.0')
+}
+
+/** A token that reads npm, asked for through a proxy. */
+async function tokenBy(url: string): Promise<string> {
+  const made = await fetch(`${url}/-/tokens`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ name: 'plain', grants: ['npm:read:*'] }),
+  })
+  return ((await made.json()) as { token: string }).token
+}
