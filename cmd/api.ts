@@ -78,14 +78,12 @@ export async function callApi<T>(connection: Connection, request: ApiRequest, sc
   return readAnswer(await askApi(connection, request), schema, connection.url)
 }
 
-/** The sentence of a refusal. */
+/** The sentence of a refusal; one without it comes from something else than a depot. */
 function refusal(status: number, body: unknown, url: URL): DepotError {
   const said = ERROR.safeParse(body)
-  const sentence = said.success ? plain(said.data.error) : `it answered with status ${status}`
-  return new DepotError(
-    CODES[status] ?? (status >= 500 ? 'STORAGE_DOWN' : 'BAD_REQUEST'),
-    `${depotKey(url)}: ${sentence}`,
-  )
+  const code = CODES[status] ?? (status >= 500 ? 'STORAGE_DOWN' : 'BAD_REQUEST')
+  if (said.success) return new DepotError(code, `${depotKey(url)}: ${plain(said.data.error)}`)
+  return new DepotError(code, `${depotKey(url)} does not answer as a depot does: status ${status}`)
 }
 
 const ERROR = z.object({ error: z.string().max(1000) })

@@ -38,26 +38,27 @@ export async function useEdits(request: UseRequest): Promise<readonly Edit[]> {
 }
 
 async function nixEdits({ url, env, publicKeys, withToken }: UseRequest): Promise<readonly Edit[]> {
-  const file = path.join(configHome(env), 'nix', 'nix.conf')
+  const file = named(env['NIX_USER_CONF_FILES']?.split(':')[0]) ?? path.join(configHome(env), 'nix', 'nix.conf')
   const words = publicKeys.map((word): Edit => ({ kind: 'nix-word', file, setting: 'trusted-public-keys', word }))
   const addresses: Edit[] = [{ kind: 'nix-word', file, setting: 'substituters', word: nixCache(url) }, ...words]
   if (!withToken) return addresses
   // Nix reads one netrc only: where one is set, the entry goes there.
-  const named = nixValue((await readUserFile(file)) ?? '', 'netrc-file')
-  const netrc = named === undefined ? netrcFile(env) : asText(named)
+  const set = nixValue((await readUserFile(file)) ?? '', 'netrc-file')
+  const netrc = set === undefined ? netrcFile(env) : asText(set)
   const setting: Edit = { kind: 'nix-value', file, setting: 'netrc-file', value: netrc }
   return [...addresses, setting, { kind: 'netrc', file: netrc, host: netrcHost(url) }]
 }
 
 function npmEdits({ url, env, withToken }: UseRequest): readonly Edit[] {
-  const file = env['NPM_CONFIG_USERCONFIG'] ?? env['npm_config_userconfig'] ?? path.join(homeOf(env), '.npmrc')
+  const file =
+    named(env['npm_config_userconfig']) ?? named(env['NPM_CONFIG_USERCONFIG']) ?? path.join(homeOf(env), '.npmrc')
   const place = { kind: 'npmrc', file, section: '' } as const
   const registry: Edit = { ...place, key: 'registry', value: npmRegistry(url) }
   return withToken ? [registry, { ...place, key: npmTokenKey(url) }] : [registry]
 }
 
 function pipEdits({ url, env }: UseRequest): readonly Edit[] {
-  const file = env['PIP_CONFIG_FILE'] ?? path.join(configHome(env), 'pip', 'pip.conf')
+  const file = named(env['PIP_CONFIG_FILE']) ?? path.join(configHome(env), 'pip', 'pip.conf')
   const place = { kind: 'pip-conf', file, section: 'global' } as const
   const index: Edit = { ...place, key: 'index-url', value: pythonIndex(url) }
   // pip refuses an index on plain http, this machine aside.
@@ -65,13 +66,18 @@ function pipEdits({ url, env }: UseRequest): readonly Edit[] {
 }
 
 function uvEdits({ url, env }: UseRequest): readonly Edit[] {
-  return [{ kind: 'uv-index', file: path.join(configHome(env), 'uv', 'uv.toml'), url: pythonIndex(url) }]
+  const file = named(env['UV_CONFIG_FILE']) ?? path.join(configHome(env), 'uv', 'uv.toml')
+  return [{ kind: 'uv-index', file, url: pythonIndex(url) }]
 }
 
 /** curl knows no other place; Python's clients and uv obey the variable. */
 function netrcFile(env: Environment): string {
-  const named = env['NETRC']
-  return named === undefined || named === '' ? path.join(homeOf(env), '.netrc') : path.resolve(named)
+  return named(env['NETRC']) ?? path.join(homeOf(env), '.netrc')
+}
+
+/** The file that a variable of a client names. */
+function named(value: string | undefined): string | undefined {
+  return value === undefined || value === '' ? undefined : path.resolve(value)
 }
 
 function homeOf(env: Environment): string {

@@ -14,8 +14,10 @@ import { LIMITS } from '../src/limits.ts'
  */
 export async function readUserFile(file: string): Promise<string | undefined> {
   try {
-    const { size } = await stat(file)
-    if (size > LIMITS.userFileBytesMax) throw new Error(`it has more than ${LIMITS.userFileBytesMax} bytes`)
+    const info = await stat(file)
+    // Putting a file in the place of /dev/null would be the end of it.
+    if (!info.isFile()) throw new Error('it is no regular file')
+    if (info.size > LIMITS.userFileBytesMax) throw new Error(`it has more than ${LIMITS.userFileBytesMax} bytes`)
     return await readFile(file, 'latin1')
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return undefined

@@ -57,6 +57,10 @@ describe('parseArguments', () => {
   ])('refuses %j', (argv) => {
     expect(() => parseArguments(command, argv)).toThrow(UsageError)
   })
+
+  it('takes the last positional several times where the command says so', () => {
+    expect(parseArguments({ ...command, repeats: true }, ['a', 'b', 'c']).positionals).toEqual(['a', 'b', 'c'])
+  })
 })
 
 describe('runCli', () => {

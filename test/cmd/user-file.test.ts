@@ -71,6 +71,15 @@ describe('editUserFile', () => {
     expect(await readUserFile(dir.join('f'))).toBe('a')
   })
 
+  it('puts nothing in the place of what is no file', async () => {
+    await using dir = await tempDir()
+    await symlink('/dev/null', dir.join('null'))
+    await expect(editUserFile(dir.join('null'), () => 'x', secret)).rejects.toMatchObject({
+      cause: { message: 'it is no regular file' },
+    })
+    expect((await stat('/dev/null')).isCharacterDevice()).toBe(true)
+  })
+
   it('names a file that is a folder, or too large', async () => {
     await using dir = await tempDir()
     await expect(readUserFile(dir.path)).rejects.toThrow(`cannot read ${dir.path}`)
