@@ -13,12 +13,7 @@ import { storeNar } from './store-nar.ts'
 const PATTERN = '/nar/:file'
 const PARAMS = { file: parseNarName }
 /** The name is a hash of what it names. No Content-Encoding: Nix resumes a cut download only without one. */
-const HEADERS: HeaderList = [
-  'Content-Type',
-  'application/x-nix-nar',
-  'Cache-Control',
-  'max-age=31536000, immutable',
-]
+const HEADERS: HeaderList = ['Content-Type', 'application/x-nix-nar', 'Cache-Control', 'max-age=31536000, immutable']
 
 /** `PUT nar/<hash>.nar[.<suffix>]`: one archive, in whatever codec the client chose. */
 export function narUpload(depot: Depot): Route {

@@ -217,10 +217,7 @@ describe('the registry itself', () => {
   it('says in JSON what is not here', async () => {
     const answer = await world.fetch('/npm/@acme%2fmissing')
     expect(answer.headers.get('content-type')).toBe('application/json')
-    expect([answer.status, await json(answer)]).toEqual([
-      404,
-      { error: 'not found here, or not for you to see' },
-    ])
+    expect([answer.status, await json(answer)]).toEqual([404, { error: 'not found here, or not for you to see' }])
     for (const path of [
       '/npm/-/v1/search?text=x',
       '/npm/',
