@@ -152,15 +152,17 @@ describe('a client that waits for 100 Continue', () => {
   })
 })
 
-it('passes an early refusal on to a client that is still sending', async () => {
-  await using upstream = await startUpstream((incoming, outgoing) => {
-    outgoing.writeHead(413).end('too large')
-    incoming.resume()
-  })
+it('passes an early refusal on to a client that is still sending, and lets it send the rest', async () => {
+  await using upstream = await startUpstream((_incoming, outgoing) => outgoing.writeHead(413).end('too large'))
   await using proxy = await startTestProxy(upstream.url)
-  const answer = await rawRequest(proxy.url, { method: 'PUT', path: '/', body: Buffer.alloc(30_000_000) })
-  expect(answer).toMatchObject({ status: 413 })
-  expect(answer.body.toString()).toBe('too large')
+  const body = Buffer.alloc(30_000_000)
+  const outgoing = request(proxy.url, { method: 'PUT', headers: { 'Content-Length': body.byteLength }, agent: false })
+  const sent = once(outgoing, 'finish')
+  outgoing.end(body)
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  expect(answer.statusCode).toBe(413)
+  expect(await text(answer)).toBe('too large')
+  await sent
 })
 
 describe('a redirect', () => {

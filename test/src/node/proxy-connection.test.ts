@@ -1,7 +1,8 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { request, type RequestListener, type ServerResponse } from 'node:http'
+import { Agent, request, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { connect, createServer as createSocketServer } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 
 import { describe, expect, it } from 'vitest'
 
@@ -130,6 +131,36 @@ describe('a large body', () => {
       )
     }
     expect(proxy.failures).toEqual([])
+  })
+
+  it('leaves the connection of its client good for more', async () => {
+    await using upstream = await startUpstream(serveLarge)
+    await using proxy = await startTestProxy(upstream.url)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const ports = new Set<number | undefined>()
+    for (let round = 0; round < 3; round++) {
+      const [answer] = (await once(request(proxy.url, { agent }).end(), 'response')) as [IncomingMessage]
+      ports.add(answer.socket.localPort)
+      expect(sha256Hex(await buffer(answer))).toBe(sha256Hex(LARGE))
+    }
+    agent.destroy()
+    expect(ports.size).toBe(1)
+  })
+
+  it('in chunks arrives as it is at a client that reads slowly', async () => {
+    await using upstream = await startUpstream((_incoming, outgoing) => {
+      outgoing.write(LARGE)
+      outgoing.end()
+    })
+    await using proxy = await startTestProxy(upstream.url)
+    const [answer] = (await once(request(proxy.url, { agent: false }).end(), 'response')) as [IncomingMessage]
+    const hash = createHash('sha256')
+    let pieces = 0
+    for await (const piece of answer as AsyncIterable<Buffer>) {
+      hash.update(piece)
+      if (++pieces % 20 === 0) await new Promise((wait) => setTimeout(wait, 5))
+    }
+    expect(hash.digest('hex')).toBe(sha256Hex(LARGE))
   })
 
   it.each([0, 1, 300_000])('arrives as it is when %i bytes of it come with its head', async (bytes) => {
