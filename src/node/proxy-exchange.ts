@@ -1,16 +1,15 @@
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions, ServerResponse } from 'node:http'
 import { pipeline, type Transform } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 
 import { answerHeaders, hasBody, onwardHeaders, valueOf, type Rewriting } from '../client/proxy-headers.ts'
 import { admitLocal, onwardTarget, type OnwardTarget } from '../client/proxy-rules.ts'
-import { replaceBytes } from '../client/replace-bytes.ts'
 import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { lingerAfterRefusal } from './linger.ts'
 import { holdBody, passBody, takeBody } from './proxy-connection.ts'
 import { failureOf } from './proxy-failure.ts'
+import { changesOf } from './proxy-packument.ts'
 
 /** The one depot that a proxy speaks to. */
 export interface Upstream {
@@ -133,14 +132,23 @@ function passOn(exchange: Exchange, request: ClientRequest, answer: IncomingMess
     fail(exchange, error)
     return
   }
+  sendBody(exchange, request, answer, changes)
+}
+
+function sendBody(
+  { upstream, incoming, outgoing }: Exchange,
+  request: ClientRequest,
+  answer: IncomingMessage,
+  changes: readonly Transform[] | undefined,
+): void {
   const cut = (error: NodeJS.ErrnoException): void => {
     // A body that ends early must not look whole: the connection ends with it.
     outgoing.destroy()
     if (error.code !== CLIENT_LEFT) upstream.failed(failureOf(error, upstream.target).sentence)
   }
-  const sizeBytes = Number(answer.headers['content-length'] ?? 0)
-  const direct = incoming.method === 'GET' && changes === undefined && sizeBytes >= LIMITS.proxyDirectBytesMin
-  if (direct && takeBody(answer, sizeBytes, outgoing, () => outgoing.end(() => request.destroy()))) {
+  const sizeBytes = changes === undefined && incoming.method === 'GET' ? declaredSizeOf(answer) : 0
+  const end = (): void => void outgoing.end(() => request.destroy())
+  if (sizeBytes >= LIMITS.proxyDirectBytesMin && takeBody(answer, sizeBytes, outgoing, end)) {
     answer.once('error', (error) => {
       if (!outgoing.destroyed) cut(error)
     })
@@ -152,6 +160,11 @@ function passOn(exchange: Exchange, request: ClientRequest, answer: IncomingMess
   })
 }
 
+/** A 304 may name the length of a body that does not follow (RFC 9110 §8.6). */
+function declaredSizeOf({ statusCode, headers }: IncomingMessage): number {
+  return statusCode === 200 || statusCode === 206 ? Number(headers['content-length'] ?? 0) : 0
+}
+
 /** What a pipeline calls it when its last part closes before its time. */
 const CLIENT_LEFT = 'ERR_STREAM_PREMATURE_CLOSE'
 
@@ -159,31 +172,6 @@ const CLIENT_LEFT = 'ERR_STREAM_PREMATURE_CLOSE'
 function rewritingOf({ target }: Upstream, incoming: IncomingMessage): Rewriting {
   return { target: target.href.replace(/\/$/, ''), base: `http://${incoming.headers.host ?? 'localhost'}` }
 }
-
-/**
- * Packuments name their tarballs by absolute addresses of the depot. npm, pnpm and yarn fetch them from there and, because that is
- * another host than their registry's, show no credentials: through the proxy these addresses must be its own.
- *
- * @returns what the body goes through, or undefined when it stays as it is
- */
-function changesOf(
-  answer: IncomingMessage,
-  incoming: IncomingMessage,
-  { target, base }: Rewriting,
-): readonly Transform[] | undefined {
-  const { 'content-type': type = '', 'content-encoding': coding = 'identity' } = answer.headers
-  const reads = incoming.method === 'GET' || incoming.method === 'HEAD'
-  if (!reads || answer.statusCode !== 200 || !PACKUMENT.test(type) || !HOST.test(base)) return undefined
-  if (!['identity', 'gzip'].includes(coding)) return undefined
-  if (incoming.method === 'HEAD') return []
-  const [from, to] = [target, base].map((url) => Buffer.from(`"tarball":"${url}/`)) as [Buffer, Buffer]
-  const replaced = replaceBytes(from, to)
-  return coding === 'gzip' ? [createGunzip(), replaced] : [replaced]
-}
-
-const PACKUMENT = /^application\/(?:vnd\.npm\.install-v1\+)?json\b/i
-/** On a unix socket a client may say any Host; this one is written into JSON. */
-const HOST = /^http:\/\/[\w.:[\]-]+$/
 
 function fail({ upstream, incoming, outgoing, waitsForContinue }: Exchange, error: unknown): void {
   if (outgoing.destroyed || incoming.destroyed) return

@@ -133,6 +133,14 @@ describe('a large body', () => {
     expect(proxy.failures).toEqual([])
   })
 
+  it('is not waited for behind a 304 that names its length', async () => {
+    const head = { ETag: '"e"', 'Content-Length': LARGE.byteLength }
+    await using upstream = await startUpstream((_incoming, outgoing) => outgoing.writeHead(304, head).end())
+    await using proxy = await startTestProxy(upstream.url)
+    for (let round = 0; round < 2; round++)
+      expect(await rawRequest(proxy.url, { path: '/' })).toMatchObject({ status: 304, headers: { etag: '"e"' } })
+  })
+
   it('leaves the connection of its client good for more', async () => {
     await using upstream = await startUpstream(serveLarge)
     await using proxy = await startTestProxy(upstream.url)
