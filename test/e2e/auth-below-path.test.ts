@@ -1,9 +1,12 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import process from 'node:process'
 
 import { expect, it } from 'vitest'
 
-import { describeWith } from '../helpers/have.ts'
+import { cliUser, runAs } from '../helpers/cli-user.ts'
+import { fillDepot } from '../helpers/fill-depot.ts'
+import { describeWith, have } from '../helpers/have.ts'
 import { reserveNginx } from '../helpers/nginx.ts'
 import { nixUpload } from '../helpers/nix-upload.ts'
 import { npmClient, npmrcLine, publishFrom, type NpmClient } from '../helpers/npm-client.ts'
@@ -39,6 +42,40 @@ describeWith(['openssh', 'nginx', 'npm'], 'e2e/auth: a depot below a path of ngi
     expect(world.bugs).toEqual([])
   })
 })
+
+describeWith(
+  ['openssh', 'nginx', 'nix', 'npm', 'pip', 'uv', 'python'],
+  'e2e/auth: depot use below a path of nginx',
+  () => {
+    it('lets plain clients install from there', async () => {
+      await using user = await cliUser()
+      const { type, base64 } = await user.key()
+      await using nginx = await reserveNginx()
+      const publicUrl = `${nginx.url}/team/depot`
+      await using world = await startWorld({
+        authFile: `w ${type} ${base64} owner@test\n`,
+        settings: { 'public-url': publicUrl, 'read-auth': 'always' },
+      })
+      await nginx.start(`location /team/depot/ { proxy_pass ${world.url}/; proxy_request_buffering off; }`)
+      await user.ok(['login', publicUrl])
+      const stored = await fillDepot(publicUrl, (await user.ok(['token', 'create', '--scope', '*:write:*'])).trim())
+      await user.write('.config/nix/nix.conf', 'experimental-features = nix-command\nsubstituters =\n')
+      await user.write('package.json', '{"name":"app","version":"0.0.0"}')
+      await user.ok(['use'])
+
+      await runAs(user, process.execPath, have.paths.npm, 'install', 'greeting')
+      await runAs(user, have.paths.pip, 'install', '--target', user.join('by-pip'), 'greeting')
+      const toPython = ['--python', have.paths.python, '--target', user.join('by-uv')]
+      await runAs(user, have.paths.uv, 'pip', 'install', ...toPython, 'greeting')
+      await runAs(user, have.paths.nix, 'build', '--no-link', '--store', user.join('store'), stored)
+      expect(await user.read('node_modules/greeting/index.js')).toContain('greeting@1.0.0')
+      expect(await user.read('by-pip/greeting.py')).toBe('VALUE = "hello"\n')
+      expect(await user.read('by-uv/greeting.py')).toBe('VALUE = "hello"\n')
+      expect(await user.read(`store${stored}`)).toBe('hello')
+      expect(world.bugs).toEqual([])
+    })
+  },
+)
 
 async function put(url: string, body: Buffer): Promise<number> {
   return (await fetch(url, { method: 'PUT', body: Uint8Array.from(body) })).status

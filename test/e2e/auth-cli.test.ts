@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process'
 import process from 'node:process'
-import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-import { cliUser, depotFor, type CliUser } from '../helpers/cli-user.ts'
+import { cliUser, depotFor, runAs, type CliUser } from '../helpers/cli-user.ts'
 import { fillDepot, GREETING_WHEEL } from '../helpers/fill-depot.ts'
 import { describeWith, have } from '../helpers/have.ts'
 import { npmrcLine } from '../helpers/npm-client.ts'
@@ -21,7 +19,6 @@ const {
   twine: TWINE,
   python: PYTHON,
 } = have.paths
-const execute = promisify(execFile)
 const NIX_CONF = 'experimental-features = nix-command\nsubstituters =\n'
 
 /** What somebody types to install from the depot, and nothing more than that. */
@@ -68,7 +65,7 @@ describeWith(
 
     /** Copy a store path into a store of the user's own. */
     function nixCopy(...args: readonly string[]): Promise<string> {
-      return type(user, NIX, 'copy', '--to', user.join('store'), ...args)
+      return runAs(user, NIX, 'copy', '--to', user.join('store'), ...args)
     }
 
     it('logs in, and from then on plain clients install; until they log out', async () => {
@@ -76,21 +73,21 @@ describeWith(
       expect(await user.ok(login)).toContain(`with *:*:*`)
       expect(await user.ok(['whoami'])).toContain(key.fingerprint)
       await user.ok(['use'])
-      for (const command of Object.values(INSTALLS)) await type(user, ...command(user))
+      for (const command of Object.values(INSTALLS)) await runAs(user, ...command(user))
       expect(await user.read('node_modules/greeting/index.js')).toContain('greeting@1.0.0')
       for (const folder of ['by-pip', 'by-old-pip', 'by-uv'])
         expect(await user.read(`${folder}/greeting.py`)).toBe('VALUE = "hello"\n')
       await nixCopy('--from', `${depot.url}/nix`, stored)
       expect(await user.read(`store${stored}`)).toBe('hello')
-      await type(user, NIX, 'build', '--no-link', '--store', user.join('substituted'), stored)
+      await runAs(user, NIX, 'build', '--no-link', '--store', user.join('substituted'), stored)
       expect(await user.read(`substituted${stored}`)).toBe('hello')
       await user.write('package.json', '{"name":"greeting","version":"1.0.1"}')
-      await expect(type(user, process.execPath, NPM, 'publish')).rejects.toThrow('your credentials do not permit this')
+      await expect(runAs(user, process.execPath, NPM, 'publish')).rejects.toThrow('your credentials do not permit this')
 
       await user.ok(['logout'])
       expect(await user.read('.npmrc')).toBe('')
       expect(await user.read('.config/nix/nix.conf')).toBe(NIX_CONF)
-      await expect(type(user, NIX, 'path-info', '--refresh', '--store', `${depot.url}/nix`, stored)).rejects.toThrow(
+      await expect(runAs(user, NIX, 'path-info', '--refresh', '--store', `${depot.url}/nix`, stored)).rejects.toThrow(
         /is not valid|not appear to be a binary cache/,
       )
       expect(await user.ok(['token', 'list', depot.url, '--identity', key.file])).toMatch(/depot use on .* revoked/)
@@ -100,16 +97,16 @@ describeWith(
       await user.ok(['use', depot.url, '--identity', key.file, '--write'])
       const name = 'published-after-use'
       await user.write('package.json', JSON.stringify({ name, version: '1.0.0' }))
-      await type(user, process.execPath, NPM, 'publish')
+      await runAs(user, process.execPath, NPM, 'publish')
       await user.write('package.json', JSON.stringify({ name, version: '1.0.1' }))
-      await type(user, process.execPath, NPM_12, 'publish')
+      await runAs(user, process.execPath, NPM_12, 'publish')
       await user.write('hello.txt', 'hello after use')
       const added = (
-        await type(user, NIX, 'store', 'add-file', '--store', user.join('store'), user.join('hello.txt'))
+        await runAs(user, NIX, 'store', 'add-file', '--store', user.join('store'), user.join('hello.txt'))
       ).trim()
-      await type(user, NIX, 'copy', '--from', user.join('store'), '--to', `${depot.url}/nix`, added)
+      await runAs(user, NIX, 'copy', '--from', user.join('store'), '--to', `${depot.url}/nix`, added)
       const wheel = await user.write(GREETING_WHEEL.filename, GREETING_WHEEL.bytes.toString('latin1'))
-      await type(
+      await runAs(
         user,
         UV,
         'publish',
@@ -124,13 +121,13 @@ describeWith(
     describe('pastes what token create --print says', () => {
       it('npmrc', async () => {
         await user.write('.npmrc', await token('--scope', 'npm:read:*', '--print', 'npmrc'))
-        await type(user, ...command('npm', user))
+        await runAs(user, ...command('npm', user))
       })
 
       it('netrc', async () => {
         await user.write('.netrc', await token('--print', 'netrc'))
-        await type(user, 'curl', '-fsSn', `${depot.url}/nix/nix-cache-info`)
-        await type(user, ...command('pip', user), '--index-url', `${depot.url}/python/simple/`)
+        await runAs(user, 'curl', '-fsSn', `${depot.url}/nix/nix-cache-info`)
+        await runAs(user, ...command('pip', user), '--index-url', `${depot.url}/python/simple/`)
         const options = ['--option', 'netrc-file', user.join('.netrc'), '--no-check-sigs']
         await nixCopy('--from', `${depot.url}/nix`, ...options, stored)
       })
@@ -139,15 +136,15 @@ describeWith(
         const [config = '', netrc = ''] = parts(await token('--scope', 'python:read:*', '--print', 'pip'))
         await user.write('.config/pip/pip.conf', config)
         await user.write('.netrc', netrc)
-        await type(user, ...command('pip', user))
-        await type(user, ...command('pip 21.3', user))
+        await runAs(user, ...command('pip', user))
+        await runAs(user, ...command('pip 21.3', user))
       })
 
       it('uv', async () => {
         const [config = '', netrc = ''] = parts(await token('--scope', 'python:read:*', '--print', 'uv'))
         await user.write('.config/uv/uv.toml', config)
         await user.write('.netrc', netrc)
-        await type(user, ...command('uv', user))
+        await runAs(user, ...command('uv', user))
       })
 
       it('nix', async () => {
@@ -168,7 +165,7 @@ describeWith(
           [TWINE, 'upload', wheel],
           [UV, 'publish', wheel],
         ].map((words) => words.map((word) => `'${word}'`).join(' '))
-        await type(user, 'bash', '-c', ['set -eu', `. '${exports}'`, ...commands].join('\n'))
+        await runAs(user, 'bash', '-c', ['set -eu', `. '${exports}'`, ...commands].join('\n'))
         expect(await user.read('node_modules/greeting/index.js')).toContain('greeting@1.0.0')
       })
     })
@@ -179,17 +176,6 @@ function command(name: string, user: CliUser): readonly [string, ...string[]] {
   const known = INSTALLS[name]
   if (known === undefined) throw new Error(`nobody types ${name}`)
   return known(user)
-}
-
-/** Run a program in the user's HOME. @throws Error with what it printed */
-async function type(user: CliUser, program: string, ...args: readonly string[]): Promise<string> {
-  try {
-    const env = { ...user.env, UV_PYTHON_DOWNLOADS: 'never', PIP_DISABLE_PIP_VERSION_CHECK: '1' }
-    return (await execute(program, args, { env, cwd: user.path, timeout: 60_000 })).stdout
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
-    throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error })
-  }
 }
 
 /** What goes into one file each: every part begins with a comment that says which. */

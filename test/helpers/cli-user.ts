@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 
 import { cleanEnv } from './clean-env.ts'
 import { runDepot, type Finished } from './run-depot.ts'
@@ -48,6 +50,19 @@ export async function cliUser(): Promise<CliUser> {
     },
   }
 }
+
+/** Run another program as the user, in their HOME; resolves with its standard output. @throws Error with what it printed */
+export async function runAs(user: CliUser, program: string, ...args: readonly string[]): Promise<string> {
+  try {
+    const env = { ...user.env, UV_PYTHON_DOWNLOADS: 'never', PIP_DISABLE_PIP_VERSION_CHECK: '1' }
+    return (await execute(program, args, { env, cwd: user.path, timeout: 60_000 })).stdout
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+    throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error })
+  }
+}
+
+const execute = promisify(execFile)
 
 /** A depot that lets these keys in, and nobody else to read. */
 export async function depotFor(
