@@ -24,7 +24,7 @@ describe('a login that changes something', () => {
     await using world = await openCredentials()
     const servers = [0, 1].map(() => createUsedLogins(world.kv, () => 1_700_000_000))
     const uses = await Promise.all(servers.map((server) => server.use(login)))
-    expect(uses.toSorted()).toEqual([false, true])
+    expect(uses.filter((used) => used)).toHaveLength(1)
   })
 
   it('says nothing of another one: of another key, jti or end', async () => {
