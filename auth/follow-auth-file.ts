@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { DepotError } from '../src/errors.ts'
 import type { Events } from '../src/events.ts'
 import { LIMITS } from '../src/limits.ts'
+import { messageOf, systemCode } from '../src/thrown.ts'
 import { parseAuthFile, type AuthFileContent } from './auth-file.ts'
 import { readBounded } from './read-bounded.ts'
 
@@ -133,8 +134,8 @@ async function look(file: string): Promise<Look> {
     const id = createHash('sha256').update(bytes).digest('base64')
     return { id, kind: 'content', text: bytes.toString('utf8'), mode }
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return { id: 'missing', kind: 'missing', reason: 'it is missing' }
-    const reason = `it cannot be read: ${codeOf(error) ?? messageOf(error)}`
+    if (systemCode(error) === 'ENOENT') return { id: 'missing', kind: 'missing', reason: 'it is missing' }
+    const reason = `it cannot be read: ${systemCode(error) ?? messageOf(error)}`
     return { id: reason, kind: 'unreadable', reason }
   }
 }
@@ -147,12 +148,4 @@ function warnOfMode({ file, warn }: AuthFileSource, seen: Look, before: number |
       `${file}: others may write to it (mode ${seen.mode.toString(8)}), and so give themselves any right: chmod go-w`,
     )
   return seen.mode
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

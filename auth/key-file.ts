@@ -5,6 +5,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { DepotError } from '../src/errors.ts'
 import type { MaybePromise } from '../src/kv-store.ts'
 import { LIMITS } from '../src/limits.ts'
+import { systemCode } from '../src/thrown.ts'
 import { keySigner } from './key-signer.ts'
 import { parsePublicKeyBlob, type PublicKey } from './public-key.ts'
 import type { Signer } from './signer.ts'
@@ -120,8 +121,7 @@ async function openToRead(file: string): Promise<FileHandle> {
     // Without waiting: a pipe that nobody writes to would never open.
     return await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      throw new DepotError('NOT_FOUND', `${file} is not there`)
+    if (systemCode(error) === 'ENOENT') throw new DepotError('NOT_FOUND', `${file} is not there`)
     throw new DepotError('FORBIDDEN', `${file} cannot be read`, { cause: error })
   }
 }

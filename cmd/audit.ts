@@ -7,6 +7,7 @@ import { verifyChain, type ChainHead } from '../src/audit-chain.ts'
 import { auditRows, newestAuditRows } from '../src/audit-log.ts'
 import type { AuditRow, KvStore } from '../src/kv-store.ts'
 import { LIMITS } from '../src/limits.ts'
+import { systemCode } from '../src/thrown.ts'
 import { openKv } from '../storage/open.ts'
 import { auditJson, auditText } from './audit-line.ts'
 import { UsageError, type Command, type ParsedArgs } from './cli.ts'
@@ -113,7 +114,7 @@ async function print(lines: Iterable<string> | AsyncIterable<string>): Promise<v
   try {
     await pipeline(Readable.from(ended()), process.stdout, { end: false })
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error
+    if (systemCode(error) !== 'EPIPE') throw error
   }
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { LIMITS } from '../src/limits.ts'
 import { clientAddress } from '../src/node/client-address.ts'
+import { messageOf } from '../src/thrown.ts'
 import { parseDatabaseUrl } from '../storage/database-url.ts'
 import { UsageError } from './cli.ts'
 import type { Environment, SettingTable, SettingValues } from './settings.ts'
@@ -167,7 +168,7 @@ function databaseUrlOf(text: string): string {
     parseDatabaseUrl(text)
     return text
   } catch (error) {
-    throw new UsageError(`--database-url: ${error instanceof Error ? error.message : String(error)}`)
+    throw new UsageError(`--database-url: ${messageOf(error)}`)
   }
 }
 
@@ -207,7 +208,7 @@ function trustedProxiesOf(ranges: readonly string[]): readonly string[] {
     clientAddress(ranges)
     return ranges
   } catch (error) {
-    throw new UsageError(`--trusted-proxy: ${error instanceof Error ? error.message : String(error)}`)
+    throw new UsageError(`--trusted-proxy: ${messageOf(error)}`)
   }
 }
 

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 
 import type { ArgsDef } from 'citty'
 
+import { messageOf } from '../src/thrown.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
 import {
   configPaths,
@@ -58,8 +59,6 @@ function readConfig(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new UsageError(
-      `cannot read the configuration ${path}: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new UsageError(`cannot read the configuration ${path}: ${messageOf(error)}`)
   }
 }

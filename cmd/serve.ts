@@ -2,6 +2,7 @@ import { openAuthFile } from '../auth/watch-auth-file.ts'
 import { ECOSYSTEMS } from '../protocols/index.ts'
 import { SILENT_EVENTS } from '../src/events.ts'
 import { createLog } from '../src/node/log.ts'
+import { systemCode } from '../src/thrown.ts'
 import { boot, type BootedDepot } from './boot.ts'
 import { UsageError, type Command } from './cli.ts'
 import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
@@ -72,7 +73,7 @@ async function serve(config: ServeConfig): Promise<number> {
 }
 
 function startFailure(error: unknown, { host, port }: ServeConfig): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = systemCode(error)
   const where = `${host ?? '*'}:${port}`
   if (code === 'EADDRINUSE') return new UsageError(`${where} is taken; choose another with --listen-addr`)
   if (code === 'EACCES') return new UsageError(`may not listen on ${where}: ports below 1024 need privileges`)

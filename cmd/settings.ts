@@ -3,6 +3,7 @@ import path from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 
 import { hint } from '../src/hint.ts'
+import { messageOf } from '../src/thrown.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
 
 /** One setting under its three names: flag `--listen-addr`, variable `DEPOT_LISTEN_ADDR`, TOML key `listen-addr`. */
@@ -66,7 +67,7 @@ function parseFile(
   try {
     parsed = parseToml(text)
   } catch (error) {
-    throw new UsageError(`${file}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new UsageError(`${file}: ${messageOf(error)}`)
   }
   const values = new Map<string, readonly string[]>()
   for (const [key, value] of Object.entries(parsed)) {

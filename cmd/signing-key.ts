@@ -3,6 +3,7 @@ import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import { generateSecretKey, parseSecretKey, type SigningKey } from '../protocols/nix/signing.ts'
+import { systemCode } from '../src/thrown.ts'
 import { UsageError } from './cli.ts'
 import type { ServeConfig } from './config.ts'
 
@@ -36,7 +37,7 @@ async function createKey(file: string): Promise<string> {
     await link(partial, file)
     return text
   } catch (error) {
-    if (!hasErrno(error, 'EEXIST')) throw error
+    if (systemCode(error) !== 'EEXIST') throw error
     return await readFile(file, 'utf8')
   } finally {
     await rm(partial, { force: true })
@@ -47,11 +48,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined
+    if (systemCode(error) === 'ENOENT') return undefined
     throw error
   }
-}
-
-function hasErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
+import { systemCode } from '../src/thrown.ts'
 
 /**
  * A file of the user's, with one character for each byte, so that writing it back keeps what is not understood; undefined when it is
@@ -20,7 +21,7 @@ export async function readUserFile(file: string): Promise<string | undefined> {
     if (info.size > LIMITS.userFileBytesMax) throw new Error(`it has more than ${LIMITS.userFileBytesMax} bytes`)
     return await readFile(file, 'latin1')
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined
+    if (systemCode(error) === 'ENOENT') return undefined
     throw new DepotError('STORAGE_DOWN', `cannot read ${file}`, { cause: error })
   }
 }
@@ -104,15 +105,10 @@ async function lock(target: string): Promise<AsyncDisposable> {
       await using _handle = await open(file, 'wx', 0o600)
       return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
     } catch (error) {
-      if (!hasErrno(error, 'EEXIST')) throw error
+      if (systemCode(error) !== 'EEXIST') throw error
       if (Date.now() > end)
         throw new DepotError('CONFLICT', `another process is changing ${target}; if none is, remove ${file}`)
       await sleep(20)
     }
   }
-}
-
-/** Whether an error of the system has this code. */
-export function hasErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -5,9 +5,10 @@ import { z } from 'zod'
 
 import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
-import { LIMITS } from '../../src/limits.ts'
-import { runsAtInstall } from './manifest.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { messageOf } from '../../src/thrown.ts'
+import { runsAtInstall } from './manifest.ts'
 
 /** The package.json inside a tarball, as far as it must agree with what is published. */
 export interface OwnPackageJson {
@@ -146,7 +147,7 @@ const BYTE_ORDER_MARK = '\ufeff'
 
 function archiveError(error: unknown): unknown {
   if (error instanceof DepotError) return error
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = messageOf(error)
   return notATarball(reason, error)
 }
 

@@ -6,6 +6,7 @@ import { admitLocal, onwardTarget, type OnwardTarget } from '../client/proxy-rul
 import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { messageOf, systemCode } from '../thrown.ts'
 import { lingerAfterRefusal } from './linger.ts'
 import { holdBody, passBody, takeBody } from './proxy-connection.ts'
 import { failureOf } from './proxy-failure.ts'
@@ -102,7 +103,7 @@ async function credentialsFor(
   try {
     return await credentials.authorization(request)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new DepotError('STORAGE_DOWN', `no login could be made: ${reason}`, { status: 502, cause })
   }
 }
@@ -111,7 +112,7 @@ const SILENT = 'the depot was silent for too long'
 const SAFE = new Set(['GET', 'HEAD'])
 
 function isReset(error: Error): boolean {
-  return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+  return ['ECONNRESET', 'EPIPE'].includes(systemCode(error) ?? '')
 }
 
 function passOn(exchange: Exchange, request: ClientRequest, answer: IncomingMessage): void {

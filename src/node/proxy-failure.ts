@@ -1,4 +1,5 @@
 import { DepotError } from '../errors.ts'
+import { messageOf, systemCode } from '../thrown.ts'
 
 export interface ProxyFailure {
   readonly status: number
@@ -8,7 +9,7 @@ export interface ProxyFailure {
 /** What a local client is told when there is no answer of the depot to pass on. */
 export function failureOf(error: unknown, target: URL): ProxyFailure {
   if (error instanceof DepotError) return { status: error.status, sentence: `depot proxy: ${error.message}` }
-  const code = codeOf(error)
+  const code = systemCode(error) ?? ''
   return { status: 502, sentence: `depot proxy: ${sentenceOf(code, error, target.origin)}${code && ` (${code})`}` }
 }
 
@@ -25,12 +26,3 @@ function sentenceOf(code: string, error: unknown, origin: string): string {
 
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|^CRL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE/
 const UNREACHABLE = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EADDRNOTAVAIL', 'EACCES'])
-
-/** Node tries each address of a name and then throws what all of them threw. */
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import path from 'node:path'
 
 import { DepotError } from '../errors.ts'
+import { messageOf, systemCode } from '../thrown.ts'
 
 /** Where local clients find the proxy. Nothing else than loopback can be said: it holds its user's right to write. */
 export type LocalAddress = { readonly host: '127.0.0.1'; readonly port: number } | { readonly path: string }
@@ -25,7 +26,7 @@ export interface Listening {
 export async function listenLocally(server: Server, address: LocalAddress): Promise<Listening> {
   if ('path' in address) return listenOnSocket(server, path.resolve(address.path))
   await bind(server, address).catch((cause: unknown) => {
-    if (codeOf(cause) !== 'EADDRINUSE') throw cause
+    if (systemCode(cause) !== 'EADDRINUSE') throw cause
     throw new DepotError('CONFLICT', `port ${address.port} is taken; choose another with --port, or --port 0 for any`)
   })
   const bound = server.address()
@@ -62,7 +63,7 @@ async function listenOnSocket(server: Server, file: string): Promise<Listening> 
 
 async function refuseTaken(file: string): Promise<void> {
   const found = await lstat(file).catch((cause: unknown) => {
-    if (codeOf(cause) === 'ENOENT') return undefined
+    if (systemCode(cause) === 'ENOENT') return undefined
     throw cause
   })
   if (found === undefined) return
@@ -73,7 +74,7 @@ async function refuseTaken(file: string): Promise<void> {
 function isDead(file: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(file, () => resolve(false))
-    socket.once('error', (error) => resolve(codeOf(error) === 'ECONNREFUSED'))
+    socket.once('error', (error) => resolve(systemCode(error) === 'ECONNREFUSED'))
     socket.once('connect', () => socket.destroy())
   })
 }
@@ -86,12 +87,4 @@ function bind(server: Server, address: LocalAddress): Promise<void> {
       resolve()
     })
   })
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
