@@ -19,7 +19,7 @@ usable() {
   [ -e "$dir/.installed" ] && "$@" >/dev/null 2>&1
 }
 
-# install_npm NAME VERSION: outside the project's lock file, because a mirror may lack other platforms' optional packages.
+# install_npm NAME VERSION [PACKAGE]: outside the project's lock file, because a mirror may lack other platforms' optional packages.
 install_npm() {
   local dir=$tools/$1-$2
   usable "$dir" "$dir/node_modules/.bin/$1" --version && return
@@ -27,7 +27,7 @@ install_npm() {
   rm -rf "$dir"
   mkdir -p "$dir"
   echo '{"private":true}' >"$dir/package.json"
-  npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel=error "$1@$2" >&2
+  npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel=error "${3:-$1}@$2" >&2
   touch "$dir/.installed"
 }
 
@@ -46,6 +46,8 @@ install_npm npm "$NPM_12"
 install_npm pnpm "$PNPM"
 install_npm pnpm "$PNPM_OLD"
 install_npm yarn "$YARN_1"
+install_npm yarn "$YARN_BERRY" @yarnpkg/cli-dist
+install_npm bun "$BUN"
 install_python pip "$PIP"
 install_python pip "$PIP_OLD"
 install_python uv "$UV"

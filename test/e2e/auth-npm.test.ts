@@ -54,6 +54,15 @@ const CLIENTS: readonly Client[] = [
     unauthenticated: /good credentials are needed here/,
     hidden: /not found here, or not for you to see/,
   },
+  {
+    name: 'bun',
+    publish: [],
+    frozen: ['install', '--frozen-lockfile'],
+    npmrc: [],
+    hostToken: { reads: true, publishes: true },
+    unauthenticated: /GET \S+ - 401/,
+    hidden: /GET \S+ - 404/,
+  },
 ]
 const APP = { name: 'app', version: '0.0.0', private: true, dependencies: { '@in/button': '1.0.0', plain: '1.0.0' } }
 

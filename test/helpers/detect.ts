@@ -28,6 +28,8 @@ const PARTS = {
   pnpm: () => program([tool('pnpm', 'PNPM', 'node_modules/.bin/pnpm'), onPath('pnpm')], `no pnpm (${TOOLS_HINT})`),
   pnpmOld: () => program([tool('pnpm', 'PNPM_OLD', 'node_modules/.bin/pnpm')], `no pnpm 10 (${TOOLS_HINT})`),
   yarn: () => program([tool('yarn', 'YARN_1', 'node_modules/.bin/yarn')], `no yarn 1 (${TOOLS_HINT})`),
+  yarnBerry: () => program([tool('yarn', 'YARN_BERRY', 'node_modules/.bin/yarn')], `no yarn 4 (${TOOLS_HINT})`),
+  bun: () => program([tool('bun', 'BUN', 'node_modules/.bin/bun')], `no bun (${TOOLS_HINT})`),
   python,
   pip: () => program([tool('pip', 'PIP', 'bin/pip'), onPath('pip3')], `no pip (${TOOLS_HINT})`),
   pipOld: () => program([tool('pip', 'PIP_OLD', 'bin/pip')], `no old pip (${TOOLS_HINT})`),

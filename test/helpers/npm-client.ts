@@ -22,11 +22,12 @@ export interface NpmClient extends AsyncDisposable {
 const TIME_LIMIT_MS = 60_000
 const execute = promisify(execFile)
 
-export type NpmClientName = 'npm' | 'npm12' | 'pnpm' | 'pnpmOld' | 'yarn'
+export type NpmClientName = 'npm' | 'npm12' | 'pnpm' | 'pnpmOld' | 'yarn' | 'yarnBerry' | 'bun'
 
 /**
  * @param registry URL with its trailing slash
- * @param npmrc lines of the .npmrc besides the registry's; by default some token, because none of them publishes without
+ * @param npmrc lines of the .npmrc besides the registry's; by default some token, because none of them publishes without. For yarn 4
+ * those of its .yarnrc.yml
  */
 export async function npmClient(
   client: NpmClientName,
@@ -35,14 +36,16 @@ export async function npmClient(
 ): Promise<NpmClient> {
   const home = await tempDir(client)
   const env = cleanEnv(home.join('home'), settings(home.path, registry))
-  await writeFile(home.join('home', '.npmrc'), [`registry=${registry}`, ...npmrc, ''].join('\n'))
-  const file = have.paths[client]
-  const [command, first] = client.startsWith('npm') ? [process.execPath, [file]] : [file, []]
+  const [file, first] =
+    client === 'yarnBerry' ? ['.yarnrc.yml', berrySettings(registry)] : ['.npmrc', [`registry=${registry}`]]
+  await writeFile(home.join('home', file), [...first, ...npmrc, ''].join('\n'))
+  const program = have.paths[client]
+  const [command, script] = client.startsWith('npm') ? [process.execPath, [program]] : [program, []]
 
   async function run(cwd: string, ...args: readonly string[]): Promise<string> {
     const options = { cwd, env, timeout: TIME_LIMIT_MS, killSignal: 'SIGKILL' as const, maxBuffer: 64 * 1024 * 1024 }
     try {
-      return (await execute(command, [...first, ...args], options)).stdout
+      return (await execute(command, [...script, ...args], options)).stdout
     } catch (error) {
       const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
       throw new Error(`${client} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error })
@@ -86,6 +89,18 @@ function settings(home: string, registry: string): Record<string, string> {
     ...prefixed('pnpm_config_', pnpm),
     npm_config_store_dir: pnpm.store_dir,
   }
+}
+
+/** yarn 4 reads no .npmrc, and speaks http to hosts only that it was told of. */
+function berrySettings(registry: string): readonly string[] {
+  return [
+    `npmRegistryServer: ${registry}`,
+    'unsafeHttpWhitelist: ["127.0.0.1"]',
+    'nodeLinker: node-modules',
+    'enableTelemetry: false',
+    'npmMinimalAgeGate: 0',
+    'httpRetry: 0',
+  ]
 }
 
 function prefixed(prefix: string, values: Readonly<Record<string, string>>): Record<string, string> {
