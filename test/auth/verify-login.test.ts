@@ -53,9 +53,9 @@ describe.each(LOGIN_KINDS)('a login of an %s key', (kind) => {
     const token = login()
     await expect(verify([key], token)).resolves.toMatchObject({ fingerprint: key.fingerprint })
     for (let length = 0; length < token.length; length++)
-      await expect(verify([key], token.slice(0, length)), `${length}`).rejects.toThrow(CredentialsRefused)
+      await expect(verify([key], token.slice(0, length))).rejects.toThrow(CredentialsRefused)
     for (const more of ['A', 'AA', 'AAAA', '=', '==', '.', '.A', '\n', ' ', '\0'])
-      await expect(verify([key], token + more), more).rejects.toThrow(CredentialsRefused)
+      await expect(verify([key], token + more)).rejects.toThrow(CredentialsRefused)
   })
 
   it('is refused when any of its characters is another', async () => {
@@ -63,7 +63,7 @@ describe.each(LOGIN_KINDS)('a login of an %s key', (kind) => {
     for (let index = 0; index < token.length; index += kind === 'p521' ? 17 : 5) {
       const other = token[index] === 'A' ? 'B' : 'A'
       const changed = token.slice(0, index) + other + token.slice(index + 1)
-      await expect(verify([key], changed), `${index}`).rejects.toThrow(CredentialsRefused)
+      await expect(verify([key], changed)).rejects.toThrow(CredentialsRefused)
     }
   })
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { request, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { request, type Agent, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 
 export interface RawRequest {
@@ -8,6 +8,8 @@ export interface RawRequest {
   readonly path: string
   readonly headers?: OutgoingHttpHeaders
   readonly body?: Uint8Array | string
+  /** Keeps connections for further requests; otherwise each has its own. */
+  readonly agent?: Agent
 }
 
 export interface RawResponse {
@@ -21,7 +23,7 @@ const TIME_LIMIT_MS = 20_000
 /** One request whose target reaches the server byte for byte. A body is framed by its length, unless `headers` frame it. */
 export async function rawRequest(
   base: string | URL,
-  { method = 'GET', path, headers = {}, body }: RawRequest,
+  { method = 'GET', path, headers = {}, body, agent }: RawRequest,
 ): Promise<RawResponse> {
   const { hostname, port } = new URL(base)
   const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }
@@ -30,7 +32,7 @@ export async function rawRequest(
     port,
     method,
     headers: { ...length, ...headers },
-    agent: false,
+    agent: agent ?? false,
     timeout: TIME_LIMIT_MS,
   })
   // Past the setter, which refuses control characters: a hostile client does not ask it.
