@@ -124,6 +124,19 @@ for (const client of ['pnpm', 'pnpmOld'] as const) {
   })
 }
 
+for (const [client, ...options] of [['npm12'], ['yarn', '--non-interactive'], ['bun']] as const) {
+  describeWith(client, `e2e/proxy: ${client}`, () => {
+    it('publishes and installs', async () => {
+      await using own = await npmClient(client, `${proxy.url}/npm/`)
+      const name = `@proxied/${client}`
+      await publishFrom(own, { name, version: '1.0.0' }, ...options)
+      const app = await own.folder('app', { name: 'app', version: '0.0.0', dependencies: { [name]: '1.0.0' } })
+      await own.run(app, 'install')
+      expect(createRequire(path.join(app, 'index.js'))(name)).toBe(`${name}@1.0.0`)
+    })
+  })
+}
+
 describeWith(['python', 'pip', 'twine', 'uv'], 'e2e/proxy: distributions', () => {
   const { python: PYTHON, pip: PIP, uv: UV, twine: TWINE } = have.paths
   const LEAF = buildWheel({ name: 'proxied-leaf', version: '1.0', value: 'leaf' })
