@@ -5,10 +5,10 @@ import type { Duplex } from 'node:stream'
 import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { orderlyClose, type OrderlyClose } from './orderly-close.ts'
 import { createProxyAgent } from './proxy-connection.ts'
 import { relay, type Upstream } from './proxy-exchange.ts'
 import { listenLocally, type LocalAddress } from './proxy-listen.ts'
-import { silentConnections } from './silent-connections.ts'
 
 export interface ForwardProxyOptions {
   /** URL of the depot. Its path is kept: `/npm/x` goes to `https://host/depot/npm/x`. */
@@ -22,13 +22,9 @@ export interface ForwardProxyOptions {
   readonly graceMs?: number
 }
 
-export interface ForwardProxy extends AsyncDisposable {
+export interface ForwardProxy extends OrderlyClose, AsyncDisposable {
   /** `http://127.0.0.1:<port>` or `unix:<path>`. */
   readonly url: string
-  /** Take no new connections, let what is running finish within the grace, cut the rest. */
-  close(): Promise<void>
-  /** End every connection now. */
-  abort(): void
 }
 
 /**
@@ -55,7 +51,7 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
     highWaterMark: LIMITS.proxyBufferBytes,
   })
   server.maxHeadersCount = LIMITS.headersMax
-  const silent = silentConnections(server)
+  const ending = orderlyClose(server, graceMs)
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse, waits: boolean): void =>
     void relay(upstream, incoming, outgoing, waits)
   server.on('request', (incoming, outgoing) => handle(incoming, outgoing, false))
@@ -66,14 +62,7 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
 
   let closing: Promise<void> | undefined
   async function end(): Promise<void> {
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs)
-    // A connection whose last answer has gone out would otherwise stay for its keep-alive time.
-    const sweep = setInterval(() => server.closeIdleConnections(), 50)
-    const silence = setTimeout(() => silent.forEach((socket) => socket.destroy()), LIMITS.shutdownSilenceMs)
-    await new Promise((resolve) => server.close(resolve))
-    clearTimeout(cut)
-    clearTimeout(silence)
-    clearInterval(sweep)
+    await ending.close()
     agent.destroy()
     await listening.remove()
   }
@@ -81,10 +70,10 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
   return {
     url: listening.url,
     close,
-    abort: () => server.closeAllConnections(),
+    abort: ending.abort,
     async [Symbol.asyncDispose]() {
       const closed = close()
-      server.closeAllConnections()
+      ending.abort()
       await closed
     },
   }

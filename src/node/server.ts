@@ -13,8 +13,8 @@ import { clientAddress } from './client-address.ts'
 import { hotAnswer, sendHot } from './hot.ts'
 import { incomingBody, rawRequestOf } from './incoming.ts'
 import { lingerAfterRefusal } from './linger.ts'
+import { orderlyClose, type OrderlyClose } from './orderly-close.ts'
 import { sendSource } from './send.ts'
-import { silentConnections } from './silent-connections.ts'
 
 export interface ServerOptions {
   readonly app: App
@@ -28,12 +28,8 @@ export interface ServerOptions {
   readonly graceMs?: number
 }
 
-export interface RunningServer extends AsyncDisposable {
+export interface RunningServer extends OrderlyClose, AsyncDisposable {
   readonly address: AddressInfo
-  /** Take no new connections, let what is running finish within the grace, cut the rest. */
-  close(): Promise<void>
-  /** End every connection now. */
-  abort(): void
 }
 
 /** Serve an application over HTTP/1.1. */
@@ -56,7 +52,7 @@ export async function startServer({
   })
   server.maxHeadersCount = LIMITS.headersMax
   server.timeout = LIMITS.idleTimeoutMs
-  const silent = silentConnections(server)
+  const { close, abort } = orderlyClose(server, graceMs)
   server.on('request', (incoming, outgoing) => listen(incoming, outgoing, false))
   // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => listen(incoming, outgoing, true))
@@ -67,30 +63,13 @@ export async function startServer({
       resolve()
     })
   })
-
-  let closing: Promise<void> | undefined
-  function close(): Promise<void> {
-    closing ??= new Promise<void>((resolve) => {
-      const cut = setTimeout(() => server.closeAllConnections(), graceMs)
-      // A connection whose last answer has gone out would otherwise stay for its keep-alive time.
-      const sweep = setInterval(() => server.closeIdleConnections(), 50)
-      const silence = setTimeout(() => silent.forEach((socket) => socket.destroy()), LIMITS.shutdownSilenceMs)
-      server.close(() => {
-        clearTimeout(cut)
-        clearInterval(sweep)
-        clearTimeout(silence)
-        resolve()
-      })
-    })
-    return closing
-  }
   return {
     address: server.address() as AddressInfo,
     close,
-    abort: () => server.closeAllConnections(),
+    abort,
     async [Symbol.asyncDispose]() {
       const closed = close()
-      server.closeAllConnections()
+      abort()
       await closed
     },
   }
