@@ -5,11 +5,9 @@ import { createInterface } from 'node:readline/promises'
 import { ReadStream } from 'node:tty'
 import { promisify } from 'node:util'
 
+import type { Ask } from '../auth/key-file.ts'
 import { DepotError } from '../src/errors.ts'
 import type { Environment } from './settings.ts'
-
-/** Asks a person for a secret. */
-type Ask = (prompt: string) => Promise<string>
 
 /**
  * How a person can be asked for a secret, as ssh does it: by the program of `SSH_ASKPASS` when `SSH_ASKPASS_REQUIRE` says so, or there

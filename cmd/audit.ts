@@ -12,6 +12,7 @@ import { openKv } from '../storage/open.ts'
 import { auditJson, auditText } from './audit-line.ts'
 import { UsageError, type Command, type ParsedArgs } from './cli.ts'
 import { SERVE_SETTINGS, STORAGE_SETTINGS, storageConfig } from './config.ts'
+import { isOn, lastOf } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import type { Environment } from './settings.ts'
 
@@ -40,8 +41,8 @@ export function auditListCommand(env: Environment): Command {
     async run({ flags }) {
       const limit = flagOf(flags, 'limit', LIMIT) ?? 50
       const since = flagOf(flags, 'since', DATE) ?? -Infinity
-      const principal = flags['principal']?.at(-1)
-      const text = flags['json']?.at(-1) === 'true' ? auditJson : auditText
+      const principal = lastOf(flags, 'principal')
+      const text = isOn(flags, 'json') ? auditJson : auditText
       const matches = (row: AuditRow): boolean =>
         row.at >= since && (principal === undefined || row.principal === principal)
       await using kv = await openDatabase(flags, env)
@@ -119,7 +120,7 @@ async function print(lines: Iterable<string> | AsyncIterable<string>): Promise<v
 }
 
 function flagOf<T>(flags: ParsedArgs['flags'], name: string, schema: z.ZodType<T>): T | undefined {
-  const text = flags[name]?.at(-1)
+  const text = lastOf(flags, name)
   if (text === undefined) return undefined
   const result = schema.safeParse(text)
   if (result.success) return result.data

@@ -1,16 +1,16 @@
-import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import path from 'node:path'
 
-import { mintLogin } from '../auth/login.ts'
 import type { Signer } from '../auth/signer.ts'
-import { sshTokenSource, storedTokenSource } from '../auth/ssh-token-source.ts'
+import { sshTokenSource, storedTokenSource, wholeTokenSource } from '../auth/ssh-token-source.ts'
 import { NO_CREDENTIALS, type TokenSource } from '../src/client/token-source.ts'
 import { DepotError } from '../src/errors.ts'
+import { LIMITS } from '../src/limits.ts'
 import type { Connection } from './api.ts'
 import { UsageError, type CliIo, type ParsedArgs } from './cli.ts'
 import { askSession, type Session } from './depot-api.ts'
 import { depotKey, parseDepotUrl } from './depot-url.ts'
+import { lastOf } from './flags.ts'
 import { candidateKeys } from './keys.ts'
 import { readProfiles, type Profiles } from './profiles.ts'
 import type { Environment } from './settings.ts'
@@ -83,6 +83,13 @@ export async function openWithKeys(options: OpenDepotOptions): Promise<OpenedDep
   return tryKeys({ url, env: options.env, named, remembered })
 }
 
+/** Who the depot takes us for. @throws DepotError `UNAUTHENTICATED` when it does not take what we show */
+export async function sessionOf(depot: OpenedDepot): Promise<Session> {
+  const session = depot.session ?? (await askSession(depot)).session
+  if (session !== undefined) return session
+  throw new DepotError('UNAUTHENTICATED', `${depotKey(depot.url)} does not, or no longer, take ${depot.who}`)
+}
+
 /** The depot that is meant. @throws UsageError */
 export function findDepot(
   { url: typed, env, io }: Pick<OpenDepotOptions, 'url' | 'env' | 'io'>,
@@ -96,7 +103,7 @@ export function findDepot(
 }
 
 function namedIdentity({ flags, env }: OpenDepotOptions): string | undefined {
-  const named = flags['identity']?.at(-1) ?? env['DEPOT_SSH_KEY']
+  const named = lastOf(flags, 'identity') ?? env['DEPOT_SSH_KEY']
   if (named === undefined || named === '') return undefined
   return named.startsWith('SHA256:') || named.startsWith('~/') ? named : path.resolve(named)
 }
@@ -118,10 +125,11 @@ async function tryKeys({
   const unusable: string[] = []
   let aheadSeconds = 0
   for await (const signer of candidateKeys({ env, named, remembered, onRefused: (why) => unusable.push(why) })) {
-    const { session, answer } = await askSession({ url, credentials: wholeLogins(signer, url) })
+    const source = { signer, url, issuer: clientName() }
+    const { session, answer } = await askSession({ url, credentials: wholeTokenSource(source) })
     if (session !== undefined) {
       const identity = named ?? signer.fingerprint
-      const credentials = sshTokenSource({ signer, url, issuer: clientName() })
+      const credentials = sshTokenSource(source)
       return { url, credentials, who: nameOf(session, signer), identity, session }
     }
     aheadSeconds = answer.aheadSeconds
@@ -129,17 +137,6 @@ async function tryKeys({
     if (refused.length === KEYS_MAX) break
   }
   throw new DepotError('UNAUTHENTICATED', refusal({ url, env, refused, unusable, aheadSeconds }))
-}
-
-/** Logins that are good for one request, and for all that the key may do: those for reads would hide the rest. */
-function wholeLogins(signer: Signer, url: URL): TokenSource {
-  return {
-    async authorization(request) {
-      const now = Math.floor(Date.now() / 1000)
-      const jti = randomBytes(16).toString('base64url')
-      return `Bearer ${await mintLogin({ signer, audience: url.origin, request, issuer: clientName(), now, jti })}`
-    },
-  }
 }
 
 /** A depot never says which keys it knows; whoever tries many is slowed down. */
@@ -159,13 +156,10 @@ interface Refusal {
   readonly aheadSeconds: number
 }
 
-/** Clocks further apart than this make a good login look early or late. */
-const SKEW_SECONDS = 30
-
 function refusal({ url, env, refused, unusable, aheadSeconds }: Refusal): string {
   const lines = refused.map(({ type, fingerprint, comment }) => `tried ${type} ${fingerprint} ${comment}`)
   const [first] = refused
-  if (Math.abs(aheadSeconds) > SKEW_SECONDS) {
+  if (Math.abs(aheadSeconds) > LIMITS.clockSkewSeconds) {
     const way = aheadSeconds > 0 ? 'behind' : 'ahead of'
     lines.push(`this machine's clock is ${Math.abs(aheadSeconds)} s ${way} the depot's: set it, and try again`)
   }

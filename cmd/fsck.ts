@@ -2,6 +2,7 @@ import { fsck, type FsckCounts } from '../src/fsck.ts'
 import { openStorage } from '../storage/open.ts'
 import { UsageError, type Command } from './cli.ts'
 import { SERVE_SETTINGS, STORAGE_SETTINGS, storageConfig } from './config.ts'
+import { isOn } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import type { Environment } from './settings.ts'
 
@@ -23,8 +24,8 @@ export function fsckCommand(env: Environment): Command {
       // The file may configure the server too, so it is read by the server's table.
       const { values, warnings, home } = loadSettings(SERVE_SETTINGS, flags, env)
       for (const warning of warnings) process.stderr.write(`depot: ${warning}\n`)
-      const json = flags['json']?.at(-1) === 'true'
-      const full = flags['full']?.at(-1) === 'true'
+      const json = isOn(flags, 'json')
+      const full = isOn(flags, 'full')
       const config = storageConfig(values, env, home)
       if (config.storageType === 'memory')
         throw new UsageError('blobs in memory are gone with their server: there is nothing to check')

@@ -5,6 +5,7 @@ import type { ArgsDef } from 'citty'
 
 import { messageOf } from '../src/thrown.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
+import { lastOf } from './flags.ts'
 import {
   configPaths,
   mergeSettings,
@@ -49,7 +50,7 @@ export interface LoadedSettings {
 /** Read the configuration file, if there is one, and bring all sources together. @throws UsageError */
 export function loadSettings(table: SettingTable, flags: ParsedArgs['flags'], env: Environment): LoadedSettings {
   const home = env['HOME'] ?? homedir()
-  const named = flags['config']?.at(-1) ?? env['DEPOT_CONFIG']
+  const named = lastOf(flags, 'config') ?? env['DEPOT_CONFIG']
   const path = named ?? configPaths(env, home).find((candidate) => existsSync(candidate))
   const file = path === undefined ? {} : { file: { path, text: readConfig(path) } }
   return { values: mergeSettings(table, { flags, env, ...file }), warnings: unknownVariables(table, env), home }

@@ -1,9 +1,9 @@
-import { approveLogin, waitingLogin } from './depot-api.ts'
 import { confirm } from './ask.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openWithKeys, URL_ARG } from './client.ts'
-import type { Session } from './depot-api.ts'
+import { approveLogin, waitingLogin, type Session } from './depot-api.ts'
 import { depotKey } from './depot-url.ts'
+import { isOn, lastOf } from './flags.ts'
 import { changeProfiles, withDepot } from './profiles.ts'
 import type { Environment } from './settings.ts'
 
@@ -31,8 +31,8 @@ export function loginCommand(env: Environment, io: CliIo): Command {
     async run({ flags, positionals }) {
       const opened = await openWithKeys({ url: positionals[0], flags, env, io })
       const { url, who, identity, session } = opened
-      const code = flags['approve']?.at(-1)
-      if (code !== undefined) return approve({ code, yes: flags['yes']?.at(-1) === 'true', opened, io })
+      const code = lastOf(flags, 'approve')
+      if (code !== undefined) return approve({ code, yes: isOn(flags, 'yes'), opened, io })
       await changeProfiles(env, (profiles) => ({
         ...withDepot(profiles, depotKey(url), ({ identity: _old, ...profile }) => ({
           ...profile,

@@ -2,8 +2,10 @@ import { startForwardProxy } from '../src/node/forward-proxy.ts'
 import type { LocalAddress } from '../src/node/proxy-listen.ts'
 import { UsageError, type CliIo, type Command, type ParsedArgs } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG, type OpenedDepot } from './client.ts'
+import { clientLines } from './client-lines.ts'
 import { nixPublicKeys } from './depot-api.ts'
 import { depotKey, isInClear } from './depot-url.ts'
+import { lastOf } from './flags.ts'
 import type { Environment } from './settings.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -48,7 +50,7 @@ async function forward(opened: OpenedDepot, listen: LocalAddress, io: CliIo): Pr
   const failed = (sentence: string): void => io.err(sentence)
   await using proxy = await startForwardProxy({ target: url, credentials, listen, failed })
   io.out(`depot proxy forwards ${proxy.url} to ${depotKey(url)} as ${who}\n`)
-  const lines = 'path' in listen ? socketLines(listen.path) : portLines(proxy.url, await nixPublicKeys(opened))
+  const lines = 'path' in listen ? socketLines(listen.path) : clientLines(proxy.url, await nixPublicKeys(opened))
   for (const line of lines) io.out(`  ${line}`)
   io.out('')
   await stopped.first
@@ -59,7 +61,7 @@ async function forward(opened: OpenedDepot, listen: LocalAddress, io: CliIo): Pr
 
 /** @throws UsageError */
 function listenAt(flags: ParsedArgs['flags']): LocalAddress {
-  const [port, listen] = [flags['port']?.at(-1), flags['listen']?.at(-1)]
+  const [port, listen] = [lastOf(flags, 'port'), lastOf(flags, 'listen')]
   if (listen === undefined) return { host: '127.0.0.1', port: portOf(port ?? String(PORT_DEFAULT)) }
   if (port !== undefined) throw new UsageError('--port and --listen are two ways to say where; give one')
   const path = /^unix:(?<path>.+)$/.exec(listen)?.groups?.['path']
@@ -73,18 +75,6 @@ function portOf(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN
   if (!(port <= 65_535)) throw new UsageError(`--port takes a number from 0 to 65535, not '${text}'`)
   return port
-}
-
-/** What a newcomer pastes next. npm and twine want some token before they send anything; it goes no further than the proxy. */
-function portLines(base: string, nixKeys: readonly string[]): readonly string[] {
-  return [
-    `Nix     nix copy --to '${base}/nix' ./result`,
-    `        nix copy --from '${base}/nix' --option trusted-public-keys '${nixKeys.join(' ')}' /nix/store/…`,
-    `npm     npm publish --registry ${base}/npm/ --${base.slice(base.indexOf('//'))}/npm/:_authToken=any`,
-    `        npm install --registry ${base}/npm/ <package>`,
-    `Python  uv publish --publish-url ${base}/python/legacy/ --token any dist/*`,
-    `        pip install --index-url ${base}/python/simple/ <project>`,
-  ]
 }
 
 function socketLines(path: string): readonly string[] {

@@ -5,7 +5,9 @@ import { createLog } from '../src/node/log.ts'
 import { systemCode } from '../src/thrown.ts'
 import { boot, type BootedDepot } from './boot.ts'
 import { UsageError, type Command } from './cli.ts'
+import { clientLines } from './client-lines.ts'
 import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
+import { isOn } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import { routeTable } from './print-routes.ts'
 import type { Environment } from './settings.ts'
@@ -35,14 +37,14 @@ export function serveCommand(env: Environment): Command {
       const { values, warnings, home } = loadSettings(SERVE_SETTINGS, flags, env)
       for (const warning of warnings) process.stderr.write(`depot: ${warning}\n`)
       const config = serveConfig(values, env, home)
-      if (flags['check-config']?.at(-1) === 'true') {
+      if (isOn(flags, 'check-config')) {
         // A key that would be made at the start is no mistake, and a check makes nothing.
         if (!config.privateKey.mayCreate) await loadSigningKey(config)
         if (config.authFile !== undefined) await checkAuthFile(config.authFile)
         process.stdout.write('the configuration is fine\n')
         return 0
       }
-      if (flags['print-routes']?.at(-1) === 'true') {
+      if (isOn(flags, 'print-routes')) {
         process.stdout.write(await routeTable(config))
         return 0
       }
@@ -95,19 +97,8 @@ async function checkAuthFile(file: string): Promise<void> {
 function greeting(booted: BootedDepot, { publicUrl, storePath, authFile }: ServeConfig): string {
   const base = publicUrl ?? booted.url
   const lines =
-    authFile === undefined ? openLines(base, booted.publicKey) : loginLines(base, booted.auth.readsAreOpen())
+    authFile === undefined ? clientLines(base, [booted.publicKey]) : loginLines(base, booted.auth.readsAreOpen())
   return `depot serves ${base}   (data in ${storePath})\n\n${lines.map((line) => `  ${line}\n`).join('')}\n`
-}
-
-function openLines(base: string, publicKey: string): readonly string[] {
-  return [
-    `Nix     nix copy --to '${base}/nix' ./result`,
-    `        nix copy --from '${base}/nix' --option trusted-public-keys '${publicKey}' /nix/store/…`,
-    `npm     npm publish --registry ${base}/npm/ --${base.slice(base.indexOf('//'))}/npm/:_authToken=any`,
-    `        npm install --registry ${base}/npm/ <package>`,
-    `Python  uv publish --publish-url ${base}/python/legacy/ --token any dist/*`,
-    `        pip install --index-url ${base}/python/simple/ <project>`,
-  ]
 }
 
 function loginLines(base: string, readsAreOpen: boolean): readonly string[] {

@@ -8,8 +8,17 @@ import { createToken, nixPublicKeys } from './depot-api.ts'
 import { IN_CLEAR, isInClear } from './depot-url.ts'
 import { parseDuration } from './duration.ts'
 import { planEdits, writePlan } from './edit-plan.ts'
+import { lastOf } from './flags.ts'
 import type { Environment } from './settings.ts'
-import { isTokenFormat, netrcHost, npmRegistry, npmTokenKey, TOKEN_FORMATS, type TokenFormat } from './token-formats.ts'
+import {
+  isTokenFormat,
+  madeToken,
+  netrcHost,
+  npmRegistry,
+  npmTokenKey,
+  TOKEN_FORMATS,
+  type TokenFormat,
+} from './token-formats.ts'
 import { editUserFile } from './user-file.ts'
 
 /** `depot token create`. */
@@ -47,9 +56,9 @@ export function tokenCreateCommand(env: Environment, io: CliIo): Command {
     ],
     async run({ flags, positionals }) {
       const print = parseFormat(flags)
-      const output = one(flags, 'output')
+      const output = lastOf(flags, 'output')
       if (output !== undefined) refuseOutput(print)
-      const expires = one(flags, 'expires')
+      const expires = lastOf(flags, 'expires')
       const seconds = expires === undefined ? {} : { seconds: parseDuration('--expires', expires, Date.now()) }
       const depot = await openDepot({ url: positionals[0], flags, env, io })
       const { url } = depot
@@ -58,22 +67,20 @@ export function tokenCreateCommand(env: Environment, io: CliIo): Command {
       // Tried before there is a token that nobody would have.
       const plan = await planEdits(editsOf(file, print, url))
       const publicKeys = print === 'nix' ? await nixPublicKeys(depot) : []
-      const name = one(flags, 'name') ?? `depot token create on ${hostname()}`
+      const name = lastOf(flags, 'name') ?? `depot token create on ${hostname()}`
       const { token, info } = await createToken(depot, { name, grants: flags['scope'] ?? ['*:read:*'], ...seconds })
       const lines = TOKEN_FORMATS[print]({ url, token, publicKeys })
       if (file === undefined) for (const line of lines) io.out(line)
       else if (plan.length > 0) await writePlan(plan, token)
       else await editUserFile(file, () => lines.map((line) => `${line}\n`).join(''), { secret: true })
-      io.err(
-        `depot: token ${info.id} (${info.grants.join(' ')}) is good until ${new Date(info.expiresAt).toISOString()}`,
-      )
+      io.err(madeToken(info))
       return 0
     },
   }
 }
 
 function parseFormat(flags: ParsedArgs['flags']): TokenFormat {
-  const text = one(flags, 'print') ?? 'token'
+  const text = lastOf(flags, 'print') ?? 'token'
   if (isTokenFormat(text)) return text
   throw new UsageError(`--print takes ${Object.keys(TOKEN_FORMATS).join(', ')}, not '${text}'`)
 }
@@ -92,8 +99,4 @@ function editsOf(file: string | undefined, print: TokenFormat, url: URL): Edit[]
     { kind: 'npmrc', file, section: '', key: 'registry', value: npmRegistry(url) },
     { kind: 'npmrc', file, section: '', key: npmTokenKey(url) },
   ]
-}
-
-function one(flags: ParsedArgs['flags'], name: string): string | undefined {
-  return flags[name]?.at(-1)
 }

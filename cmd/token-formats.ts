@@ -1,3 +1,4 @@
+import type { TokenInfo } from './depot-api.ts'
 import { below, depotKey } from './depot-url.ts'
 
 /** A token, and the depot that it is for. */
@@ -45,6 +46,11 @@ export type TokenFormat = keyof typeof TOKEN_FORMATS
 /** Whether somebody typed the name of a format. */
 export function isTokenFormat(text: string): text is TokenFormat {
   return Object.hasOwn(TOKEN_FORMATS, text)
+}
+
+/** What is said of a token that was just made, beside the token itself. */
+export function madeToken({ id, grants, expiresAt }: TokenInfo): string {
+  return `depot: token ${id} (${grants.join(' ')}) is good until ${new Date(expiresAt).toISOString()}`
 }
 
 /** Where pip, uv and poetry find the index of a depot. */

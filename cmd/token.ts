@@ -2,6 +2,7 @@ import { DepotError } from '../src/errors.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client.ts'
 import { listTokens, revokeToken, type TokenInfo } from './depot-api.ts'
+import { isOn, lastOf } from './flags.ts'
 import type { Environment } from './settings.ts'
 
 /** `depot token list`. */
@@ -15,7 +16,7 @@ export function tokenListCommand(env: Environment, io: CliIo): Command {
     async run({ flags, positionals }) {
       const tokens = await listTokens(await openDepot({ url: positionals[0], flags, env, io }))
       const now = Date.now()
-      if (flags['json']?.at(-1) === 'true') {
+      if (isOn(flags, 'json')) {
         for (const info of tokens) io.out(JSON.stringify({ ...info, state: stateOf(info, now) }))
         return 0
       }
@@ -49,7 +50,7 @@ export function tokenRevokeCommand(env: Environment, io: CliIo): Command {
       // Not repeated: it may be a whole token.
       if (bad !== undefined)
         throw new UsageError('the id of a token has 12 letters and digits: depot token list shows them')
-      const depot = await openDepot({ url: flags['depot']?.at(-1), flags, env, io })
+      const depot = await openDepot({ url: lastOf(flags, 'depot'), flags, env, io })
       let failed = 0
       for (const id of positionals) {
         try {

@@ -3,14 +3,16 @@ import { hostname } from 'node:os'
 
 import { DepotError } from '../src/errors.ts'
 import type { CliIo, Command, ParsedArgs } from './cli.ts'
-import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG, type OpenedDepot } from './client.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, sessionOf, URL_ARG, type OpenedDepot } from './client.ts'
 import { holdsToken, placeOf } from './config-files/edits.ts'
-import { askSession, createToken, nixPublicKeys, revokeToken, type Session } from './depot-api.ts'
+import { createToken, nixPublicKeys, revokeToken } from './depot-api.ts'
 import { depotKey, IN_CLEAR, isInClear } from './depot-url.ts'
 import { parseDuration } from './duration.ts'
 import { planEdits, replacedBy, showPlan, writePlan, type FilePlan } from './edit-plan.ts'
+import { isOn, lastOf } from './flags.ts'
 import { changeProfiles, withDepot, type Profiles } from './profiles.ts'
 import type { Environment } from './settings.ts'
+import { madeToken } from './token-formats.ts'
 import { USED_CLIENTS, useEdits, type UsedClient } from './use-edits.ts'
 import { usedGrants } from './used-grants.ts'
 import { addUse, type TokenUse } from './used-tokens.ts'
@@ -40,7 +42,7 @@ export function useCommand(env: Environment, io: CliIo): Command {
     notes: `Without --nix, --npm, --pip and --uv: all of them.\n\n${CREDENTIALS_NOTE}`,
     examples: ['depot use', 'depot use https://depot.example.org --npm --expires 30d', 'depot use --write --dry-run'],
     async run({ flags, positionals }) {
-      const expires = flags['expires']?.at(-1)
+      const expires = lastOf(flags, 'expires')
       const seconds = expires === undefined ? {} : { seconds: parseDuration('--expires', expires, Date.now()) }
       const clients = clientsOf(flags)
       const depot = await openDepot({ url: positionals[0], flags, env, io })
@@ -109,10 +111,7 @@ async function carryOut({ depot, plan, env, io, token }: Work): Promise<void> {
   for (const { id } of replaced) await revokeToken(depot, id).catch((error: unknown) => toldRefusal(error, id, io))
   if (made === undefined)
     io.err(`depot: ${depotKey(depot.url)} asks nobody for credentials: only its addresses are written`)
-  else
-    io.err(
-      `depot: token ${made.info.id} (${made.info.grants.join(' ')}) is good until ${new Date(made.info.expiresAt).toISOString()}`,
-    )
+  else io.err(madeToken(made.info))
 }
 
 /** A netrc knows hosts, and no ports: of two depots on one host, the last one has it. */
@@ -128,17 +127,7 @@ function toldRefusal(error: unknown, id: string, io: CliIo): void {
   io.err(`depot: the old token ${id} is not revoked: ${error.message}`)
 }
 
-async function sessionOf(depot: OpenedDepot): Promise<Session> {
-  const session = depot.session ?? (await askSession(depot)).session
-  if (session !== undefined) return session
-  throw new DepotError('UNAUTHENTICATED', `${depotKey(depot.url)} does not, or no longer, take ${depot.who}`)
-}
-
 function clientsOf(flags: ParsedArgs['flags']): ReadonlySet<UsedClient> {
   const named = USED_CLIENTS.filter((client) => isOn(flags, client))
   return new Set(named.length === 0 ? USED_CLIENTS : named)
-}
-
-function isOn(flags: ParsedArgs['flags'], name: string): boolean {
-  return flags[name]?.at(-1) === 'true'
 }

@@ -1,8 +1,7 @@
-import { DepotError } from '../src/errors.ts'
 import type { CliIo, Command } from './cli.ts'
-import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client.ts'
-import { askSession } from './depot-api.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, sessionOf, URL_ARG } from './client.ts'
 import { depotKey } from './depot-url.ts'
+import { isOn } from './flags.ts'
 import type { Environment } from './settings.ts'
 
 /** `depot whoami`: who a depot takes us for. */
@@ -17,10 +16,8 @@ export function whoamiCommand(env: Environment, io: CliIo): Command {
     async run({ flags, positionals }) {
       const opened = await openDepot({ url: positionals[0], flags, env, io })
       const { url } = opened
-      const session = opened.session ?? (await askSession(opened)).session
-      if (session === undefined)
-        throw new DepotError('UNAUTHENTICATED', `${depotKey(url)} does not, or no longer, take ${opened.who}`)
-      if (flags['json']?.at(-1) === 'true') {
+      const session = await sessionOf(opened)
+      if (isOn(flags, 'json')) {
         io.out(JSON.stringify({ url: depotKey(url), ...session }))
         return 0
       }
