@@ -11,7 +11,7 @@ import { hashSecret, printApiToken, SECRET_BYTES, secretText } from './api-token
 import { base62, bigEndian } from './base62.ts'
 import { effectiveGrants } from './effective-grants.ts'
 import { covers, formatGrant } from './grants.ts'
-import { isLive, KIND, readToken, tokenInfo, type TokenRecord } from './token-records.ts'
+import { endOf, isLive, KIND, readToken, tokenInfo, type TokenRecord } from './token-records.ts'
 
 export type TokenStore = Pick<Depot, 'kv' | 'all' | 'retryConflicts'>
 
@@ -137,14 +137,15 @@ function grantsWithin(limits: Principal['limits'], { grants, narrow = false }: T
  * @throws DepotError `CONFLICT` when the key has too many good ones; those that are made in the same moment are not counted.
  */
 async function placeFor(store: TokenStore, key: string, now: number): Promise<MintedToken['change']['deletes']> {
-  const dead: { id: string; endedAt: number }[] = []
-  let live = 0
+  const records = new Map<string, TokenRecord>()
   for await (const row of store.all(SYSTEM_CACHE, KIND.token, tokenIdPrefix(key))) {
     const record = readToken(row)
-    if (record.key !== key) continue
-    if (isLive(record, now)) live++
-    else dead.push({ id: row.key, endedAt: Math.min(record.expiresAt, record.revokedAt ?? Infinity) })
+    if (record.key === key) records.set(row.key, record)
   }
+  // Whoever makes many tokens of one that leaked takes no places beyond its end.
+  const ends = [...records].map(([id, record]) => ({ id, endedAt: endOf(record, (other) => records.get(other)) }))
+  const dead = ends.filter(({ endedAt }) => endedAt <= now)
+  const live = ends.length - dead.length
   if (live >= LIMITS.tokensPerKeyMax)
     throw new DepotError('CONFLICT', `this SSH key has ${live} good tokens: revoke some with 'depot token revoke'`)
   return dead

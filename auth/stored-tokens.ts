@@ -8,7 +8,7 @@ import { hashSecret, parseApiToken } from './api-token.ts'
 import { covers } from './grants.ts'
 import { useNotes } from './last-use.ts'
 import { callingToken, mintToken, tokenAudit, tokenIdPrefix, tokenPrincipalId, type TokenStore } from './mint-token.ts'
-import { isLive, KIND, readToken, readUse, tokenInfo, type TokenRecord } from './token-records.ts'
+import { endOf, isLive, KIND, readToken, readUse, tokenInfo, type TokenRecord } from './token-records.ts'
 
 /** Why a token is not good: for the log, never for whoever showed it. */
 export type TokenRefusal = 'malformed' | 'unknown' | 'wrong secret' | 'expired' | 'revoked' | 'ancestor gone'
@@ -119,10 +119,15 @@ async function listTokens(store: TokenStore, principal: Principal): Promise<read
   const prefix = isAdministrator(principal) ? '' : tokenIdPrefix(principal.key)
   const usedAt = new Map<string, number>()
   for await (const row of store.all(SYSTEM_CACHE, KIND.use, prefix)) usedAt.set(row.key, readUse(row))
+  const records = new Map<string, TokenRecord>()
+  for await (const row of store.all(SYSTEM_CACHE, KIND.token, prefix)) records.set(row.key, readToken(row))
   const found: TokenInfo[] = []
-  for await (const row of store.all(SYSTEM_CACHE, KIND.token, prefix)) {
-    const record = readToken(row)
-    if (maySee(principal, row.key, record)) found.push(tokenInfo(row.key, record, usedAt.get(row.key)))
+  for (const [id, record] of records) {
+    if (!maySee(principal, id, record)) continue
+    const end = endOf(record, (other) => records.get(other))
+    // Revoking a token revokes what descends from it.
+    const shown = end < record.expiresAt ? { ...record, revokedAt: end } : record
+    found.push(tokenInfo(id, shown, usedAt.get(id)))
   }
   return found.toSorted((one, other) => other.createdAt - one.createdAt)
 }

@@ -77,6 +77,19 @@ export function tokenInfo(id: string, record: TokenRecord, lastUsedAt?: number):
   }
 }
 
+/**
+ * When a token stops being good, or did, in milliseconds since 1970: it does so with every token that it descends from.
+ *
+ * @param recordOf the record of another token of the same key
+ */
+export function endOf(token: TokenRecord, recordOf: (id: string) => TokenRecord | undefined): number {
+  const line = [token, ...token.ancestors.map(recordOf)]
+  // One that is not there any more was cleared away, long after its end.
+  return Math.min(
+    ...line.map((each) => (each === undefined ? 0 : Math.min(each.expiresAt, each.revokedAt ?? Infinity))),
+  )
+}
+
 /** Whether the token alone is good: its ancestors are another question. */
 export function isLive({ expiresAt, revokedAt }: TokenRecord, now: number): boolean {
   return revokedAt === undefined && now < expiresAt

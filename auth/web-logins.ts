@@ -5,6 +5,7 @@ import type { Buckets } from '../src/buckets.ts'
 import { DepotError, hasCode } from '../src/errors.ts'
 import { SYSTEM_CACHE, type RecordDelete } from '../src/kv-store.ts'
 import { LIMITS } from '../src/limits.ts'
+import { networkOf } from '../src/network.ts'
 import { auditEntry } from '../src/protocol.ts'
 import type { TokenCaller } from '../src/tokens.ts'
 import type { WebLogins } from '../src/web-logins.ts'
@@ -130,7 +131,7 @@ async function placeFor(store: TokenStore, address: string, now: number): Promis
     if (now >= login.expiresAt) expired.push({ kind: KIND.webLogin, key: row.key })
     else {
       waiting++
-      if (login.address === address) here++
+      if (networkOf(login.address) === networkOf(address)) here++
     }
   }
   if (waiting >= LIMITS.webLoginsMax || here >= LIMITS.webLoginsPerAddressMax)

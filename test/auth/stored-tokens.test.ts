@@ -225,6 +225,24 @@ describe('a token that a token made', () => {
     expect(await tokens.authenticate(made[2]?.token ?? '')).toBe('ancestor gone')
   })
 
+  it('takes no place of its key, and is listed as revoked, once its ancestor is', { timeout: 60_000 }, async () => {
+    await using world = await openCredentials()
+    const tokens = open(world)
+    const [leaked, child] = await family(tokens, 2)
+    const row = await world.kv.get(SYSTEM_CACHE.id, 'auth-token', child?.id ?? '')
+    const others = Array.from({ length: LIMITS.tokensPerKeyMax - 2 }, (_, index) => ({
+      kind: 'auth-token',
+      key: (child?.id ?? '').slice(0, 4) + String(index).padStart(8, '0'),
+      value: row?.value ?? '',
+    }))
+    await world.kv.commit({ cache: SYSTEM_CACHE.id, puts: others })
+    await expect(tokens.create(OWNER, asking('npm:read:*'))).rejects.toMatchObject({ code: 'CONFLICT' })
+    await tokens.revoke(OWNER, leaked?.id ?? '')
+    const { info } = await tokens.create(OWNER, asking('npm:read:*'))
+    const good = (await tokens.list(OWNER.principal)).filter(({ revokedAt }) => revokedAt === undefined)
+    expect(good.map(({ id }) => id)).toEqual([info.id])
+  })
+
   it('is not made by one that was revoked meanwhile', async () => {
     await using world = await openCredentials()
     const tokens = open(world)

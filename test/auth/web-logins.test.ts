@@ -173,6 +173,16 @@ describe('logins that wait', () => {
     await other.start(CLIENT)
   })
 
+  it('are bounded for each network of IPv6, which whoever has one address has whole', async () => {
+    await using world = await openCredentials()
+    const logins = open(world)
+    for (let count = 0; count < LIMITS.webLoginsPerAddressMax; count++)
+      await logins.start({ ...CLIENT, address: `2001:db8:1:2::${count.toString(16)}` })
+    const other = open(world)
+    await expect(other.start({ ...CLIENT, address: '2001:db8:1:2:f::1' })).rejects.toThrow('wait for their approval')
+    await other.start({ ...CLIENT, address: '2001:db8:1:3::1' })
+  })
+
   it('are not started without end', async () => {
     await using world = await openCredentials()
     const logins = open(world)
