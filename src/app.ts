@@ -6,6 +6,7 @@ import { DepotError, hasCode } from './errors.ts'
 import { createDenialLog } from './denial-log.ts'
 import { createGate, type Admitted, type Gate, type RawRequest } from './gate.ts'
 import { errorResponse } from './http/error-response.ts'
+import { parseTarget } from './http/path.ts'
 import { sourceOf } from './http/respond.ts'
 import { createRouter, type Match, type Mount, type Router } from './http/router.ts'
 import { guardSite, type Site, type SiteGuard } from './http/site.ts'
@@ -90,7 +91,7 @@ export function createApp({
       if (error instanceof DepotError)
         depot.events.requestRefused(arrival.requestId, error.status, error.code, error.message)
       else depot.events.unexpectedError(arrival.requestId, error)
-      const protocol = admitted?.match.mount.protocol ?? protocolOf(router, arrival.raw.target)
+      const protocol = admitted?.match.mount.protocol ?? protocolOf(router, arrival.raw)
       return errorResponse(told(error, arrival.raw.method), protocol)
     }
   }
@@ -184,9 +185,13 @@ function depotRequest(
   }
 }
 
-/** For the form of a refusal that came before a route was found: the first words of the raw path, which may not even parse. */
-function protocolOf(router: Router, target: string): Protocol | undefined {
-  return router.protocolAt(target.slice(1, LIMITS.urlLengthMax).split('/'))
+/** For the form of a refusal: that of the route which was asked for, or of the first words of a path that may not even parse. */
+function protocolOf(router: Router, { method, target }: RawRequest): Protocol | undefined {
+  try {
+    return router.match(method, parseTarget(target).segments).mount.protocol
+  } catch {
+    return router.protocolAt(target.slice(1, LIMITS.urlLengthMax).split('/'))
+  }
 }
 
 /** A request that reached the application without a server: its URL is all there is. */

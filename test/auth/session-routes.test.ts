@@ -29,7 +29,23 @@ describe('GET /-/session', () => {
     expect(answer.status).toBe(401)
     expect(answer.headers.get('www-authenticate')).toMatch(/^Basic .*Bearer/)
     expect(answer.headers.get('cache-control')).toBe('no-store')
-    await answer.text()
+    expect(await json(answer)).toEqual({ error: expect.stringContaining('good credentials') as unknown })
+  })
+})
+
+describe('a refusal of a path at the root', () => {
+  it('has the form of the route that was asked for, whether the name is missing or hidden', async () => {
+    const { token } = await world.token('npm:read:@acme/*')
+    const answers = await Promise.all(
+      ['/@acme/missing', '/hidden', '/npm/hidden'].map((path) => world.ask('GET', path, token)),
+    )
+    expect(answers.map(({ status, headers }) => [status, headers.get('content-type')])).toEqual(
+      answers.map(() => [404, 'application/json']),
+    )
+    const bodies = await Promise.all(answers.map((answer) => answer.text()))
+    expect(new Set(bodies).size).toBe(1)
+    const narinfo = await world.ask('GET', `/${'0'.repeat(32)}.narinfo`, token)
+    expect([narinfo.status, narinfo.headers.get('content-type')]).toEqual([404, 'text/plain; charset=utf-8'])
   })
 })
 
