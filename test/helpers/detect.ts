@@ -37,6 +37,7 @@ const PARTS = {
   twine: () => program([tool('twine', 'TWINE', 'bin/twine'), onPath('twine')], `no twine (${TOOLS_HINT})`),
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
   openssl: () => program([onPath('openssl')], 'no openssl on PATH (apt-get install openssl)', ['version']),
+  faketime: () => program([onPath('faketime')], 'no faketime (apt-get install faketime)'),
   openssh,
   strace,
   tmpfs,
