@@ -83,6 +83,11 @@ async function send(exchange: Exchange): Promise<void> {
     outgoing.writeContinue()
   })
   request.once('response', (answer) => passOn(exchange, request, answer))
+  // Nobody asked for another protocol. Without a listener Node ends that connection and tells of nothing.
+  request.once('upgrade', (_answer, socket) => {
+    socket.destroy()
+    fail(exchange, new DepotError('STORAGE_DOWN', SWITCHED, { status: 502 }))
+  })
   const sends = hasBody(rawHeaders)
   request.on('error', (error) => {
     // The depot closed a connection that had been idle just when this request was written to it.
@@ -109,6 +114,7 @@ async function credentialsFor(
 }
 
 const SILENT = 'the depot was silent for too long'
+const SWITCHED = 'the depot wants to speak another protocol'
 const SAFE = new Set(['GET', 'HEAD'])
 
 function isReset(error: Error): boolean {
@@ -183,6 +189,8 @@ function fail({ upstream, incoming, outgoing, waitsForContinue }: Exchange, erro
     return
   }
   incoming.unpipe()
+  // The depot's own may have been what cannot be passed on.
+  outgoing.statusMessage = ''
   if (!incoming.complete && hasBody(incoming.rawHeaders)) lingerAfterRefusal(incoming, outgoing, waitsForContinue)
   outgoing.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${sentence}\n`)
 }

@@ -97,6 +97,20 @@ describe('an answer', () => {
     expect(await rawRequest(proxy.url, { path: '/' })).toMatchObject({ status: 502 })
   })
 
+  it.each([
+    ['a status text that Node does not write', 'HTTP/1.1 200 O\u0001K\r\nContent-Length: 0\r\n\r\n'],
+    ['a status that does not exist', 'HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n'],
+    ['another protocol', 'HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n'],
+  ])('with %s is a 502, and the next one is not lost', async (_what, head) => {
+    await using upstream = await startUpstream(({ url, socket }, outgoing) => {
+      if (url === '/bad') socket.write(head, 'latin1')
+      else outgoing.end('good')
+    })
+    await using proxy = await startTestProxy(upstream.url)
+    expect((await rawRequest(proxy.url, { path: '/bad' })).status).toBe(502)
+    expect((await rawRequest(proxy.url, { path: '/' })).body.toString()).toBe('good')
+  })
+
   it('of something that speaks no HTTP is a 502', async () => {
     const server = createSocketServer((socket) => socket.end('220 mail ready\r\n')).listen(0, '127.0.0.1')
     await once(server, 'listening')
