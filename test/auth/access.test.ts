@@ -314,8 +314,9 @@ describe('bad logins', () => {
   it('are those that were used before, too', async () => {
     await using world = await setUp({ file })
     const login = world.login(key, { claims: { htm: 'PUT', htu: '/npm/a' } })
-    const shown = await Promise.allSettled(Array.from({ length: 200 }, () => world.show(login, PUT)))
-    expect(shown.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(100)
+    await Promise.allSettled(Array.from({ length: 200 }, () => world.show(login, PUT)))
+    // How many of them were looked at depends on how soon the database answers; that they count does not.
+    await expect(world.show(world.login(other))).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS' })
   })
 
   it('are none that many good ones at once could be taken for', async () => {
