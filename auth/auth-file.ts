@@ -27,6 +27,14 @@ export interface AuthFileContent {
   readonly warnings: readonly string[]
 }
 
+/** The keys that count at one moment while an auth file is followed. */
+export interface AuthKeys extends Pick<AuthFileContent, 'keys'> {
+  /** As in `AuthFileContent`, or because an earlier content had one: what was closed to the world does not open because a line went. */
+  readonly hasReadKeys: boolean
+  /** Counts up with every change that was taken: what was decided under another number is decided anew. */
+  readonly generation: number
+}
+
 export interface AuthFileOptions {
   /** Names that grants may use. */
   readonly ecosystems: readonly string[]
@@ -60,6 +68,16 @@ export function parseAuthFile(text: string, options: AuthFileOptions): AuthFileC
     hasReadKeys: keys.size === 0 || lines.some(({ permission }) => permission === 'r'),
     warnings,
   }
+}
+
+/**
+ * The key of this fingerprint, unless it has expired.
+ *
+ * @param now milliseconds since 1970
+ */
+export function liveKey({ keys }: Pick<AuthKeys, 'keys'>, fingerprint: string, now: number): AuthKey | undefined {
+  const key = keys.get(fingerprint)
+  return key === undefined || now >= (key.expiresAt ?? Infinity) ? undefined : key
 }
 
 interface NumberedKey extends AuthKey {

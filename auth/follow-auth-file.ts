@@ -4,15 +4,8 @@ import { DepotError } from '../src/errors.ts'
 import type { Events } from '../src/events.ts'
 import { LIMITS } from '../src/limits.ts'
 import { messageOf, systemCode } from '../src/thrown.ts'
-import { parseAuthFile, type AuthFileContent } from './auth-file.ts'
+import { parseAuthFile, type AuthFileContent, type AuthKeys } from './auth-file.ts'
 import { readBounded } from './read-bounded.ts'
-
-export interface AuthKeys extends Pick<AuthFileContent, 'keys'> {
-  /** As in `AuthFileContent`, or because an earlier content had one: what was closed to the world does not open because a line went. */
-  readonly hasReadKeys: boolean
-  /** Counts up with every change that was taken: what was decided under another number is decided anew. */
-  readonly generation: number
-}
 
 export interface AuthFileSource {
   readonly file: string

@@ -1,7 +1,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto'
 
 import { DepotError } from '../src/errors.ts'
-import { parsePublicKeyBlob, type PublicKey } from './public-key.ts'
+import { parsePublicKeyBlob, printPublicKey, type PublicKey } from './public-key.ts'
 import type { Signer } from './signer.ts'
 import { writeString } from './ssh-wire.ts'
 
@@ -11,13 +11,13 @@ import { writeString } from './ssh-wire.ts'
  * @throws DepotError `INVALID_NAME` naming the type of a key that logins cannot be signed with.
  */
 export function keySigner(privateKey: KeyObject, comment: string): Signer {
-  const { type, fingerprint, algorithms, blob } = publicKeyOf(privateKey)
+  const key = publicKeyOf(privateKey)
   return {
-    type,
-    fingerprint,
-    publicKey: `${type} ${Buffer.from(blob).toString('base64')}`,
+    type: key.type,
+    fingerprint: key.fingerprint,
+    publicKey: printPublicKey(key),
     comment,
-    algorithms: algorithms.slice(0, 1),
+    algorithms: key.algorithms.slice(0, 1),
     sign: (algorithm, input) => signWith(privateKey, algorithm, input),
   }
 }

@@ -6,7 +6,7 @@ import { KIND } from './token-records.ts'
  * Notes that a token was used: at most once in `LIMITS.tokenUseWrittenMs` in the database, after the request went on. A note that cannot
  * be written is forgotten: the next use makes another.
  */
-export function useNotes({ kv }: { readonly kv: KvStore }, now: () => number): (id: string) => void {
+export function lastUseNotes({ kv }: { readonly kv: KvStore }, now: () => number): (id: string) => void {
   const writtenAt = new Map<string, number>()
 
   return (id) => {

@@ -41,6 +41,11 @@ export function parsePublicKeyBlob(blob: Uint8Array): PublicKey {
   return readPublicKey(parseKeyType(typeOfBlob(blob)), blob)
 }
 
+/** `<type> <base64>`, as an auth file holds it: what `parsePublicKey` reads. */
+export function printPublicKey({ type, blob }: Pick<PublicKey, 'type' | 'blob'>): string {
+  return `${type} ${Buffer.from(blob).toString('base64')}`
+}
+
 const FIELDS_MAX = 3
 const ED25519_BYTES = 32
 const UNCOMPRESSED = 0x04

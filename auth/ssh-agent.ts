@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 
 import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
-import type { PublicKey } from './public-key.ts'
+import { printPublicKey, type PublicKey } from './public-key.ts'
 import { joseSignature } from './signature.ts'
 import type { Signer } from './signer.ts'
 import { printable, readStrings, readUint32, writeString, writeUint32 } from './ssh-wire.ts'
@@ -49,7 +49,7 @@ export function agentSigner(agent: AgentOptions, key: PublicKey, comment: string
   return {
     type: key.type,
     fingerprint: key.fingerprint,
-    publicKey: `${key.type} ${Buffer.from(key.blob).toString('base64')}`,
+    publicKey: printPublicKey(key),
     comment,
     // Ed25519 has two names; the first is the one that older verifiers know too.
     algorithms: key.type === 'ssh-rsa' ? key.algorithms : key.algorithms.slice(0, 1),

@@ -6,7 +6,7 @@ import { SYSTEM_CACHE, type KvRecord, type MaybePromise } from '../src/kv-store.
 import type { TokenInfo, Tokens } from '../src/tokens.ts'
 import { hashSecret, parseApiToken } from './api-token.ts'
 import { covers } from './grants.ts'
-import { useNotes } from './last-use.ts'
+import { lastUseNotes } from './last-use.ts'
 import { callingToken, mintToken, tokenAudit, tokenIdPrefix, tokenPrincipalId, type TokenStore } from './mint-token.ts'
 import { endOf, isLive, KIND, readToken, readUse, tokenInfo, type TokenRecord } from './token-records.ts'
 
@@ -34,7 +34,7 @@ export interface StoredTokensOptions {
 /** Stored tokens as records of `SYSTEM_CACHE`, so that every server over one database knows the same ones. */
 export function storedTokens({ store, knowsKey = () => true, now = Date.now }: StoredTokensOptions): StoredTokens {
   const { kv } = store
-  const used = useNotes(store, now)
+  const used = lastUseNotes(store, now)
 
   function judge(id: string, secret: string, row: KvRecord | undefined): MaybePromise<Principal | TokenRefusal> {
     // An unknown id costs what a known one does.

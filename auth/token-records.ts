@@ -12,6 +12,8 @@ export const KIND = {
   use: 'auth-token-use',
   /** Key: the code of a login that waits. */
   webLogin: 'auth-web-login',
+  /** Key: when a login ends, and the hash of it: it has changed something and is no longer good. */
+  usedLogin: 'auth-login',
 } as const
 
 const grants = z.array(z.object({ ecosystem: z.string(), action: z.enum([...ACTIONS, '*']), pattern: z.string() }))

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { hasCode } from '../src/errors.ts'
 import { SYSTEM_CACHE, type KvStore } from '../src/kv-store.ts'
 import { LIMITS } from '../src/limits.ts'
+import { KIND } from './token-records.ts'
 import type { VerifiedLogin } from './verify-login.ts'
 
 /** Remembers the logins that have changed something, for as long as they would be good. */
@@ -15,8 +16,6 @@ export interface UsedLogins {
   use(login: Pick<VerifiedLogin, 'fingerprint' | 'jti' | 'expiresAt'>): Promise<boolean>
 }
 
-const KIND = 'auth-login'
-
 /** @param now seconds since 1970 */
 export function createUsedLogins(kv: Pick<KvStore, 'commit' | 'list'>, now: () => number): UsedLogins {
   let sweptAt = -Infinity
@@ -28,8 +27,8 @@ export function createUsedLogins(kv: Pick<KvStore, 'commit' | 'list'>, now: () =
     const page = { from: '', to: end, limit: LIMITS.usedLoginsSweepMax }
     let old
     do {
-      old = await kv.list(SYSTEM_CACHE.id, KIND, page)
-      const deletes = old.map(({ key }) => ({ kind: KIND, key }))
+      old = await kv.list(SYSTEM_CACHE.id, KIND.usedLogin, page)
+      const deletes = old.map(({ key }) => ({ kind: KIND.usedLogin, key }))
       if (deletes.length > 0) await kv.commit({ cache: SYSTEM_CACHE.id, deletes })
     } while (old.length === page.limit)
   }
@@ -43,7 +42,7 @@ export function createUsedLogins(kv: Pick<KvStore, 'commit' | 'list'>, now: () =
       }
       const key = `${secondsKey(expiresAt)}-${createHash('sha256').update(`${fingerprint}\0${jti}`).digest('hex')}`
       try {
-        await kv.commit({ cache: SYSTEM_CACHE.id, puts: [{ kind: KIND, key, value: '', expected: 0 }] })
+        await kv.commit({ cache: SYSTEM_CACHE.id, puts: [{ kind: KIND.usedLogin, key, value: '', expected: 0 }] })
         return true
       } catch (error) {
         if (hasCode(error, 'WRITE_CONFLICT')) return false

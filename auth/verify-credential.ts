@@ -3,7 +3,7 @@ import type { Buckets } from '../src/buckets.ts'
 import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
 import { networkOf } from '../src/network.ts'
-import type { AuthKey } from './auth-file.ts'
+import { liveKey, type AuthKey, type AuthKeys } from './auth-file.ts'
 import type { Credential } from './authorization.ts'
 import { CredentialsRefused } from './credentials-refused.ts'
 import { parseGrants } from './grants.ts'
@@ -13,17 +13,8 @@ import { createTurns } from './turns.ts'
 import type { UsedLogins } from './used-logins.ts'
 import { keyOfLogin, verifyLogin, type LoginCheck, type VerifiedLogin } from './verify-login.ts'
 
-/** The keys of an auth file as they are now. */
-export interface CurrentKeys {
-  readonly keys: ReadonlyMap<string, AuthKey>
-  /** Whether it ever had a key that may only read, or no keys at all. */
-  readonly hasReadKeys: boolean
-  /** Another number for every change of the file. */
-  readonly generation: number
-}
-
 export interface VerifierOptions {
-  readonly authFile: { current(): CurrentKeys }
+  readonly authFile: { current(): AuthKeys }
   readonly tokens: Pick<StoredTokens, 'authenticate'>
   readonly usedLogins: UsedLogins
   /** Origins that logins may be made for, for a request with this Host. */
@@ -49,8 +40,7 @@ export function createVerifier(
 
   /** The key as it is now. */
   function keyOf(fingerprint: string): AuthKey | undefined {
-    const key = authFile.current().keys.get(fingerprint)
-    return key === undefined || now() >= (key.expiresAt ?? Infinity) ? undefined : key
+    return liveKey(authFile.current(), fingerprint, now())
   }
 
   /** What a credential may do is within what its key may do now. */

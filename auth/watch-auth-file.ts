@@ -1,10 +1,9 @@
 import path from 'node:path'
 
-import { startFollowing, type AuthFileSource, type AuthKeys } from './follow-auth-file.ts'
+import type { AuthKeys } from './auth-file.ts'
+import { startFollowing, type AuthFileSource } from './follow-auth-file.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { watchDirectory } from './watch-directory.ts'
-
-export type { AuthKeys } from './follow-auth-file.ts'
 
 /** The auth file as it is now. */
 export interface AuthFile extends AsyncDisposable {
@@ -14,7 +13,7 @@ export interface AuthFile extends AsyncDisposable {
   reload(): Promise<void>
 }
 
-export interface AuthFileOptions extends AuthFileSource {
+export interface OpenAuthFileOptions extends AuthFileSource {
   /** The file is looked at this often, whether or not the system tells of changes. */
   readonly pollMs?: number
 }
@@ -28,7 +27,7 @@ export interface AuthFileOptions extends AuthFileSource {
  *
  * @throws DepotError `BAD_REQUEST` when the file is there at the start and cannot be read, or has a bad line.
  */
-export async function openAuthFile({ pollMs = POLL_MS, ...source }: AuthFileOptions): Promise<AuthFile> {
+export async function openAuthFile({ pollMs = POLL_MS, ...source }: OpenAuthFileOptions): Promise<AuthFile> {
   const follower = await startFollowing(source)
   const check = oneAtATime(() => follower.follow())
   let hint: ReturnType<typeof setTimeout> | undefined

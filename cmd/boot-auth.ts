@@ -1,4 +1,5 @@
 import { createAccess, loginAttempts } from '../auth/access.ts'
+import { liveKey } from '../auth/auth-file.ts'
 import { sessionProtocol } from '../auth/session-routes.ts'
 import { storedTokens } from '../auth/stored-tokens.ts'
 import { createUsedLogins } from '../auth/used-logins.ts'
@@ -57,10 +58,7 @@ async function withKeys({ config, depot, warn, file }: BootAuthOptions & { file:
   const { events } = depot
   const authFile = await openAuthFile({ file, ecosystems: ECOSYSTEMS, events, warn })
   const attempts = loginAttempts()
-  const knowsKey = (fingerprint: string): boolean => {
-    const key = authFile.current().keys.get(fingerprint)
-    return key !== undefined && Date.now() < (key.expiresAt ?? Infinity)
-  }
+  const knowsKey = (fingerprint: string): boolean => liveKey(authFile.current(), fingerprint, Date.now()) !== undefined
   const stored = storedTokens({ store: depot, knowsKey })
   const access = createAccess({
     authFile,

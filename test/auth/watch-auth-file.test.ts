@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 
 import { startFollowing } from '../../auth/follow-auth-file.ts'
-import { openAuthFile, type AuthFile, type AuthFileOptions } from '../../auth/watch-auth-file.ts'
+import { openAuthFile, type AuthFile, type OpenAuthFileOptions } from '../../auth/watch-auth-file.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { lineKey } from '../helpers/auth-lines.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -319,7 +319,7 @@ async function follow(file: string, { pollMs }: WorldOptions): Promise<World> {
   return { auth, file, warnings, told, [Symbol.asyncDispose]: () => auth[Symbol.asyncDispose]() }
 }
 
-function options(file: string): AuthFileOptions & { warnings: string[]; told: string[] } {
+function options(file: string): OpenAuthFileOptions & { warnings: string[]; told: string[] } {
   const warnings: string[] = []
   const told: string[] = []
   return {
