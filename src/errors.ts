@@ -18,12 +18,12 @@ export const ERROR_STATUS = {
   /** A compression or content coding that this depot does not read. */
   UNSUPPORTED_CODEC: 415,
   RANGE_NOT_SATISFIABLE: 416,
-  /** An address that has shown too many bad logins: wait. */
-  TOO_MANY_REQUESTS: 429,
   /** The Host header names a site that this depot is not. */
   MISDIRECTED: 421,
   /** The bytes disagree with a declared hash, size or name, or are not the archive they claim to be. */
   CONTENT_MISMATCH: 422,
+  /** An address that has shown too many bad logins, or more that wait than may: wait. */
+  TOO_MANY_REQUESTS: 429,
   STORAGE_DOWN: 503,
   /** The answer needs an absolute URL and nobody said which: set --public-url. */
   PUBLIC_URL_UNKNOWN: 503,

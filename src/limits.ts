@@ -181,7 +181,7 @@ export const LIMITS = {
   proxyReadBytes: 256 * KIB,
   /** Bodies from this size on are worth a connection of their own, which is all that moving them past the parser costs. */
   proxyDirectBytesMin: 4 * MIB,
-  /** Retry-After of a 503. */
+  /** Retry-After of a 429 and a 503. */
   retryAfterSeconds: 5,
   /** What is kept of a User-Agent header; npm's own has some 70 characters, pip's 700. */
   userAgentCharsMax: 256,

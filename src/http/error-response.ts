@@ -7,9 +7,12 @@ export function errorResponse(error: unknown, protocol: Protocol | undefined): R
   if (!(error instanceof DepotError)) return respond(500, 'text/plain; charset=utf-8', 'internal error\n', {})
   const rendered = protocol?.errorBody?.(error)
   const contentType = rendered?.contentType ?? 'text/plain; charset=utf-8'
-  const retry = error.status === 503 ? { 'Retry-After': String(LIMITS.retryAfterSeconds) } : {}
+  const retry = PASSING.has(error.status) ? { 'Retry-After': String(LIMITS.retryAfterSeconds) } : {}
   return respond(error.status, contentType, rendered?.body ?? `${error.message}\n`, { ...retry, ...error.headers })
 }
+
+/** What another try may find gone. */
+const PASSING = new Set([429, 503])
 
 function respond(
   status: number,
