@@ -24,6 +24,7 @@ export function parseDepotUrl(text: string): DepotUrl {
     )
   }
   if (url.search !== '' || url.hash !== '') throw new UsageError('the URL of a depot has no query and no fragment')
+  if (!HARMLESS.test(url.href)) throw new UsageError('the URL of a depot has letters, digits and -._~%/:@+,= only')
   const given = url.pathname.replace(/\/+$/, '')
   const base = given.replace(ECOSYSTEM, '')
   const depot = new URL(base === '' ? '/' : base, url)
@@ -48,5 +49,7 @@ export function isInClear(url: URL): boolean {
 /** Said before a token is made for such a depot. */
 export const IN_CLEAR = 'depot: this depot speaks plain http: whoever listens on the way has the token too'
 
+/** It is written into lines for a shell and into files of others: quotes, and whatever else ends a word there, have no place in it. */
+const HARMLESS = /^[\w.~%:/[\]@+,=-]+$/
 const ECOSYSTEM = /\/(?:nix|npm|python(?:\/(?:simple|legacy))?)$/
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/

@@ -24,6 +24,15 @@ describe('parseDepotUrl', () => {
     expect(() => parseDepotUrl(text)).toThrow(UsageError)
   })
 
+  it.each(["http://h/';id;'", 'http://h/$(id)', 'http://h/a&b', 'http://h/a*', 'http://a"b/', 'http://a`b`/'])(
+    'refuses %j, which a shell or a file would read in another way',
+    (text) => expect(() => parseDepotUrl(text)).toThrow('letters, digits'),
+  )
+
+  it.each(['http://[::1]:8080', 'https://h/~me/a%20b', 'https://h/@team/a+b,c=d'])('takes %s', (text) =>
+    expect(depotKey(parseDepotUrl(text).url)).toBe(text),
+  )
+
   it('refuses credentials without repeating them', () => {
     for (const text of ['https://me:hunter2@h/', 'https://dpt_hunter2@h/']) {
       expect(() => parseDepotUrl(text)).toThrow(/^(?!.*hunter2).*no credentials in URLs/)
