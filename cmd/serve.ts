@@ -66,7 +66,8 @@ async function serve(config: ServeConfig): Promise<number> {
   const booted = await boot({ config, events: log.events, accessLog: log.access, warn }).catch((error: unknown) => {
     throw startFailure(error, config)
   })
-  process.on('SIGHUP', () => void booted.auth.reload())
+  // Without an auth file there is nothing to read again, and the signal says that the terminal was closed.
+  if (config.authFile !== undefined) process.on('SIGHUP', () => void booted.auth.reload())
   process.stdout.write(greeting(booted, config))
   await stopped.first
   process.stderr.write('depot: stopping; running requests may finish (again to stop at once)\n')

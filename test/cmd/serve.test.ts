@@ -5,6 +5,7 @@ import path from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
+import { lineKey } from '../helpers/auth-lines.ts'
 import { buildWheel } from '../helpers/wheel.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
@@ -122,6 +123,19 @@ describe('depot serve', () => {
     void server.stop('SIGINT')
     expect(await stopped).toBe(0)
     await expect(upload.finish()).rejects.toThrow()
+  })
+
+  it('goes on when a SIGHUP tells it to read its auth file again, and ends with its terminal when it has none', async () => {
+    await using home = await tempDir('hangup')
+    const file = home.join('auth.keys')
+    writeFileSync(file, `w ${lineKey(1).text} me\n`)
+    await using guarded = await startServerProcess({ args: ['--auth-file', file] })
+    writeFileSync(file, `w ${lineKey(1).text} me\nw ${lineKey(2).text} you\n`)
+    process.kill(guarded.pid, 'SIGHUP')
+    await expect.poll(() => guarded.logs()).toContain('auth file read again')
+    expect((await fetch(`${guarded.url}/readyz`)).status).toBe(200)
+    await using open = await startServerProcess()
+    await open.stop('SIGHUP')
   })
 
   it('logs JSON lines on standard error, one for each request, without its query', async () => {
