@@ -10,6 +10,7 @@ import { createRemembered } from './remembered.ts'
 import type { StoredTokens } from './stored-tokens.ts'
 import { changesSomething, createVerifier, type VerifierOptions } from './verify-credential.ts'
 
+/** What the rules of an auth file need of the rest of a server. */
 export interface AccessOptions extends Omit<VerifierOptions, 'attempts' | 'now'> {
   readonly tokens: Pick<StoredTokens, 'authenticate' | 'used'>
   /** Whether reads need credentials; `auto` = when the auth file says so. */
@@ -19,6 +20,7 @@ export interface AccessOptions extends Omit<VerifierOptions, 'attempts' | 'now'>
   readonly now?: () => number
 }
 
+/** Access by the keys of an auth file, and by the tokens that they made. */
 export interface KeyAccess extends Access {
   /** Forget what was verified, so that the next use of every credential is looked at again. */
   forget(): void

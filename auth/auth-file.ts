@@ -18,6 +18,7 @@ export interface AuthKey {
   readonly publicKey: PublicKey
 }
 
+/** What one text of an auth file says. */
 export interface AuthFileContent {
   /** By fingerprint. Expired ones too. */
   readonly keys: ReadonlyMap<string, AuthKey>

@@ -7,6 +7,7 @@ import { messageOf, systemCode } from '../src/thrown.ts'
 import { parseAuthFile, type AuthFileContent, type AuthKeys } from './auth-file.ts'
 import { readBounded } from './read-bounded.ts'
 
+/** An auth file, and who hears of it. */
 export interface AuthFileSource {
   readonly file: string
   /** Names that grants may use. */
@@ -16,6 +17,7 @@ export interface AuthFileSource {
   readonly warn: (message: string) => void
 }
 
+/** The keys of a file that may change, and the looks at it. Somebody else says when. */
 export interface Follower {
   current(): AuthKeys
   /** Look at the file, and take what it holds if it is a change and a good one. Not to be called again before it is done. */

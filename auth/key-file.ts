@@ -14,6 +14,7 @@ import { printable, takeStrings } from './ssh-wire.ts'
 /** Asks a person for a secret. */
 export type Ask = (prompt: string) => Promise<string>
 
+/** A private key as it lies in its file, locked or not. */
 export interface KeyFile {
   readonly file: string
   /** A passphrase is needed to unlock it. */

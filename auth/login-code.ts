@@ -17,6 +17,7 @@ export function codeOf(random: () => number): string {
   return Array.from({ length: CODE_LENGTH }, () => LETTERS[random()] ?? '').join('')
 }
 
+/** How many letters a code may have in each of its places. */
 export const LETTERS_COUNT = LETTERS.length
 
 /** `ABCD-EFGH` */
@@ -35,6 +36,7 @@ export function printLoginSecret({ code, secret }: LoginSecret): string {
   return `dpt_login_${code}_${secret}`
 }
 
+/** What `printLoginSecret` printed; undefined for anything else. */
 export function parseLoginSecret(text: string): LoginSecret | undefined {
   const groups = SECRET.exec(text)?.groups
   return groups === undefined ? undefined : { code: groups['code'] ?? '', secret: groups['secret'] ?? '' }

@@ -4,6 +4,7 @@ import type { Signer } from './signer.ts'
 /** Header `typ` of a login: keeps it apart from other JWTs (RFC 8725 §3.11). */
 export const LOGIN_TYPE = 'depot-ssh+jwt'
 
+/** What a login is to say. */
 export interface Login {
   readonly signer: Signer
   /** Origin of the depot's URL, without a trailing slash. */

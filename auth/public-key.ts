@@ -4,6 +4,7 @@ import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
 import { readPositive, readStrings } from './ssh-wire.ts'
 
+/** The types of keys that logins may be signed with, as SSH names them. */
 export type KeyType = 'ssh-ed25519' | 'ecdsa-sha2-nistp256' | 'ecdsa-sha2-nistp384' | 'ecdsa-sha2-nistp521' | 'ssh-rsa'
 
 /** An SSH public key whose logins this depot takes. */

@@ -10,6 +10,7 @@ export interface Verified {
   readonly until: number
 }
 
+/** Credentials that need not be verified again. */
 export interface Remembered {
   /** Who showed this Authorization header before, while that may be trusted. */
   recall(authorization: string): Verified | undefined

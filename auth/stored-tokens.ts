@@ -13,6 +13,7 @@ import { endOf, isLive, KIND, readToken, readUse, tokenInfo, type TokenRecord } 
 /** Why a token is not good: for the log, never for whoever showed it. */
 export type TokenRefusal = 'malformed' | 'unknown' | 'wrong secret' | 'expired' | 'revoked' | 'ancestor gone'
 
+/** The tokens of a depot, for those who manage them and for whoever is shown one. */
 export interface StoredTokens extends Tokens {
   /**
    * Whose token this is: one row is read, and one for each token that it descends from. Its limits are those of the token; whatever

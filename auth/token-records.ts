@@ -19,6 +19,7 @@ export const KIND = {
 const grants = z.array(z.object({ ecosystem: z.string(), action: z.enum([...ACTIONS, '*']), pattern: z.string() }))
 const ms = z.number()
 
+/** What is kept of a token. */
 export type TokenRecord = z.infer<typeof token>
 
 const token = z.object({
@@ -36,6 +37,7 @@ const token = z.object({
   revokedAt: ms.optional(),
 })
 
+/** @throws ZodError when somebody else than a depot wrote the record */
 export function readToken({ value }: Pick<KvRecord, 'value'>): TokenRecord {
   return token.parse(JSON.parse(value))
 }
@@ -47,6 +49,7 @@ export function readUse({ value }: Pick<KvRecord, 'value'>): number {
   return use.parse(JSON.parse(value)).at
 }
 
+/** What is kept of a login with a code. */
 export type WebLoginRecord = z.infer<typeof webLogin>
 
 const webLogin = z.object({
@@ -60,6 +63,7 @@ const webLogin = z.object({
   approval: z.object({ id: z.string(), name: z.string(), key: z.string(), grants }).optional(),
 })
 
+/** @throws ZodError as `readToken` */
 export function readWebLogin({ value }: Pick<KvRecord, 'value'>): WebLoginRecord {
   return webLogin.parse(JSON.parse(value))
 }

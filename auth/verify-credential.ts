@@ -13,6 +13,7 @@ import { createTurns } from './turns.ts'
 import type { UsedLogins } from './used-logins.ts'
 import { keyOfLogin, verifyLogin, type LoginCheck, type VerifiedLogin } from './verify-login.ts'
 
+/** What credentials are verified against. */
 export interface VerifierOptions {
   readonly authFile: { current(): AuthKeys }
   readonly tokens: Pick<StoredTokens, 'authenticate'>

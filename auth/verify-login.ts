@@ -19,6 +19,7 @@ export interface VerifiedLogin {
   readonly bound: boolean
 }
 
+/** What a login is held against: the request that shows it, and this depot. */
 export interface LoginCheck {
   /** The key of this fingerprint, if its logins are taken. */
   keyOf(fingerprint: string): PublicKey | undefined

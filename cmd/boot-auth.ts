@@ -12,6 +12,7 @@ import type { Depot } from '../src/depot.ts'
 import type { Protocol } from '../src/protocol.ts'
 import type { ServeConfig } from './config.ts'
 
+/** Who may do what in a server, wired up. */
 export interface BootedAuth extends AsyncDisposable {
   readonly access: Access
   /** The depot's own routes about the caller's credentials. */

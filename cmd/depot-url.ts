@@ -1,5 +1,6 @@
 import { UsageError } from './cli.ts'
 
+/** What somebody meant who typed the URL of a depot. */
 export interface DepotUrl {
   /** The depot's base: no trailing slash in its path, but for the root's own. */
   readonly url: URL

@@ -8,6 +8,7 @@ import { hasCode } from '../src/errors.ts'
 import { askSecret } from './ask.ts'
 import type { Environment } from './settings.ts'
 
+/** Where to look for SSH keys. */
 export interface KeySearch {
   readonly env: Environment
   /** A path or a fingerprint that the person named: it, or nothing. */

@@ -9,9 +9,11 @@ import type { Environment } from './settings.ts'
 import { netrcHost, nixCache, npmRegistry, npmTokenKey, pythonIndex } from './token-formats.ts'
 import { asText, readUserFile } from './user-file.ts'
 
+/** The clients whose files `depot use` knows. */
 export const USED_CLIENTS = ['nix', 'npm', 'pip', 'uv'] as const
 export type UsedClient = (typeof USED_CLIENTS)[number]
 
+/** Which depot is to be used by whom. */
 export interface UseRequest {
   readonly url: URL
   readonly clients: ReadonlySet<UsedClient>

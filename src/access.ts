@@ -1,5 +1,6 @@
 import type { MaybePromise } from './kv-store.ts'
 
+/** What a grant may permit. */
 export const ACTIONS = ['read', 'write', 'delete', 'admin'] as const
 export type Action = (typeof ACTIONS)[number]
 
@@ -35,6 +36,7 @@ export interface Principal {
   readonly expiresAt?: number
 }
 
+/** Whoever shows no credentials, or none that are good. */
 export const ANONYMOUS: Principal = { id: 'anonymous', name: 'anonymous', key: '', limits: [[]], credential: '' }
 
 /** What an action is about, in words a grant can match: `npm`, `@acme/button`. */

@@ -1,3 +1,4 @@
+/** How much each key has left of what it may do at its pace. */
 export interface Buckets {
   /** Take one from the bucket of this key. False when it is empty: nothing was taken. */
   take(key: string): boolean

@@ -16,6 +16,7 @@ export interface TokenInfo {
   readonly lastUsedAt?: number
 }
 
+/** A token as somebody asks for it. */
 export interface TokenRequest {
   readonly name: string
   /** It also never gets more than its creator has. */
@@ -38,7 +39,7 @@ export interface Tokens {
   /**
    * @returns the whole token, which nothing remembers afterwards
    * @throws DepotError `FORBIDDEN` for an anonymous caller and for grants that the creator does not have, `BAD_REQUEST` for a
-   * name or a time out of bounds.
+   * name or a time out of bounds, `CONFLICT` when its SSH key has as many good ones as it may.
    */
   create(caller: TokenCaller, request: TokenRequest): Promise<{ readonly token: string; readonly info: TokenInfo }>
   /** Those that the caller may see, youngest first: a key its own, a token itself and what it made, an administrator all. */

@@ -20,6 +20,7 @@ export interface WaitingLogin {
   readonly address: string
 }
 
+/** A login as its approver sees it afterwards. */
 export interface ApprovedLogin {
   /** What the client that waits calls itself. */
   readonly client: string
@@ -44,7 +45,7 @@ export interface WebLogins {
    *
    * @param code with or without its hyphen, in any case
    * @throws DepotError `NOT_FOUND` when no login waits with it, `FORBIDDEN` when the caller has nothing to give,
-   * `TOO_MANY_REQUESTS` after too many wrong codes
+   * `TOO_MANY_REQUESTS` after too many wrong codes, `CONFLICT` as `Tokens.create`
    */
   approve(caller: TokenCaller, code: string): Promise<ApprovedLogin>
   /**

@@ -3,6 +3,7 @@ import { weightsOf } from '../http/negotiate.ts'
 /** Headers as Node gives and takes them: name, value, name, value. */
 export type RawHeaders = readonly string[]
 
+/** A request on its way from a local client to the depot. */
 export interface OnwardRequest {
   readonly method: string
   readonly headers: RawHeaders
@@ -35,6 +36,7 @@ export function hasBody(headers: RawHeaders): boolean {
   return isChunked(headers) || Number(valueOf(headers, 'content-length') ?? 0) > 0
 }
 
+/** Which addresses take the place of which. */
 export interface Rewriting {
   /** URL of the depot without a trailing slash. */
   readonly target: string

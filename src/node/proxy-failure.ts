@@ -1,6 +1,7 @@
 import { DepotError } from '../errors.ts'
 import { messageOf, systemCode } from '../thrown.ts'
 
+/** A failure as a local client sees it. */
 export interface ProxyFailure {
   readonly status: number
   readonly sentence: string

@@ -9,6 +9,7 @@ import { messageOf, systemCode } from '../thrown.ts'
 /** Where local clients find the proxy. Nothing else than loopback can be said: it holds its user's right to write. */
 export type LocalAddress = { readonly host: '127.0.0.1'; readonly port: number } | { readonly path: string }
 
+/** The place at which a server can be reached. */
 export interface Listening {
   readonly url: string
   /** Undefined on a unix socket. */
