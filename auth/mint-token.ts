@@ -6,6 +6,7 @@ import { DepotError } from '../src/errors.ts'
 import { SYSTEM_CACHE, type Commit } from '../src/kv-store.ts'
 import { LIMITS } from '../src/limits.ts'
 import { auditEntry } from '../src/protocol.ts'
+import { redacted } from '../src/redact.ts'
 import type { TokenCaller, TokenInfo, TokenRequest } from '../src/tokens.ts'
 import { hashSecret, printApiToken, SECRET_BYTES, secretText } from './api-token.ts'
 import { base62, bigEndian } from './base62.ts'
@@ -106,6 +107,8 @@ async function creatorOf({ kv }: TokenStore, principal: Principal, now: number):
 }
 
 function checkedName(name: string): string {
+  if (redacted(name) !== name)
+    throw new DepotError('BAD_REQUEST', 'the name of a token is kept: this one looks like a secret')
   if (name.length <= LIMITS.tokenNameLengthMax && NAME.test(name) && name.trim() === name) return name
   const rule = `letters, digits, marks and single spaces within, at most ${LIMITS.tokenNameLengthMax} characters`
   throw new DepotError('BAD_REQUEST', `the name of a token has ${rule}`)

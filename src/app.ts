@@ -4,7 +4,7 @@ import { OPEN_ACCESS, SOME_NAME, type Access, type RoutePolicy } from './access.
 import type { Depot } from './depot.ts'
 import { DepotError, hasCode } from './errors.ts'
 import { createDenialLog } from './denial-log.ts'
-import { createGate, type Admitted, type Gate, type RawRequest } from './gate.ts'
+import { createGate, userAgentOf, type Admitted, type Gate, type RawRequest } from './gate.ts'
 import { errorResponse } from './http/error-response.ts'
 import { parseTarget } from './http/path.ts'
 import { sourceOf } from './http/respond.ts'
@@ -169,7 +169,7 @@ function depotRequest(
     cache: match.mount.cache,
     principal,
     address: arrival.raw.address,
-    userAgent: (arrival.raw.header('user-agent') ?? '').slice(0, LIMITS.userAgentCharsMax),
+    userAgent: userAgentOf(arrival.raw),
     authorize(name) {
       authorize(name)
       authorized = true

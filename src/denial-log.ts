@@ -1,7 +1,7 @@
 import type { Principal, Resource } from './access.ts'
 import { createBuckets } from './buckets.ts'
 import type { Depot } from './depot.ts'
-import { resourceText, type RawRequest } from './gate.ts'
+import { resourceText, userAgentOf, type RawRequest } from './gate.ts'
 import { SYSTEM_CACHE } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 
@@ -17,17 +17,17 @@ export function createDenialLog(
     perSecond: LIMITS.denialsPerSecond,
     keysMax: LIMITS.rateKeysMax,
   })
-  return (principal, resource, { method, address, header }) => {
+  return (principal, resource, request) => {
     if (!pace.take(principal.key)) return
     const entry = {
       principal: principal.id,
       credential: principal.credential,
-      action: `${resource.ecosystem}:${method}`,
+      action: `${resource.ecosystem}:${request.method}`,
       // A URL may be longer than any name that this log would hold.
       resource: resourceText(resource).slice(0, LIMITS.keyBytesMax),
       digest: '',
-      address,
-      userAgent: (header('user-agent') ?? '').slice(0, LIMITS.userAgentCharsMax),
+      address: request.address,
+      userAgent: userAgentOf(request),
       result: 'denied',
     } as const
     depot.kv

@@ -4,7 +4,9 @@ import { parseTarget, type Target } from './http/path.ts'
 import type { Match, Router } from './http/router.ts'
 import type { SiteGuard } from './http/site.ts'
 import type { MaybePromise } from './kv-store.ts'
+import { LIMITS } from './limits.ts'
 import { resourceOf } from './protocol.ts'
+import { redacted } from './redact.ts'
 
 /** What the gate looks at: the request line and its headers as they came, and from where. */
 export interface RawRequest {
@@ -101,5 +103,10 @@ function refuse(decision: ReturnType<Access['authorize']>): void {
 
 /** What the audit log says of a resource. */
 export function resourceText({ ecosystem, name }: Resource): string {
-  return `${ecosystem}:${name === SOME_NAME ? '*' : name}`
+  return redacted(`${ecosystem}:${name === SOME_NAME ? '*' : name}`)
+}
+
+/** What is kept of the name that a client gives itself. */
+export function userAgentOf({ header }: Pick<RawRequest, 'header'>): string {
+  return redacted(header('user-agent') ?? '').slice(0, LIMITS.userAgentCharsMax)
 }

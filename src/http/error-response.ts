@@ -1,6 +1,7 @@
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { Protocol } from '../protocol.ts'
+import { redacted } from '../redact.ts'
 
 /** An expected failure as the protocol's clients show it; anything else as a bare 500 that tells nothing. */
 export function errorResponse(error: unknown, protocol: Protocol | undefined): Response {
@@ -8,7 +9,9 @@ export function errorResponse(error: unknown, protocol: Protocol | undefined): R
   const rendered = protocol?.errorBody?.(error)
   const contentType = rendered?.contentType ?? 'text/plain; charset=utf-8'
   const retry = PASSING.has(error.status) ? { 'Retry-After': String(LIMITS.retryAfterSeconds) } : {}
-  return respond(error.status, contentType, rendered?.body ?? `${error.message}\n`, { ...retry, ...error.headers })
+  // A message may quote what came in, and clients print it into the logs of others.
+  const body = redacted(rendered?.body ?? `${error.message}\n`)
+  return respond(error.status, contentType, body, { ...retry, ...error.headers })
 }
 
 /** What another try may find gone. */
