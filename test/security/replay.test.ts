@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { loginFor, makeLoginKey } from '../helpers/forged-logins.ts'
 import { describeWith } from '../helpers/have.ts'
-import { freePort, startNginx } from '../helpers/nginx.ts'
+import { reserveNginx } from '../helpers/nginx.ts'
 import { createDatabase } from '../helpers/postgres-database.ts'
 import { rawRequest } from '../helpers/raw-http.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
@@ -104,13 +104,10 @@ describeWith('postgres', 'a login that is sent to two servers of one database', 
 
 describeWith('nginx', 'a login that comes through a reverse proxy which takes a prefix away', () => {
   it('names the path in front of it, and is good for no other', async () => {
-    const port = await freePort()
-    const publicUrl = `http://127.0.0.1:${port}/team/depot`
+    await using front = await reserveNginx()
+    const publicUrl = `${front.url}/team/depot`
     await using world = await startWorld({ authFile: `w ${key.line}`, settings: { 'public-url': publicUrl } })
-    await using front = await startNginx(
-      port,
-      `location /team/depot/ { proxy_pass ${world.url}/; proxy_set_header Host $http_host; }`,
-    )
+    await front.start(`location /team/depot/ { proxy_pass ${world.url}/; proxy_set_header Host $http_host; }`)
     const shown = (htu: string, path = `/team/depot${PATH}`) =>
       put(front.url, loginFor(key, front.url, 'PUT', htu), path)
     expect(await shown(PATH)).toBe(401)
