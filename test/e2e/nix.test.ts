@@ -7,12 +7,15 @@ import { parseNarinfo } from '../../protocols/nix/narinfo.ts'
 import { fsck } from '../../src/fsck.ts'
 import { startFront } from '../helpers/front.ts'
 import { describeWith } from '../helpers/have.ts'
-import { addressedExpression, closureExpression, nixClient, type NixClient } from '../helpers/nix-client.ts'
+import { addressedExpression, closureExpression, nixClientOf, type NixClient } from '../helpers/nix-client.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 const PATHS = 50
 
-describeWith('nix', 'e2e/nix', () => {
+for (const part of ['nix', 'nixNew'] as const) describeWith(part, `e2e/${part}`, () => suite(part))
+
+function suite(part: 'nix' | 'nixNew'): void {
+  const nixClient = (...trustedKeys: readonly string[]): Promise<NixClient> => nixClientOf(part, ...trustedKeys)
   let pusher: NixClient
   let top: string
 
@@ -185,7 +188,7 @@ describeWith('nix', 'e2e/nix', () => {
     },
     120_000,
   )
-})
+}
 
 async function publicKeyOf(world: World): Promise<string> {
   const info = await (await world.fetch('/nix/nix-cache-info')).text()

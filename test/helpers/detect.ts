@@ -23,6 +23,8 @@ const TOOLS_HINT = 'test/tools.sh installs it'
 /** A part is found by running it, never by looking at the platform. */
 const PARTS = {
   nix: () => program([process.env['DEPOT_TEST_NIX'], onPath('nix')], 'no nix on PATH (apt-get install nix-bin)'),
+  nixNew: () =>
+    program([process.env['DEPOT_TEST_NIX_NEW'], tool('nix', 'NIX_NEW', 'nix')], `no nix 2.26 (${TOOLS_HINT})`),
   npm: npmScript,
   npm12: () => nodeScript([tool('npm', 'NPM_12', 'node_modules/npm/bin/npm-cli.js')], `no npm 12 (${TOOLS_HINT})`),
   pnpm: () => program([tool('pnpm', 'PNPM', 'node_modules/.bin/pnpm'), onPath('pnpm')], `no pnpm (${TOOLS_HINT})`),

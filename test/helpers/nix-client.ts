@@ -26,7 +26,13 @@ const TIME_LIMIT_MS = 120_000
 const execute = promisify(execFile)
 
 /** @param trustedKeys public keys whose signatures it accepts; without one it takes content-addressed paths only */
-export async function nixClient(...trustedKeys: readonly string[]): Promise<NixClient> {
+export function nixClient(...trustedKeys: readonly string[]): Promise<NixClient> {
+  return nixClientOf('nix', ...trustedKeys)
+}
+
+/** The same with the nix of the host, or the newer one. */
+export async function nixClientOf(part: 'nix' | 'nixNew', ...trustedKeys: readonly string[]): Promise<NixClient> {
+  const program = have.paths[part]
   const home = await tempDir('nix')
   const env = cleanEnv(home.join('home'), { NIX_CONF_DIR: home.join('conf') })
   await mkdir(home.join('conf'))
@@ -37,7 +43,7 @@ export async function nixClient(...trustedKeys: readonly string[]): Promise<NixC
   async function nix(args: readonly string[]): Promise<string> {
     const options = { env, timeout: TIME_LIMIT_MS, killSignal: 'SIGKILL' as const, maxBuffer: 64 * 1024 * 1024 }
     try {
-      const { stdout, stderr } = await execute(have.paths.nix, args, options)
+      const { stdout, stderr } = await execute(program, args, options)
       return stdout + stderr
     } catch (error) {
       const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
@@ -64,7 +70,7 @@ export async function nixClient(...trustedKeys: readonly string[]): Promise<NixC
       const file = home.join('expression.nix')
       await writeFile(file, expression)
       const { stdout } = await execute(
-        have.paths.nix,
+        program,
         ['build', '-f', file, '--store', root, '--no-link', '--json', ...args],
         { env, timeout: TIME_LIMIT_MS },
       )
