@@ -5,13 +5,15 @@ import { plain } from './plain.ts'
 
 /** Words that end up on a terminal. */
 const WORDS = z.string().transform(plain)
+/** Milliseconds since 1970, as far as they can be written as a date. */
+const TIME = z.number().min(0).max(8_640_000_000_000_000)
 
 const SESSION = z.object({
   principal: z.object({ id: WORDS, name: WORDS, key: WORDS }),
   grants: z.array(WORDS),
   /** It asks nobody for credentials, and gives none. */
   open: z.boolean(),
-  expiresAt: z.number().optional(),
+  expiresAt: TIME.optional(),
 })
 
 const TOKEN_INFO = z.object({
@@ -19,10 +21,10 @@ const TOKEN_INFO = z.object({
   name: WORDS,
   grants: z.array(WORDS),
   key: WORDS,
-  createdAt: z.number(),
-  expiresAt: z.number(),
-  revokedAt: z.number().optional(),
-  lastUsedAt: z.number().optional(),
+  createdAt: TIME,
+  expiresAt: TIME,
+  revokedAt: TIME.optional(),
+  lastUsedAt: TIME.optional(),
 })
 
 /** Who a depot thinks we are. Times are milliseconds since 1970, grants as they are written: `npm:read:*`. */
