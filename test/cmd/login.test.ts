@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 import { cliUser, depotFor } from '../helpers/cli-user.ts'
 import { describeWith } from '../helpers/have.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
-import { stubServer } from '../helpers/stub-server.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 import { startAgent } from '../helpers/ssh-keys.ts'
 
 describeWith('openssh', 'depot login', () => {
@@ -45,8 +45,8 @@ describeWith('openssh', 'depot login', () => {
     await using user = await cliUser()
     await user.key()
     const date = new Date(Date.now() + 600_000).toUTCString()
-    await using depot = await stubServer((_, response) => response.writeHead(401, { date }).end('{"error":"no"}'))
-    const { status, stderr } = await user.run(['whoami', depot.url.href])
+    await using depot = await startUpstream((_, response) => response.writeHead(401, { date }).end('{"error":"no"}'))
+    const { status, stderr } = await user.run(['whoami', depot.url])
     expect(status).toBe(1)
     expect(stderr).toMatch(/clock is (?:59\d|600) s behind the depot's/)
   })

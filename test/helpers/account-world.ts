@@ -12,9 +12,15 @@ export interface AccountWorld extends World {
   ask(method: string, path: string, token?: string, body?: unknown): Promise<Response>
 }
 
-/** A depot with an auth file: key 1 may write everything, key 2 only `@acme/*` of npm, key 3 only read. */
-export async function startAccountWorld(options: Omit<WorldOptions, 'authFile'> = {}): Promise<AccountWorld> {
-  const lines = ['w KEY owner@test', 'w KEY acme@test scope=npm:*:@acme/*', 'r KEY reader@test']
+export interface AccountOptions extends Omit<WorldOptions, 'authFile'> {
+  /** Who may read without credentials; `closed` unless told otherwise. */
+  readonly reads?: 'open' | 'closed'
+}
+
+/** A depot with an auth file: key 1 may write everything, key 2 only `@acme/*` of npm; where reads are closed, key 3 may only read. */
+export async function startAccountWorld({ reads = 'closed', ...options }: AccountOptions = {}): Promise<AccountWorld> {
+  const all = ['w KEY owner@test', 'w KEY acme@test scope=npm:*:@acme/*', 'r KEY reader@test']
+  const lines = reads === 'open' ? all.filter((line) => line.startsWith('w')) : all
   const authFile = lines.map((line, index) => line.replace('KEY', lineKey(index + 1).text)).join('\n')
   const world = await startWorld({ ...options, authFile })
   const tokens = storedTokens({ store: world.depot })

@@ -1,5 +1,6 @@
-import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { request } from 'node:http'
+
+import { startUpstream } from './upstream.ts'
 
 /** A depot's front door that lets nobody in without the right Authorization header, and knows who tried. */
 export interface Gate extends AsyncDisposable {
@@ -13,7 +14,7 @@ export interface Gate extends AsyncDisposable {
 export async function startGate(target: string, authorization: string): Promise<Gate> {
   const admitted: string[] = []
   const refused: string[] = []
-  const server = createServer((incoming, outgoing) => {
+  const upstream = await startUpstream((incoming, outgoing) => {
     const { headers, method = '', url = '' } = incoming
     const allowed = headers.authorization === authorization
     ;(allowed ? admitted : refused).push(`${method} ${url}`)
@@ -29,14 +30,5 @@ export async function startGate(target: string, authorization: string): Promise<
     onward.on('error', () => outgoing.destroy())
     incoming.pipe(onward)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    admitted,
-    refused,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
+  return Object.assign(upstream, { admitted, refused })
 }
