@@ -1,4 +1,5 @@
 import { allProtocols } from '../protocols/index.ts'
+import { parsePublicKey } from '../protocols/nix/signing.ts'
 import { createApp, type App } from '../src/app.ts'
 import { createDepot } from '../src/create-depot.ts'
 import type { Depot } from '../src/depot.ts'
@@ -9,7 +10,7 @@ import type { Protocol } from '../src/protocol.ts'
 import { openStorage } from '../storage/open.ts'
 import { bootAuth, type BootedAuth } from './boot-auth.ts'
 import type { ServeConfig } from './config.ts'
-import { loadSigningKey } from './signing-key.ts'
+import { loadSigningKeys } from './signing-keys.ts'
 
 export interface BootOptions {
   readonly config: ServeConfig
@@ -25,8 +26,8 @@ export interface OpenedApp extends AsyncDisposable {
   readonly depot: Depot
   readonly app: App
   readonly auth: BootedAuth
-  /** Nix public key, `name:base64`. */
-  readonly publicKey: string
+  /** Nix public keys, `name:base64`, oldest first. */
+  readonly publicKeys: readonly string[]
   /** Make it say that it is on its way out. */
   turnUnready(): void
 }
@@ -80,14 +81,25 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
   const { blobs, kv } = await openStorage({ ...config, warn })
   opening.use(blobs)
   opening.use(kv)
-  const key = await loadSigningKey(config)
+  const signingKeys = (await loadSigningKeys(config)).map(({ key }) => key)
   const depot = createDepot({ blobs, kv, events })
   const auth = opening.use(await bootAuth({ config, depot, warn }))
   const lifecycle = { draining: false }
   const app = createApp({
     depot,
     access: auth.access,
-    protocols: [auth.session, ...protocols(allProtocols({ signingKeys: [key], accounts: auth.accounts }))],
+    protocols: [
+      auth.session,
+      ...protocols(
+        allProtocols({
+          signingKeys,
+          trustedKeys: config.trustedPublicKeys.map(parsePublicKey),
+          requireTrustedSignature: config.requireTrustedSignature,
+          requireReferences: config.requireReferences,
+          accounts: auth.accounts,
+        }),
+      ),
+    ],
     site: {
       loopback: config.loopback,
       allowedHosts: config.allowedHosts,
@@ -101,7 +113,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
     depot,
     app,
     auth,
-    publicKey: key.publicKey,
+    publicKeys: signingKeys.map(({ publicKey }) => publicKey),
     turnUnready() {
       lifecycle.draining = true
     },

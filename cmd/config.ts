@@ -2,6 +2,7 @@ import path from 'node:path'
 
 import { z } from 'zod'
 
+import { parsePublicKey } from '../protocols/nix/signing.ts'
 import { LIMITS } from '../src/limits.ts'
 import { clientAddress } from '../src/node/client-address.ts'
 import { messageOf } from '../src/thrown.ts'
@@ -24,9 +25,23 @@ export const SERVE_SETTINGS = {
   'listen-addr': { type: 'string', description: 'Address to listen on (default: 127.0.0.1:8080)', hint: 'HOST:PORT' },
   ...STORAGE_SETTINGS,
   'private-key': {
-    type: 'string',
-    description: 'Nix secret key file (default: signing.key in the store path, made when absent)',
+    type: 'list',
+    description:
+      'Nix secret key file; repeatable, every key signs every path (default: signing.key, signing-2.key, … in the store path; the first is made)',
     hint: 'FILE',
+  },
+  'trusted-public-key': {
+    type: 'list',
+    description: 'Nix public key of somebody else: signatures of it that come with a path are kept; repeatable',
+    hint: 'NAME:BASE64',
+  },
+  'require-trusted-signature': {
+    type: 'boolean',
+    description: 'Take a Nix path only with such a signature, or when its name is a hash of its content',
+  },
+  'require-references': {
+    type: 'boolean',
+    description: 'Take a Nix path only when all that it refers to is here (default: true; =false for partial closures)',
   },
   'auth-file': {
     type: 'string',
@@ -73,8 +88,12 @@ export interface ServeConfig extends StorageConfig {
   readonly host: string | undefined
   readonly port: number
   readonly loopback: boolean
-  /** Nix secret key file; made at the first start when it lies at its own place. */
-  readonly privateKey: { readonly file: string; readonly mayCreate: boolean }
+  /** Nix secret key files; undefined = those of the store path, where the first start makes one. */
+  readonly privateKeyFiles: readonly string[] | undefined
+  /** Nix public keys, `name:base64`, whose signatures are kept. */
+  readonly trustedPublicKeys: readonly string[]
+  readonly requireTrustedSignature: boolean
+  readonly requireReferences: boolean
   readonly publicUrl: string | undefined
   readonly allowedHosts: readonly string[]
   readonly insecureOpen: boolean
@@ -115,7 +134,10 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     host,
     port,
     loopback: host !== undefined && LOOPBACK.test(host),
-    privateKey: privateKeyOf(one(values, 'private-key'), storage.storePath),
+    privateKeyFiles: privateKeyFilesOf(values),
+    trustedPublicKeys: trustedPublicKeysOf(values.get('trusted-public-key') ?? []),
+    requireTrustedSignature: flagOf(values, 'require-trusted-signature'),
+    requireReferences: flagOf(values, 'require-references', 'true'),
     publicUrl,
     allowedHosts: values.get('allowed-host') ?? [],
     insecureOpen: flagOf(values, 'insecure-open'),
@@ -127,7 +149,18 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     verbose: flagOf(values, 'verbose'),
   }
   refuseOpenDoor(config)
+  if (config.requireTrustedSignature && config.trustedPublicKeys.length === 0)
+    throw new UsageError('--require-trusted-signature needs --trusted-public-key: whose signature?')
   return config
+}
+
+/** Where the keys of a server with these settings lie. @throws UsageError */
+export function keyPlace(
+  values: SettingValues,
+  env: Environment,
+  home: string,
+): Pick<ServeConfig, 'storePath' | 'privateKeyFiles'> {
+  return { storePath: storageConfig(values, env, home).storePath, privateKeyFiles: privateKeyFilesOf(values) }
 }
 
 /** Whoever reaches an open depot may replace what others install, so that must be asked for in so many words. */
@@ -172,10 +205,16 @@ function databaseUrlOf(text: string): string {
   }
 }
 
-function privateKeyOf(named: string | undefined, storePath: string): ServeConfig['privateKey'] {
-  return named === undefined
-    ? { file: path.join(storePath, 'signing.key'), mayCreate: true }
-    : { file: path.resolve(named), mayCreate: false }
+function privateKeyFilesOf(values: SettingValues): ServeConfig['privateKeyFiles'] {
+  return values.get('private-key')?.map((file) => path.resolve(file))
+}
+
+function trustedPublicKeysOf(keys: readonly string[]): readonly string[] {
+  try {
+    return keys.map((key) => parsePublicKey(key).publicKey)
+  } catch (error) {
+    throw new UsageError(`--trusted-public-key: ${messageOf(error)}`)
+  }
 }
 
 function publicUrlOf(text: string | undefined): string | undefined {
@@ -216,8 +255,8 @@ function one(values: SettingValues, name: string): string | undefined {
   return values.get(name)?.[0]
 }
 
-function flagOf(values: SettingValues, name: string): boolean {
-  return check(name, SWITCH, one(values, name) ?? 'false')
+function flagOf(values: SettingValues, name: string, absent: 'true' | 'false' = 'false'): boolean {
+  return check(name, SWITCH, one(values, name) ?? absent)
 }
 
 function graceMsOf(seconds: string | undefined): number {

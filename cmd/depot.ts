@@ -24,12 +24,28 @@ const token: CommandGroup = {
   },
 }
 
+const key: CommandGroup = {
+  descriptions: {
+    generate: 'Make a key',
+    public: 'Print the public key of a secret one',
+    list: 'List the keys that the server signs with',
+    rotate: 'Make a further key beside them',
+  },
+  commands: {
+    generate: async () => (await import('./nix-key.ts')).keyGenerateCommand(STDIO),
+    public: async () => (await import('./nix-key.ts')).keyPublicCommand(STDIO),
+    list: async () => (await import('./nix-key.ts')).keyListCommand(process.env, STDIO),
+    rotate: async () => (await import('./nix-key.ts')).keyRotateCommand(process.env, STDIO),
+  },
+}
+
 const cli: Cli = {
   version: depotVersion(),
   descriptions: {
     serve: 'Serve Nix, npm and Python clients',
     fsck: 'Check that everything that was stored is whole',
     audit: 'Read and check the audit log',
+    key: 'Keys that sign Nix paths',
     login: 'Find the SSH key that a depot knows, and remember both',
     whoami: 'Say who a depot takes you for',
     use: 'Let nix, npm, pip and uv work with a depot',
@@ -41,6 +57,7 @@ const cli: Cli = {
     serve: async () => (await import('./serve.ts')).serveCommand(process.env),
     fsck: async () => (await import('./fsck.ts')).fsckCommand(process.env),
     audit,
+    key,
     login: async () => (await import('./login.ts')).loginCommand(process.env, STDIO),
     whoami: async () => (await import('./whoami.ts')).whoamiCommand(process.env, STDIO),
     use: async () => (await import('./use.ts')).useCommand(process.env, STDIO),

@@ -16,7 +16,7 @@ export async function routeTable(config: ServeConfig): Promise<string> {
       storePath: dir,
       databaseUrl: `sqlite://${path.join(dir, 'depot.db')}`,
       storageType: 'memory',
-      privateKey: { file: path.join(dir, 'signing.key'), mayCreate: true },
+      privateKeyFiles: undefined,
       authFile: undefined,
     }
     await using opened = await openApp({ config: nowhere, events: SILENT_EVENTS })

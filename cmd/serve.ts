@@ -11,7 +11,7 @@ import { isOn } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import { routeTable } from './print-routes.ts'
 import type { Environment } from './settings.ts'
-import { loadSigningKey } from './signing-key.ts'
+import { readSigningKeys } from './signing-keys.ts'
 import { stopSignal } from './stop-signal.ts'
 
 /** `depot serve`: the server, until it is told to stop. */
@@ -39,7 +39,7 @@ export function serveCommand(env: Environment): Command {
       const config = serveConfig(values, env, home)
       if (isOn(flags, 'check-config')) {
         // A key that would be made at the start is no mistake, and a check makes nothing.
-        if (!config.privateKey.mayCreate) await loadSigningKey(config)
+        await readSigningKeys(config)
         if (config.authFile !== undefined) await checkAuthFile(config.authFile)
         process.stdout.write('the configuration is fine\n')
         return 0
@@ -98,7 +98,7 @@ async function checkAuthFile(file: string): Promise<void> {
 function greeting(booted: BootedDepot, { publicUrl, storePath, authFile }: ServeConfig): string {
   const base = publicUrl ?? booted.url
   const lines =
-    authFile === undefined ? clientLines(base, [booted.publicKey]) : loginLines(base, booted.auth.readsAreOpen())
+    authFile === undefined ? clientLines(base, booted.publicKeys) : loginLines(base, booted.auth.readsAreOpen())
   return `depot serves ${base}   (data in ${storePath})\n\n${lines.map((line) => `  ${line}\n`).join('')}\n`
 }
 

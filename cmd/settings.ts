@@ -79,6 +79,7 @@ function parseFile(
 }
 
 function tomlValue(where: string, type: Setting['type'], value: unknown): readonly string[] {
+  if (type === 'list' && typeof value === 'string') return [value]
   if (type === 'list' && Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
   if (type === 'boolean' && typeof value === 'boolean') return [String(value)]
   if (type === 'string' && (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'))

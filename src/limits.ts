@@ -63,8 +63,30 @@ export const LIMITS = {
   narinfoBytesMax: 1 * MIB,
   /** Nix itself stops at 64 levels since 2.36; older clients have no limit. */
   narDepthMax: 1024,
-  /** Lines of a narinfo: ten, and a signature each for as many caches as anybody trusts. */
+  /** Lines of a narinfo: ten, its signatures, and what other caches add. */
   narinfoLinesMax: 1000,
+  /** A signature for each cache that a path came through. To check one costs a tenth of a millisecond for every trusted key of its name. */
+  narinfoSignaturesMax: 64,
+  /** Records of references that are looked up at once when a narinfo comes: a database over the network answers them together. */
+  referenceReadsAtOnce: 32,
+  /** A listing of an archive, as JSON: some 70 bytes a file, so room for almost a million. */
+  narListingBytesMax: 64 * MIB,
+  /** Content of an archive that is passed over rather than decoded when a listing is made: less is not worth a new place to read from. */
+  narSkipBytesMin: 16 * MIB,
+  /** The log of one build, decompressed: those of browsers have some tens of megabytes. */
+  buildLogBytesMax: 256 * MIB,
+  /** What a derivation's output turned out to be: some hundred bytes, and a hundred for each output it depends on. */
+  realisationBytesMax: 1 * MIB,
+  /** Signatures of one realisation, each by another key. */
+  realisationSignaturesMax: 100,
+  /** Where the debug information of one build id lies: two short texts. */
+  debugInfoBytesMax: 4 * KIB,
+  /** Store paths asked about in one request; a system's closure has some thousand. */
+  missingPathsMax: 10_000,
+  /** And that request: 35 bytes for each. */
+  missingBodyBytesMax: 1 * MIB,
+  /** Rows looked up in one statement: SQLite answers on the thread that serves everybody. */
+  lookupKeysMax: 1_000,
   /** File names in an archive: what Linux file systems hold. */
   narNameBytesMax: 255,
   /** Symlink targets in an archive: PATH_MAX less its NUL. */

@@ -1,26 +1,30 @@
 import type { Protocol } from '../../src/protocol.ts'
 import { cacheInfoRoutes } from './cache-info.ts'
 import { narDownload, narUpload } from './nar-routes.ts'
+import type { NarinfoRules } from './narinfo-rules.ts'
 import { narinfoDownload, narinfoUpload } from './narinfo-routes.ts'
-import type { SigningKey } from './signing.ts'
 
-export interface NixOptions {
-  /** Every one signs every path. Without any, clients must trust the cache without signatures. */
-  readonly signingKeys: readonly SigningKey[]
-}
+/** The keys that sign, and what else is not as usual: no trusted keys, nothing asked of signatures, references must be here. */
+export type NixOptions = Pick<NarinfoRules, 'signingKeys'> & Partial<NarinfoRules>
 
 /** A Nix binary cache over HTTP, at `/nix` and at the root: both forms stand in what users copy and paste. */
-export function nixProtocol({ signingKeys }: NixOptions): Protocol {
+export function nixProtocol(options: NixOptions): Protocol {
+  const rules: NarinfoRules = {
+    signingKeys: options.signingKeys,
+    trustedKeys: options.trustedKeys ?? [],
+    requireTrustedSignature: options.requireTrustedSignature ?? false,
+    requireReferences: options.requireReferences ?? true,
+  }
   return {
     name: 'nix',
     mount: '/nix',
     root: true,
     routes: (depot) => [
-      ...cacheInfoRoutes(signingKeys),
+      ...cacheInfoRoutes(rules.signingKeys),
       narDownload(depot),
       narUpload(depot),
-      narinfoDownload(depot, signingKeys),
-      narinfoUpload(depot, signingKeys),
+      narinfoDownload(depot, rules),
+      narinfoUpload(depot, rules),
     ],
   }
 }

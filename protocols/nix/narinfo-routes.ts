@@ -7,10 +7,10 @@ import { LIMITS } from '../../src/limits.ts'
 import { route, type HeaderList, type Route } from '../../src/protocol.ts'
 import { refuseContentEncoding } from './content-encoding.ts'
 import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
+import type { NarinfoRules } from './narinfo-rules.ts'
 import { parseNarinfo } from './narinfo.ts'
 import { NIX32_CLASS } from './nix32.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
-import type { SigningKey } from './signing.ts'
 import { storePathEntry } from './store-path-entry.ts'
 
 const PATTERN = '/:file'
@@ -24,17 +24,17 @@ function parseNarinfoName(segment: string): string | undefined {
   return NARINFO_NAME.exec(segment)?.groups?.['hash']
 }
 
-export function narinfoDownload(depot: Depot, keys: readonly SigningKey[]): Route {
+export function narinfoDownload(depot: Depot, rules: NarinfoRules): Route {
   return route({
     method: 'GET',
     pattern: PATTERN,
     params: { file: parseNarinfoName },
     action: 'read',
-    hot: ({ file }, { cache }) => ({ document: narinfoKey(cache, file, keys), headers: HEADERS }),
+    hot: ({ file }, { cache }) => ({ document: narinfoKey(cache, file, rules), headers: HEADERS }),
     async handle(request) {
       const { cache, params } = request
-      const document = await depot.document(narinfoKey(cache, params.file, keys), () =>
-        render(depot, cache, params.file, keys),
+      const document = await depot.document(narinfoKey(cache, params.file, rules), () =>
+        render(depot, cache, params.file, rules),
       )
       if (document === undefined) throw notFound(params.file)
       return documentResponse(request, document, HEADERS)
@@ -42,7 +42,7 @@ export function narinfoDownload(depot: Depot, keys: readonly SigningKey[]): Rout
   })
 }
 
-export function narinfoUpload(depot: Depot, keys: readonly SigningKey[]): Route {
+export function narinfoUpload(depot: Depot, rules: NarinfoRules): Route {
   return route({
     method: 'PUT',
     pattern: PATTERN,
@@ -53,7 +53,7 @@ export function narinfoUpload(depot: Depot, keys: readonly SigningKey[]): Route 
       const narinfo = parseNarinfo(await readText(request, LIMITS.narinfoBytesMax))
       if (narinfo.storePath.hash !== request.params.file)
         throw new DepotError('BAD_REQUEST', 'the hash in the URL is not that of StorePath')
-      const outcome = await storePathEntry(depot, request, narinfo, keys)
+      const outcome = await storePathEntry(depot, request, narinfo, rules)
       return textResponse(outcome === 'created' ? 201 : 200, '')
     },
   })
@@ -63,14 +63,14 @@ async function render(
   depot: Depot,
   cache: Cache,
   storeHash: string,
-  keys: readonly SigningKey[],
+  rules: NarinfoRules,
 ): Promise<Rendering | undefined> {
   const record = await depot.get(cache, PATH_KIND, storeHash)
   if (record === undefined) return undefined
   const entry = parsePathEntry(record)
   const row = await depot.blobOf(cache, KIND_PREFIX, entry.narHash)
   // Without its archive a narinfo would keep clients from sending the archive again.
-  return row && { ...narinfoDocument(entry, row, keys), sourceVersion: record.version }
+  return row && { ...narinfoDocument(entry, row, rules), sourceVersion: record.version }
 }
 
 function notFound(storeHash: string): DepotError {

@@ -25,7 +25,7 @@ export interface Narinfo {
 
 /**
  * Read a narinfo (nix: libstore/nar-info.cc). Keys that nobody knows are passed over; stricter than Nix, a known key stands
- * once, because two readers could take different ones.
+ * once, because two readers could take different ones. `System` is checked and forgotten: no client reads it.
  *
  * @throws DepotError `BAD_REQUEST` naming the field
  */
@@ -36,6 +36,7 @@ export function parseNarinfo(text: string): Narinfo {
   const fileHash = values.get('FileHash')
   const deriver = parseDeriver(values.get('Deriver'))
   const ca = values.get('CA')
+  checkSystem(values.get('System'))
   return {
     storePath,
     url: required(values, 'URL'),
@@ -73,7 +74,9 @@ export function printNarinfo(narinfo: Narinfo): string {
 // The value starts two bytes after the colon; a client that finds no blank there loses a byte or a line.
 const LINE = /^(?<key>[A-Za-z][A-Za-z0-9-]*): (?<value>[ -~]*)$/
 
-const KNOWN = new Set('StorePath URL Compression FileHash FileSize NarHash NarSize References Deriver CA'.split(' '))
+const KNOWN = new Set(
+  'StorePath URL Compression FileHash FileSize NarHash NarSize References Deriver System CA'.split(' '),
+)
 
 function readLines(text: string): { readonly values: ReadonlyMap<string, string>; readonly signatures: string[] } {
   if (!text.endsWith('\n')) throw malformed('its last line has no end')
@@ -86,6 +89,8 @@ function readLines(text: string): { readonly values: ReadonlyMap<string, string>
     const [key, value] = [groups?.['key'], groups?.['value']]
     if (key === undefined || value === undefined) throw malformed(`a line is not "Key: value" in plain characters`)
     if (key === 'Sig') signatures.push(parseSignature(value))
+    if (signatures.length > LIMITS.narinfoSignaturesMax)
+      throw malformed(`it has more than ${LIMITS.narinfoSignaturesMax} signatures`)
     if (!KNOWN.has(key)) continue
     if (values.has(key)) throw malformed(`${key} stands there twice`)
     values.set(key, value)
@@ -128,8 +133,14 @@ function parseReferences(value: string): readonly string[] {
 
 function parseDeriver(value: string | undefined): string | undefined {
   if (value === undefined || value === '' || value === 'unknown-deriver') return undefined
-  if (parseBaseName(value) === undefined) throw malformed('Deriver is not <hash>-<name>')
+  if (parseBaseName(value) === undefined || !value.endsWith('.drv')) throw malformed('Deriver is not <hash>-<name>.drv')
   return value
+}
+
+/** `x86_64-linux`, `builtin`. */
+function checkSystem(value: string | undefined): void {
+  if (value !== undefined && !/^[0-9A-Za-z_][0-9A-Za-z_.+-]{0,63}$/.test(value))
+    throw malformed('System is not the name of a platform')
 }
 
 function parseSignature(value: string): string {

@@ -11,7 +11,7 @@ const hex = z.string().regex(/^[0-9a-f]{64}$/)
 const count = z.int().nonnegative()
 
 const upload = z.object({
-  codec: z.enum(['none', 'gzip', 'xz', 'bzip2', 'zstd']),
+  codec: z.enum(['none', 'gzip', 'xz', 'bzip2', 'zstd', 'br']),
   /** Of the file as it was sent. */
   fileHash: hex,
   fileSizeBytes: count,
@@ -32,9 +32,11 @@ const path = z.object({
   references: z.array(z.string()),
   deriver: z.string().optional(),
   ca: z.string().optional(),
+  /** `Sig` values that came with it and were good under a key that the depot trusted then. Its own are made when it is read. */
+  signatures: z.array(z.string()).default([]),
 })
 
-/** What is known of a store path. Who signed it is not: the depot's own keys do, whichever they are when it is read. */
+/** What is known of a store path. */
 export type PathEntry = z.infer<typeof path>
 
 export function parseUpload(record: { readonly value: string }): Upload {

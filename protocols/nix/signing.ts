@@ -15,6 +15,8 @@ export interface SigningKey {
 /** A key that checks signatures. */
 export interface VerifyingKey {
   readonly name: string
+  /** `name:base64`, as `trusted-public-keys` takes it. */
+  readonly publicKey: string
   /** True when `signature` is a `Sig` value by this key over the fingerprint. */
   verify(fingerprint: string, signature: string): boolean
 }
@@ -60,6 +62,7 @@ export function parsePublicKey(text: string): VerifyingKey {
   const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, bytes]), format: 'der', type: 'spki' })
   return {
     name,
+    publicKey: `${name}:${bytes.toString('base64')}`,
     verify(text_, signature) {
       const colon = signature.indexOf(':')
       if (signature.slice(0, colon) !== name) return false
@@ -67,6 +70,11 @@ export function parsePublicKey(text: string): VerifyingKey {
       return raw?.byteLength === SIGNATURE_BYTES && verify(null, Buffer.from(text_), key, raw)
     },
   }
+}
+
+/** Whether a key may be called this: letters, digits, `.`, `_` and `-`. */
+export function isKeyName(text: string): boolean {
+  return KEY_NAME.test(text)
 }
 
 /** A fresh secret key, in the form `parseSecretKey` reads. */
@@ -92,13 +100,14 @@ function publicBytesOf(secret: KeyObject): Buffer {
   return createPublicKey(secret).export({ format: 'der', type: 'spki' }).subarray(-PUBLIC_BYTES)
 }
 
-const KEY = /^(?<name>[0-9A-Za-z._-]{1,256}):(?<base64>[0-9A-Za-z+/]+={0,2})$/
+const KEY_NAME = /^[0-9A-Za-z._-]{1,256}$/
+const KEY = /^(?<name>[^:]*):(?<base64>[0-9A-Za-z+/]+={0,2})$/
 
 function splitKey(text: string, sizeBytes: number): { readonly name: string; readonly bytes: Buffer } {
   const groups = KEY.exec(text.trim())?.groups
   const [name, base64] = [groups?.['name'], groups?.['base64']]
   const bytes = base64 === undefined ? undefined : fromBase64(base64)
-  if (name === undefined || bytes?.byteLength !== sizeBytes)
+  if (name === undefined || !isKeyName(name) || bytes?.byteLength !== sizeBytes)
     throw new Error(`a key is name:base64 of ${sizeBytes} bytes`)
   return { name, bytes }
 }

@@ -4,6 +4,7 @@ import type { BlobRow, Cache } from '../../src/kv-store.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import { addressedHash, contentDigest, parseContentAddress } from './content-address.ts'
 import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
+import { checkReferences, checkTrust, listed, trustedSignatures, type NarinfoRules } from './narinfo-rules.ts'
 import type { Narinfo } from './narinfo.ts'
 import { parseNarName, type NarName } from './nar-name.ts'
 import { nix32OfHex } from './nix32.ts'
@@ -16,11 +17,10 @@ import {
   type PathEntry,
   type Upload,
 } from './records.ts'
-import type { SigningKey } from './signing.ts'
 
 /**
  * Take in what a narinfo says of a store path, after holding every word of it against the archive that lies here: from here on the
- * depot's own keys vouch for it.
+ * depot's own keys vouch for it. A path that is known gets what this one says besides: further signatures, a content address.
  *
  * @throws DepotError `CONTENT_MISMATCH` naming the field, `CONFLICT` when the path is known with another content
  */
@@ -28,26 +28,29 @@ export async function storePathEntry(
   depot: Depot,
   request: Caller,
   narinfo: Narinfo,
-  keys: readonly SigningKey[],
+  rules: NarinfoRules,
 ): Promise<'created' | 'unchanged'> {
   const { cache } = request
   const row = await checkAgainstUpload(depot, cache, narinfo)
   if (narinfo.ca !== undefined) await checkContentAddress(depot, narinfo, narinfo.ca, row)
-  const entry = entryOf(narinfo)
+  const entry = entryOf(narinfo, rules)
+  checkTrust(entry, rules)
   const key = narinfo.storePath.hash
   return depot.retryConflicts(async () => {
-    const known = await depot.get(cache, PATH_KIND, key)
-    if (known !== undefined) {
-      refuseOtherContent(parsePathEntry(known), entry)
-      return 'unchanged'
-    }
+    const record = await depot.get(cache, PATH_KIND, key)
+    const known = record && parsePathEntry(record)
+    if (known === undefined) await checkReferences(depot, cache, entry, rules)
+    const merged = known === undefined ? entry : merge(known, entry, rules)
+    if (merged === known) return 'unchanged'
+    const expected = record?.version ?? 0
+    const document = narinfoDocument(merged, row, rules)
     await depot.commit(cache, {
-      puts: [{ kind: PATH_KIND, key, value: JSON.stringify(entry), expected: 0, refs: [row.digest] }],
-      documents: [{ ...narinfoKey(cache, key, keys), ...narinfoDocument(entry, row, keys), sourceVersion: 1 }],
+      puts: [{ kind: PATH_KIND, key, value: JSON.stringify(merged), expected, refs: [row.digest] }],
+      documents: [{ ...narinfoKey(cache, key, rules), ...document, sourceVersion: expected + 1 }],
       audit: [auditEntry(request, { action: 'nix:write', resource: entry.baseName, digest: row.digest })],
     })
     depot.events.recordWritten('nix', entry.baseName)
-    return 'created'
+    return known === undefined ? 'created' : 'unchanged'
   })
 }
 
@@ -114,24 +117,53 @@ async function checkContentAddress(depot: Depot, narinfo: Narinfo, ca: string, r
     throw mismatch('CA', 'another digest than the content has')
 }
 
-function entryOf({ storePath, narHash, narSizeBytes, references, deriver, ca }: Narinfo): PathEntry {
-  return {
+function entryOf(narinfo: Narinfo, rules: NarinfoRules): PathEntry {
+  const { storePath, narHash, narSizeBytes, references, deriver, ca } = narinfo
+  const entry = {
     baseName: storePath.baseName,
     narHash,
     narSizeBytes,
     references: [...references],
     ...(deriver === undefined ? {} : { deriver }),
     ...(ca === undefined ? {} : { ca }),
+    signatures: [],
+  }
+  return { ...entry, signatures: [...trustedSignatures(entry, narinfo.signatures, rules)] }
+}
+
+/**
+ * `known` itself when `entry` says nothing new. Signatures of keys that are not trusted now stay in the record, unserved: another server
+ * of this database may trust them.
+ */
+function merge(known: PathEntry, entry: PathEntry, rules: NarinfoRules): PathEntry {
+  refuseOtherContent(known, entry)
+  const kept = trustedSignatures(known, [...known.signatures, ...entry.signatures], rules)
+  const signatures = [...new Set([...known.signatures, ...kept])]
+  const { deriver = entry.deriver, ca = entry.ca } = known
+  if (signatures.length === known.signatures.length && deriver === known.deriver && ca === known.ca) return known
+  return {
+    ...known,
+    ...(deriver === undefined ? {} : { deriver }),
+    ...(ca === undefined ? {} : { ca }),
+    signatures,
   }
 }
 
 /** The first content stays: replacing it would let any writer change what others trust by name. */
 function refuseOtherContent(known: PathEntry, entry: PathEntry): void {
-  if (known.narHash === entry.narHash && known.baseName === entry.baseName) return
-  throw new DepotError(
-    'CONFLICT',
-    `this cache holds ${known.baseName} with NarHash sha256:${nix32OfHex(known.narHash)}, and keeps it: your build gave sha256:${nix32OfHex(entry.narHash)} for ${entry.baseName}. The build is not reproducible; copy the path from this cache to yourself, or have it deleted here first`,
-  )
+  const held = `this cache holds ${known.baseName}`
+  const advice = 'copy the path from this cache to yourself, or have it deleted here first'
+  if (known.narHash !== entry.narHash || known.baseName !== entry.baseName)
+    throw new DepotError(
+      'CONFLICT',
+      `${held} with NarHash sha256:${nix32OfHex(known.narHash)}, and keeps it: your build gave sha256:${nix32OfHex(entry.narHash)} for ${entry.baseName}. The build is not reproducible; ${advice}`,
+    )
+  const odd = [...new Set(known.references).symmetricDifference(new Set(entry.references))]
+  if (odd.length > 0)
+    throw new DepotError(
+      'CONFLICT',
+      `${held} with the same content and other References, and keeps them: ${listed(odd)} stands in one of the two alone. One of them is wrong; ${advice}`,
+    )
 }
 
 function mismatch(field: string, what: string): DepotError {

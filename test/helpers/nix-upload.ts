@@ -1,5 +1,5 @@
 import type { Codec } from '../../src/codec/decode.ts'
-import { nixProtocol } from '../../protocols/nix/index.ts'
+import { nixProtocol, type NixOptions } from '../../protocols/nix/index.ts'
 import { parseSecretKey } from '../../protocols/nix/signing.ts'
 import { compress, NIX_SUFFIX } from './compress.ts'
 import { fileNar, sha256Nix32 } from './nar.ts'
@@ -10,8 +10,13 @@ export const PUBLIC = 'test-1:pIfgv5cF6cYvQMyzwzDy7ZunWspHTZNHj/xZp/7c7Io='
 
 /** A depot with Nix alone and a key that tests know. */
 export function startNixWorld(...secrets: readonly string[]): Promise<World> {
+  return startRuledWorld({}, ...secrets)
+}
+
+/** The same with rules of its own about narinfos. */
+export function startRuledWorld(rules: Partial<NixOptions>, ...secrets: readonly string[]): Promise<World> {
   const signingKeys = (secrets.length === 0 ? [SECRET] : secrets).map(parseSecretKey)
-  return startWorld({ protocols: [nixProtocol({ signingKeys })] })
+  return startWorld({ protocols: [nixProtocol({ signingKeys, ...rules })] })
 }
 
 /** A store path as a client is about to upload it. */

@@ -14,7 +14,7 @@ export interface World extends AsyncDisposable {
   readonly depot: Depot
   readonly app: App
   readonly server: RunningServer
-  /** Nix public key, `name:base64`. */
+  /** The oldest Nix public key, `name:base64`. */
   readonly publicKey: string
   readonly dir: string
   /** What went wrong without being expected; a test that means no bug checks that it is empty. */
@@ -37,7 +37,7 @@ export interface WorldOptions {
   /** Text of an auth file; `settings` may say more about it. Without it everybody may do everything. */
   readonly authFile?: string
   /** Further settings of the server. */
-  readonly settings?: Readonly<Record<string, string>>
+  readonly settings?: Readonly<Record<string, string | readonly string[]>>
   readonly site?: Partial<Pick<ServeConfig, 'loopback' | 'allowedHosts' | 'publicUrl'>>
 }
 
@@ -57,7 +57,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   if (options.authFile !== undefined) await writeFile(authFile, options.authFile)
   const settings = new Map<string, readonly string[]>([
     ...(options.authFile === undefined ? [] : [['auth-file', [authFile]] as const]),
-    ...Object.entries(options.settings ?? {}).map(([name, value]) => [name, [value]] as const),
+    ...Object.entries(options.settings ?? {}).map(([name, value]) => [name, [value].flat()] as const),
     ['listen-addr', ['127.0.0.1:0']],
     ['store-path', [dir.path]],
     ['storage-type', [options.blobs ?? 'fs']],
@@ -74,7 +74,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     depot: booted.depot,
     app: booted.app,
     server: booted.server,
-    publicKey: booted.publicKey,
+    publicKey: booted.publicKeys[0] ?? '',
     dir: dir.path,
     bugs,
     refusals,

@@ -14,8 +14,10 @@ describe('an uploaded narinfo', () => {
   it('is served with our name for the archive and our signature', async () => {
     await using world = await startNixWorld()
     const upload = await nixUpload('served', { codec: 'xz' })
+    const dependency = await nixUpload('dependency', { name: 'dep' })
+    await push(world, dependency)
     await put(world, `/nix/nar/${upload.fileName}`, upload.body)
-    const references = [`${OTHER}-dep`, `${upload.storeHash}-demo`]
+    const references = [`${dependency.storeHash}-dep`, `${upload.storeHash}-demo`]
     const text = upload.narinfo({
       References: [...references].reverse().join(' '),
       Deriver: `${OTHER}-demo.drv`,
@@ -25,7 +27,7 @@ describe('an uploaded narinfo', () => {
     const answer = await world.fetch(`/nix/${upload.storeHash}.narinfo`)
     expect(answer.headers.get('content-type')).toBe('text/x-nix-narinfo')
     const served = await answer.text()
-    const [blob] = await world.depot.kv.blobs(undefined, 1)
+    const blob = await world.depot.kv.blob('main', sha256Hex(upload.nar))
     expect(parseNarinfo(served)).toEqual({
       storePath: { baseName: `${upload.storeHash}-demo`, hash: upload.storeHash, name: 'demo' },
       url: `nar/${upload.narHash}.nar.zst`,

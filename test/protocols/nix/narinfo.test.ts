@@ -72,7 +72,17 @@ describe('a narinfo', () => {
   })
 
   it('may have keys that nobody knows', () => {
-    expect(parseNarinfo(`${TEXT}System: x86_64-linux\nSystem: again\n`)).toEqual(parseNarinfo(TEXT))
+    expect(parseNarinfo(`${TEXT}NixLink: a b\nNixLink: again\n`)).toEqual(parseNarinfo(TEXT))
+  })
+
+  it.each(['x86_64-linux', 'aarch64-darwin', 'builtin', 'armv7l-linux'])('may say that it is for %s', (system) => {
+    expect(parseNarinfo(`${TEXT}System: ${system}\n`)).toEqual(parseNarinfo(TEXT))
+  })
+
+  it('is refused with more signatures than anybody checks', () => {
+    const some = `Sig: ${SIG}\n`
+    expect(parseNarinfo(TEXT + some.repeat(62)).signatures).toHaveLength(64)
+    expect(() => parseNarinfo(TEXT + some.repeat(63))).toThrow(/more than 64 signatures/)
   })
 
   it('names each reference once, in order', () => {
@@ -104,6 +114,8 @@ describe('a narinfo', () => {
     ['References', `/nix/store/${HASH}-dep-a`],
     ['Deriver', '/etc/passwd'],
     ['Deriver', `${HASH}`],
+    ['Deriver', `${OTHER}-dep-a`],
+    ['Deriver', `/nix/store/${OTHER}-dep-a.drv`],
     ['Sig', 'nobody'],
     ['Sig', 'two words:AAAA'],
     ['CA', 'text:sha256:\u00e4'],
@@ -120,6 +132,9 @@ describe('a narinfo', () => {
     ['a NUL', TEXT.replace('dep-a\n', 'dep-a\0\n')],
     ['nothing at all', ''],
     ['a web page', '<!doctype html>\n'],
+    ['System with a blank', `${TEXT}System: x86_64 linux\n`],
+    ['System without a value', `${TEXT}System: \n`],
+    ['System twice', `${TEXT}System: a\nSystem: a\n`],
     ...['StorePath', 'URL', 'References', 'CA', 'NarHash', 'Deriver', 'FileSize'].map((key) => [
       `${key} twice`,
       TEXT + lineOf(key),
@@ -175,7 +190,7 @@ const narinfos: fc.Arbitrary<Narinfo> = fc.record(
     narHash: hashes,
     narSizeBytes: sizes,
     references: fc.uniqueArray(baseNames.map(({ baseName }) => baseName)).map((names) => names.sort()),
-    deriver: baseNames.map(({ baseName }) => baseName),
+    deriver: baseNames.map(({ baseName }) => `${baseName}.drv`),
     signatures: fc.array(fc.constant(SIG)),
     ca: fc.constant('fixed:r:sha256:x'),
   },
