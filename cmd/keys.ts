@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
-import { homedir } from 'node:os'
 import { promisify } from 'node:util'
 
 import { findSigners } from '../auth/identity.ts'
 import type { Signer } from '../auth/signer.ts'
 import { hasCode } from '../src/errors.ts'
 import { askSecret } from './ask.ts'
+import { homeOf } from './home.ts'
 import type { Environment } from './settings.ts'
 
 /** Where to look for SSH keys. */
@@ -22,7 +22,7 @@ export interface KeySearch {
 /** The keys to try, in turn. Nobody is asked for a passphrase before it is that key's turn. @throws DepotError */
 export async function* candidateKeys({ env, named, remembered, onRefused }: KeySearch): AsyncGenerator<Signer> {
   const options = {
-    home: env['HOME'] ?? homedir(),
+    home: homeOf(env),
     uid: process.getuid?.(),
     agentSocket: env['SSH_AUTH_SOCK'] || (await gpgSocket(env)),
     ask: await askSecret(env),

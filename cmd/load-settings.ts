@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 
 import type { ArgsDef } from 'citty'
 
 import { messageOf } from '../src/thrown.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
 import { lastOf } from './flags.ts'
+import { homeOf } from './home.ts'
 import {
   configPaths,
   mergeSettings,
@@ -49,7 +49,7 @@ export interface LoadedSettings {
 
 /** Read the configuration file, if there is one, and bring all sources together. @throws UsageError */
 export function loadSettings(table: SettingTable, flags: ParsedArgs['flags'], env: Environment): LoadedSettings {
-  const home = env['HOME'] ?? homedir()
+  const home = homeOf(env)
   const named = lastOf(flags, 'config') ?? env['DEPOT_CONFIG']
   const path = named ?? configPaths(env, home).find((candidate) => existsSync(candidate))
   const file = path === undefined ? {} : { file: { path, text: readConfig(path) } }

@@ -1,10 +1,10 @@
-import { homedir } from 'node:os'
 import path from 'node:path'
 
 import { z } from 'zod'
 
 import { DepotError } from '../src/errors.ts'
 import { EDIT } from './config-files/edits.ts'
+import { configHome } from './home.ts'
 import type { Environment } from './settings.ts'
 import { asBytes, asText, editUserFile, readUserFile } from './user-file.ts'
 
@@ -55,12 +55,6 @@ export function withDepot(
   const changed = change((Object.hasOwn(profiles.depots, url) ? profiles.depots[url] : undefined) ?? {})
   const depots = Object.fromEntries(changed === undefined ? others : [...others, [url, changed]])
   return { ...profiles, depots }
-}
-
-/** The folder of this user's configuration, `~/.config` unless said otherwise. */
-export function configHome(env: Environment): string {
-  const named = env['XDG_CONFIG_HOME']
-  return named !== undefined && path.isAbsolute(named) ? named : path.join(env['HOME'] ?? homedir(), '.config')
 }
 
 function profilesFile(env: Environment): string {

@@ -1,10 +1,9 @@
-import { homedir } from 'node:os'
 import path from 'node:path'
 
 import type { Edit } from './config-files/edits.ts'
 import { nixValue } from './config-files/nix-conf.ts'
 import { isInClear } from './depot-url.ts'
-import { configHome } from './profiles.ts'
+import { configHome, homeOf } from './home.ts'
 import type { Environment } from './settings.ts'
 import { netrcHost, nixCache, npmRegistry, npmTokenKey, pythonIndex } from './token-formats.ts'
 import { asText, readUserFile } from './user-file.ts'
@@ -80,8 +79,4 @@ function netrcFile(env: Environment): string {
 /** The file that a variable of a client names. */
 function named(value: string | undefined): string | undefined {
   return value === undefined || value === '' ? undefined : path.resolve(value)
-}
-
-function homeOf(env: Environment): string {
-  return env['HOME'] ?? homedir()
 }

@@ -17,6 +17,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['storage'],
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
+  jose: ['auth'],
   sshpk: ['auth'],
   'lzma-native': ['src/node'],
   '@hono/node-server': ['src/node'],

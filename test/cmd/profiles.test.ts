@@ -2,7 +2,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 
 import { describe, expect, it } from 'vitest'
 
-import { changeProfiles, configHome, readProfiles, withDepot } from '../../cmd/profiles.ts'
+import { changeProfiles, readProfiles, withDepot } from '../../cmd/profiles.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 const url = 'https://depot.example'
@@ -45,9 +45,4 @@ describe('the profiles', () => {
       expect(await readFile(home.join('.config/depot/profiles.json'), 'utf8')).toBe(content)
     },
   )
-
-  it('lie beside other configuration; a relative XDG_CONFIG_HOME counts as none', () => {
-    expect(configHome({ HOME: '/h', XDG_CONFIG_HOME: '/x' })).toBe('/x')
-    expect(configHome({ HOME: '/h', XDG_CONFIG_HOME: 'x' })).toBe('/h/.config')
-  })
 })

@@ -1,0 +1,19 @@
+import { homedir } from 'node:os'
+import path from 'node:path'
+
+import type { Environment } from './settings.ts'
+
+/** This user's home directory. */
+export function homeOf(env: Environment): string {
+  return env['HOME'] ?? homedir()
+}
+
+/** The folder of this user's configuration, `~/.config` unless said otherwise. */
+export function configHome(env: Environment): string {
+  return named(env['XDG_CONFIG_HOME']) ?? path.join(homeOf(env), '.config')
+}
+
+/** A relative path, or an empty one, is to be ignored (XDG Base Directory Specification): it would be one of the working directory. */
+function named(folder: string | undefined): string | undefined {
+  return folder !== undefined && path.isAbsolute(folder) ? folder : undefined
+}
