@@ -32,6 +32,7 @@ const world = await startWorld({
     `w ${scoped.line} narrow@test scope=${SCOPE.join(',')}`,
     `w ${expired.line} old@test expires=2020-01-01`,
   ].join('\n'),
+  settings: { 'trusted-proxy': '127.0.0.1' },
 })
 const token = (grants: readonly string[]) => makeToken(world.url, writer, grants)
 const all = await token(['*:*:*'])
