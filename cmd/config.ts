@@ -8,6 +8,7 @@ import { clientAddress } from '../src/node/client-address.ts'
 import { messageOf } from '../src/thrown.ts'
 import { parseDatabaseUrl } from '../storage/database-url.ts'
 import { UsageError } from './cli.ts'
+import { dataHome } from './home.ts'
 import type { Environment, SettingTable, SettingValues } from './settings.ts'
 
 /** Where the data lies; `depot serve` and `depot fsck` must agree on it. */
@@ -109,8 +110,7 @@ export interface ServeConfig extends StorageConfig {
 
 /** @throws UsageError */
 export function storageConfig(values: SettingValues, env: Environment, home: string): StorageConfig {
-  const dataHome = env['XDG_DATA_HOME'] ?? path.join(home, '.local', 'share')
-  const storePath = path.resolve(one(values, 'store-path') ?? path.join(dataHome, 'depot'))
+  const storePath = path.resolve(one(values, 'store-path') ?? path.join(dataHome(env, home), 'depot'))
   const storageType = check('storage-type', STORAGE_TYPE, one(values, 'storage-type') ?? 'fs')
   return {
     storePath,

@@ -9,8 +9,13 @@ export function homeOf(env: Environment): string {
 }
 
 /** The folder of this user's configuration, `~/.config` unless said otherwise. */
-export function configHome(env: Environment): string {
-  return named(env['XDG_CONFIG_HOME']) ?? path.join(homeOf(env), '.config')
+export function configHome(env: Environment, home = homeOf(env)): string {
+  return named(env['XDG_CONFIG_HOME']) ?? path.join(home, '.config')
+}
+
+/** The folder of this user's data, `~/.local/share` unless said otherwise. */
+export function dataHome(env: Environment, home = homeOf(env)): string {
+  return named(env['XDG_DATA_HOME']) ?? path.join(home, '.local', 'share')
 }
 
 /** A relative path, or an empty one, is to be ignored (XDG Base Directory Specification): it would be one of the working directory. */

@@ -5,6 +5,7 @@ import { parse as parseToml } from 'smol-toml'
 import { hint } from '../src/hint.ts'
 import { messageOf } from '../src/thrown.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
+import { configHome } from './home.ts'
 
 /** One setting under its three names: flag `--listen-addr`, variable `DEPOT_LISTEN_ADDR`, TOML key `listen-addr`. */
 export interface Setting {
@@ -89,8 +90,7 @@ function tomlValue(where: string, type: Setting['type'], value: unknown): readon
 
 /** Where a configuration file may lie, strongest first. Never the working directory: a checkout must not configure a server. */
 export function configPaths(env: Environment, home: string): readonly string[] {
-  const configHome = env['XDG_CONFIG_HOME'] ?? path.join(home, '.config')
-  return [path.join(configHome, 'depot', 'depot.toml'), '/etc/depot/depot.toml']
+  return [path.join(configHome(env, home), 'depot', 'depot.toml'), '/etc/depot/depot.toml']
 }
 
 /** Variables that other commands and the tests read; anything else that starts with DEPOT_ is likely a slip. */

@@ -30,6 +30,7 @@ describe('serveConfig', () => {
       verbose: false,
     })
     expect(config({}, { XDG_DATA_HOME: '/data' }).storePath).toBe('/data/depot')
+    expect(config({}, { XDG_DATA_HOME: 'data' }).storePath).toBe('/home/me/.local/share/depot')
   })
 
   it.each([':8080', '0.0.0.0:8080', '[::]:8080', 'depot.example:80', '128.0.0.1:1'])(

@@ -69,6 +69,7 @@ describe('configPaths', () => {
   it('never looks into the working directory', () => {
     expect(configPaths({}, '/home/me')).toEqual(['/home/me/.config/depot/depot.toml', '/etc/depot/depot.toml'])
     expect(configPaths({ XDG_CONFIG_HOME: '/x' }, '/home/me')[0]).toBe('/x/depot/depot.toml')
+    expect(configPaths({ XDG_CONFIG_HOME: '' }, '/home/me')[0]).toBe('/home/me/.config/depot/depot.toml')
   })
 })
 
