@@ -105,8 +105,12 @@ export const LIMITS = {
   xzSliceOutputBytes: 1 * MIB,
   /** Content that it makes ahead of its reader. */
   xzOutputAheadBytes: 4 * MIB,
-  /** Frames of one zstd upload, each of which costs a decoder: 16 KiB each, the smallest known, of a 16 GiB archive. */
-  zstdFramesMax: 1_000_000,
+  /**
+   * Frames of a zstd file, streams and blocks of an xz file: each costs a decoder, some 0.2 ms for the eight bytes it takes. So many are
+   * free, and beyond them they must hold so much on average; the smallest known hold 16 KiB.
+   */
+  codecPiecesFree: 1_000,
+  codecPieceBytesMin: 4 * KIB,
   /** Places where an archive that is named by its content names itself; they are kept until its end is reached. */
   selfReferencesMax: 1_000_000,
 
@@ -177,6 +181,8 @@ export const LIMITS = {
   headersMax: 200,
   /** Values of one header whose meaning is remembered; real clients of all kinds send some ten. */
   headersRemembered: 64,
+  /** Requests of one connection that wait for the one before them: clients of packages send the next when they have an answer. */
+  requestsWaitingMax: 100,
   /** A client gets this long to send its headers. */
   headersTimeoutMs: 15 * SECOND,
   /** Idle keep-alive connections; longer than the 60 s of common load balancers, so they close first. */

@@ -6,6 +6,7 @@ import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { orderlyClose, type OrderlyClose } from './orderly-close.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { createProxyAgent } from './proxy-connection.ts'
 import { relay, type Upstream } from './proxy-exchange.ts'
 import { listenLocally, type LocalAddress } from './proxy-listen.ts'
@@ -52,8 +53,7 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
   })
   server.maxHeadersCount = LIMITS.headersMax
   const ending = orderlyClose(server, graceMs)
-  const handle = (incoming: IncomingMessage, outgoing: ServerResponse, waits: boolean): void =>
-    void relay(upstream, incoming, outgoing, waits)
+  const handle = oneAtATime((incoming, outgoing, waits) => void relay(upstream, incoming, outgoing, waits))
   server.on('request', (incoming, outgoing) => handle(incoming, outgoing, false))
   // Handling it keeps Node from answering 100 by itself: that is the depot's to say, and so is a refusal.
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => handle(incoming, outgoing, true))

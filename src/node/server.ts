@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
@@ -13,6 +13,7 @@ import { clientAddress } from './client-address.ts'
 import { hotAnswer, sendHot } from './hot.ts'
 import { incomingBody, rawRequestOf } from './incoming.ts'
 import { lingerAfterRefusal } from './linger.ts'
+import { oneAtATime, type Listener } from './one-at-a-time.ts'
 import { orderlyClose, type OrderlyClose } from './orderly-close.ts'
 import { sendSource } from './send.ts'
 
@@ -72,27 +73,6 @@ export async function startServer({
       abort()
       await closed
     },
-  }
-}
-
-type Listener = (incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean) => void
-
-/**
- * Requests that a client sends without waiting for answers (RFC 9112 §9.3.2) are taken up one after another: an answer that
- * may not go out yet would hold its file and its buffers, and be told of nobody when the connection ends.
- */
-function oneAtATime(listen: Listener): Listener {
-  const latest = new WeakMap<Socket, ServerResponse>()
-  return (incoming, outgoing, expectsContinue) => {
-    const { socket } = incoming
-    const before = latest.get(socket)
-    latest.set(socket, outgoing)
-    // Node gives the connection to one answer at a time.
-    if (outgoing.socket !== null || before === undefined) listen(incoming, outgoing, expectsContinue)
-    else
-      before.once('close', () => {
-        if (!socket.destroyed) listen(incoming, outgoing, expectsContinue)
-      })
   }
 }
 
