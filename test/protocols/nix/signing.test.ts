@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 
 import { fingerprint, generateSecretKey, parsePublicKey, parseSecretKey } from '../../../protocols/nix/signing.ts'
-import { nix32OfHex } from '../../../protocols/nix/nix32.ts'
+import { fingerprintOf } from '../../../protocols/nix/narinfo-rules.ts'
+import { parseNarinfo } from '../../../protocols/nix/narinfo.ts'
+import { hexOfNix32, nix32OfHex } from '../../../protocols/nix/nix32.ts'
 
 /** Throw-away key; signatures made by Nix 2.8 with it. */
 const SECRET = 'test-1:FcBmaJVOtqPH6obwOrk/yw20PvKIR1WFSj3KMcfdw3+kh+C/lwXpxi9AzLPDMPLtm6daykdNk0eP/Fmn/tzsig=='
@@ -56,6 +58,19 @@ describe('signing', () => {
     expect(key.verify(fingerprint(path), signed)).toBe(true)
     expect(key.verify(fingerprint({ ...path, narSizeBytes: path.narSizeBytes + 1 }), signed)).toBe(false)
     expect(key.verify(fingerprint({ ...path, references: [] }), signed)).toBe(false)
+    for (const narHash of [path.narHash, hexOfNix32(path.narHash)]) {
+      const narinfo = parseNarinfo(
+        `StorePath: /nix/store/${path.baseName}\nURL: nar/x\nNarHash: sha256:${narHash}\nNarSize: ${path.narSizeBytes}\n` +
+          `References: ${path.references.join(' ')}\nSig: ${signed}\n`,
+      )
+      const entry = {
+        ...narinfo,
+        baseName: narinfo.storePath.baseName,
+        references: [...narinfo.references],
+        signatures: [],
+      }
+      expect(narinfo.signatures.map((signature) => key.verify(fingerprintOf(entry), signature))).toEqual([true])
+    }
   })
 
   it('lists full reference paths in order, and nothing when there are none', () => {
