@@ -55,16 +55,20 @@ export function addressedHash(
 
 /**
  * The digest that the content of an archive has by this method, as hex; undefined when it has none: the archive is not of one plain
- * file, or names itself too often. `selfHash`: the hash part of a path that refers to itself.
+ * file, or names itself too often. `selfHash`: the hash part of a path that refers to itself; Nix hashes those in two ways, and the
+ * address says which.
  */
 export async function contentDigest(
-  { method, algorithm }: ContentAddress,
+  { method, algorithm, digest }: ContentAddress,
   archive: AsyncIterable<Uint8Array>,
   { selfHash }: { readonly selfHash: string | undefined },
 ): Promise<string | undefined> {
   const hash = createHash(algorithm)
   if (method !== 'nar') return fileDigest(hash, archive)
-  if (selfHash !== undefined) return digestModulo(hash, archive, selfHash)
+  if (selfHash !== undefined) {
+    const digests = await digestsModulo(hash, archive, selfHash)
+    return digests.find((found) => found === digest) ?? digests[0]
+  }
   for await (const bytes of archive) hash.update(bytes)
   return hash.digest('hex')
 }
@@ -99,13 +103,14 @@ async function fileDigest(hash: Hash, archive: AsyncIterable<Uint8Array>): Promi
 
 /**
  * Hash with every occurrence of the path's own hash part as zeros, and the places where they stood appended
- * (nix: libstore/references.cc, HashModuloSink).
+ * (nix 2.8: libstore/references.cc, HashModuloSink). Newer versions forget to note the places (nix 2.26:
+ * RewritingSink::operator()), so that the digest without them is as good. None when the places are too many.
  */
-async function digestModulo(
+async function digestsModulo(
   hash: Hash,
   archive: AsyncIterable<Uint8Array>,
   selfHash: string,
-): Promise<string | undefined> {
+): Promise<readonly string[]> {
   const needle = Buffer.from(selfHash, 'latin1')
   const places: number[] = []
   let kept = Buffer.alloc(0)
@@ -116,13 +121,14 @@ async function digestModulo(
       window.fill(0, at, at + needle.byteLength)
       places.push(position + at)
     }
-    if (places.length > LIMITS.selfReferencesMax) return undefined
+    if (places.length > LIMITS.selfReferencesMax) return []
     const done = Math.max(window.byteLength - needle.byteLength + 1, 0)
     hash.update(window.subarray(0, done))
     kept = window.subarray(done)
     position += done
   }
   hash.update(kept)
+  const withoutPlaces = hash.copy().digest('hex')
   for (const place of places) hash.update(`|${place}`)
-  return hash.digest('hex')
+  return [hash.digest('hex'), withoutPlaces]
 }

@@ -6,7 +6,7 @@ export interface NarName {
   readonly fileName: string
   /** sha256 that the name claims, of the file or of the archive in it, as hex. */
   readonly digest: string
-  /** `xz`, `zst`, …, or empty. Only a hint: Nix sends gzip as plain `.nar`. */
+  /** `xz`, `zst`, …, or empty. Only `br` is more than a hint: Nix sends gzip as plain `.nar`. */
   readonly suffix: string
 }
 
@@ -17,6 +17,9 @@ export function parseNarName(fileName: string): NarName {
   const groups = NAR_NAME.exec(fileName)?.groups
   const digest = hexOfNix32(groups?.['hash'] ?? '')
   if (digest === undefined)
-    throw new DepotError('INVALID_NAME', 'an archive is named <sha256 in base 32, 52 digits>.nar[.zst|.xz|.gz|.bz2]')
+    throw new DepotError(
+      'INVALID_NAME',
+      'an archive is named <sha256 in base 32, 52 digits>.nar[.zst|.xz|.gz|.bz2|.br]',
+    )
   return { fileName, digest, suffix: groups?.['suffix'] ?? '' }
 }

@@ -1,4 +1,4 @@
-import { gzipContainer, xzContainer } from '../../src/codec/containers.ts'
+import { brotliContainer, gzipContainer, xzContainer } from '../../src/codec/containers.ts'
 import type { Depot, OpenBlob } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
 import { sourceResponse, storedEtag, textResponse } from '../../src/http/respond.ts'
@@ -54,7 +54,7 @@ async function narResponse(depot: Depot, request: DepotRequest<{ readonly file: 
 }
 
 /** How a NAR is written out. */
-type Form = 'stored' | 'plain' | 'xz' | { readonly gzipCrc: number }
+type Form = 'stored' | 'plain' | 'xz' | 'br' | { readonly gzipCrc: number }
 
 interface Found {
   readonly row: BlobRow
@@ -85,7 +85,8 @@ function formOf({ codec, crc }: Upload): Form | undefined {
     case 'zstd':
       return 'stored'
     case 'xz':
-      return 'xz'
+    case 'br':
+      return codec
     case 'gzip':
       return { gzipCrc: crc }
     case 'bzip2':
@@ -96,15 +97,22 @@ function formOf({ codec, crc }: Upload): Form | undefined {
 function sourceOf(blob: OpenBlob, form: Form): Source {
   if (form === 'stored') return blob.stored()
   const content = blob.content()
-  if (form === 'plain') return content
-  return form === 'xz'
-    ? xzContainer({ content, sha256: blob.row.digest })
-    : gzipContainer({ content, crc: form.gzipCrc })
+  switch (form) {
+    case 'plain':
+      return content
+    case 'xz':
+      return xzContainer({ content, sha256: blob.row.digest })
+    case 'br':
+      return brotliContainer({ content })
+    default:
+      return gzipContainer({ content, crc: form.gzipCrc })
+  }
 }
 
 function etagOf(row: BlobRow, form: Form): string {
   if (form === 'stored') return storedEtag(row)
-  return `"${row.digest}${form === 'plain' ? '' : form === 'xz' ? '-xz' : '-gzip'}"`
+  if (form === 'plain') return `"${row.digest}"`
+  return `"${row.digest}-${typeof form === 'string' ? form : 'gzip'}"`
 }
 
 function notFound(): DepotError {

@@ -24,7 +24,8 @@ export async function storeNar(
   name: NarName,
 ): Promise<'created' | 'unchanged'> {
   const { cache } = request
-  const decoding = await decode(request.body(LIMITS.blobBytesMax), NAR_MAGIC)
+  const coding = name.suffix === SUFFIX.br ? 'br' : undefined
+  const decoding = await decode(request.body(LIMITS.blobBytesMax), NAR_MAGIC, coding)
   const parser = createNarParser()
   // Only a gzip file that is written around the archive later asks for it.
   let crc = 0
@@ -55,7 +56,14 @@ export async function storeNar(
   return known === undefined ? 'created' : 'unchanged'
 }
 
-const SUFFIX: Readonly<Record<Codec, string>> = { none: '', gzip: 'gz', xz: 'xz', bzip2: 'bz2', zstd: 'zst' }
+const SUFFIX: Readonly<Record<Codec, string>> = {
+  none: '',
+  gzip: 'gz',
+  xz: 'xz',
+  bzip2: 'bz2',
+  zstd: 'zst',
+  br: 'br',
+}
 
 function checkName(
   name: NarName,

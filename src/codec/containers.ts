@@ -56,6 +56,21 @@ export function gzipContainer({ content, crc }: { readonly content: Source; read
   })
 }
 
+/** A valid brotli file around the content, as fast as copying: the format has meta-blocks that are not compressed. */
+export function brotliContainer({ content }: { readonly content: Source }): Source {
+  return contain(content, {
+    head: BROTLI_HEADER,
+    cellBytes: BROTLI_BLOCK_BYTES,
+    cellHeadBytes: 3,
+    // From the lowest bit: not the last one, four nibbles of length, the length less one, not compressed.
+    cellHead: (length) => {
+      const bits = ((length - 1) << 3) | (1 << 19)
+      return [bits & 0xff, (bits >> 8) & 0xff, bits >> 16]
+    },
+    tail: BROTLI_LAST_BLOCK,
+  })
+}
+
 const SHA256_BYTES = 32
 
 // The .xz file format 1.1.0, §2.1.1: magic, then flags whose second byte names the check.
@@ -68,6 +83,12 @@ const XZ_CHUNK_BYTES = 0x10000
 const GZIP_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255)
 const GZIP_BLOCK_BYTES = 0xffff
 const GZIP_LAST_BLOCK = Uint8Array.of(0x01, 0x00, 0x00, 0xff, 0xff)
+
+// RFC 7932 §9.1, §9.2: a window of 64 KiB, then an empty block of metadata, which ends on a whole byte.
+const BROTLI_HEADER = Uint8Array.of(0x0c)
+const BROTLI_BLOCK_BYTES = 0x10000
+/** The last one, and empty. */
+const BROTLI_LAST_BLOCK = Uint8Array.of(0x03)
 
 interface Layout {
   readonly head: Uint8Array

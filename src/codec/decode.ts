@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createGunzip } from 'node:zlib'
+import { createBrotliDecompress, createGunzip } from 'node:zlib'
 
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
@@ -8,9 +8,12 @@ import { createTurns } from './turns.ts'
 import { decodeZstd } from './zstd-frames.ts'
 
 /** How a body was compressed; `none`: it is the content itself. */
-export type Codec = 'none' | 'gzip' | 'xz' | 'bzip2' | 'zstd'
+export type Codec = 'none' | Coding
 
-/** A body whose codec was recognised by its first bytes. */
+/** What a header may say of a body. */
+export type Coding = 'gzip' | 'xz' | 'bzip2' | 'zstd' | 'br'
+
+/** A body whose codec is known. */
 export interface Decoding {
   readonly codec: Codec
   /**
@@ -25,14 +28,15 @@ export interface Decoding {
 
 /**
  * Recognise the codec of a body and decode it, off the event loop and within limits of memory. Names and headers do not count:
- * Nix sends gzip as plain `.nar`.
+ * Nix sends gzip as plain `.nar`. Brotli alone has no first bytes to be recognised by, so that somebody must say it.
  *
  * @param plain the first bytes of content that is not compressed
+ * @param coding what the body is, whatever its first bytes look like
  * @throws DepotError `UNSUPPORTED_CODEC`, `CONTENT_MISMATCH` for an empty body, and whatever the body throws
  */
-export async function decode(body: AsyncIterable<Uint8Array>, plain: Uint8Array): Promise<Decoding> {
+export async function decode(body: AsyncIterable<Uint8Array>, plain: Uint8Array, coding?: 'br'): Promise<Decoding> {
   const { head, rest } = await peek(body, Math.max(plain.byteLength, MAGIC_BYTES_MAX))
-  const codec = codecOf(head, plain)
+  const codec = coding ?? codecOf(head, plain)
   if (codec === undefined) throw await refusal(head, plain, rest)
   let sizeBytes = 0
   const hash = codec === 'none' ? undefined : createHash('sha256')
@@ -50,10 +54,23 @@ export async function decode(body: AsyncIterable<Uint8Array>, plain: Uint8Array)
   }
 }
 
+/**
+ * Decode a body as a header says, within the same limits; iterate it once. A piece is valid until the next one is asked for.
+ *
+ * @throws DepotError `CONTENT_MISMATCH` when the body is broken, cut short or followed by something else
+ */
+export async function* decodeAs(coding: Coding, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async function* wire(): AsyncGenerator<Uint8Array> {
+    yield* body
+  }
+  yield* inTurn(coding, wire())
+}
+
 type Decoder = (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
 
 /** Native code and threads are loaded by the first body that needs them: most servers never see a bzip2 file. */
-const DECODERS: Readonly<Record<Exclude<Codec, 'none'>, () => Decoder | Promise<Decoder>>> = {
+const DECODERS: Readonly<Record<Coding, () => Decoder | Promise<Decoder>>> = {
+  br: () => (input) => through(input, createBrotliDecompress({ chunkSize: LIMITS.decoderOutputBytes }), 'brotli'),
   gzip: () => (input) => through(input, createGunzip({ chunkSize: LIMITS.decoderOutputBytes }), 'gzip'),
   zstd: () => decodeZstd,
   xz: async () => (await import('../node/xz.ts')).decodeXz,
@@ -69,7 +86,7 @@ const working = createTurns(LIMITS.decodersMax)
  * A decoder holds its turn while it has something to decode, and gives it back while its client is silent: four slow uploads must
  * not stop all others.
  */
-async function* inTurn(codec: Exclude<Codec, 'none'>, wire: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* inTurn(codec: Coding, wire: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   async function* awaited(): AsyncGenerator<Uint8Array> {
     try {
       for (;;) {
@@ -130,7 +147,7 @@ async function refusal(head: Uint8Array, plain: Uint8Array, rest: AsyncGenerator
     other === undefined ? 'neither an archive nor compressed in a way that' : `compressed with ${other}, which`
   return new DepotError(
     'UNSUPPORTED_CODEC',
-    `the body is ${what} this depot does not read (it reads xz, zstd, gzip, bzip2): add ?compression=zstd to the URL you copy to`,
+    `the body is ${what} this depot does not read (it reads xz, zstd, gzip, bzip2, and br by its suffix): add ?compression=zstd to the URL you copy to`,
   )
 }
 

@@ -40,9 +40,9 @@ export function notWhole(format: string, reason: string): DepotError {
 
 function decodingError(error: unknown, format: string): unknown {
   if (error instanceof DepotError || !(error instanceof Error)) return error
-  // Where each of the decoders says whose error it is.
+  // Where each of the decoders says whose error it is; ERR__ERROR_… is Brotli's.
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
-  return /^(?:Z_|ZSTD_|LZMA_|Bzip2Error)/.test(code)
+  return /^(?:Z_|ZSTD_|ERR__ERROR_|LZMA_|Bzip2Error)/.test(code)
     ? new DepotError('CONTENT_MISMATCH', `the body is not whole ${format} data: ${error.message}`, { cause: error })
     : error
 }

@@ -1,4 +1,5 @@
 import { LIMITS } from '../limits.ts'
+import { createPieceBudget } from './piece-budget.ts'
 import { notWhole } from './through.ts'
 
 /**
@@ -48,6 +49,7 @@ export function createXzScanner(): XzScanner {
   let indexValuesLeft = 0
   /** Content that the chunks of this slice become. */
   let outputBytes = 0
+  const budget = createPieceBudget('xz')
 
   const paddingFrom = (at: number): number => (4 - ((at - padBase) % 4)) % 4
 
@@ -67,6 +69,7 @@ export function createXzScanner(): XzScanner {
           field = 'index count'
           return
         }
+        budget.begin()
         skip = (byte + 1) * 4 - 1
         field = 'chunk control'
         return
@@ -102,14 +105,19 @@ export function createXzScanner(): XzScanner {
   function onSizes(): void {
     if (control < 0x80) {
       skip = value + 1
-      outputBytes += skip
+      onOutput(skip)
     } else {
       const compressed = value % 0x10000
-      outputBytes += (control & 0x1f) * 0x10000 + Math.floor(value / 0x10000) + 1
+      onOutput((control & 0x1f) * 0x10000 + Math.floor(value / 0x10000) + 1)
       // From this control on the chunk brings one byte of properties.
       skip = compressed + 1 + (control >= 0xc0 ? 1 : 0)
     }
     field = 'chunk control'
+  }
+
+  function onOutput(sizeBytes: number): void {
+    outputBytes += sizeBytes
+    budget.spend(sizeBytes)
   }
 
   function onVarint(byte: number): void {
@@ -128,6 +136,7 @@ export function createXzScanner(): XzScanner {
 
   /** The first of six bytes of magic, then two of flags; the decoder checks them. */
   function onStreamStart(): void {
+    budget.begin()
     skip = 6
     field = 'check type'
   }

@@ -1,6 +1,7 @@
 import { constants, createZstdDecompress } from 'node:zlib'
 
 import { LIMITS } from '../limits.ts'
+import { createPieceBudget } from './piece-budget.ts'
 import { notWhole, through } from './through.ts'
 
 const OPTIONS = {
@@ -10,7 +11,7 @@ const OPTIONS = {
 
 /**
  * Decode a zstd file of any number of frames. Node's decoder ends in silence behind the first one, so the frames are told apart
- * here and each gets a decoder of its own.
+ * here and each that holds something gets a decoder of its own.
  *
  * @throws DepotError `CONTENT_MISMATCH`, and whatever the input throws
  */
@@ -29,28 +30,53 @@ export async function* decodeZstd(input: AsyncIterable<Uint8Array>): AsyncGenera
     return true
   }
 
-  async function* oneFrame(): AsyncGenerator<Uint8Array> {
+  /** Where it is known which kind of frame begins, and the bytes that told it. */
+  async function open(): Promise<{ readonly scanner: FrameScanner; readonly head: Uint8Array }> {
     const scanner = createFrameScanner()
-    while (!scanner.done) {
+    const head: number[] = []
+    while (scanner.kind === undefined) {
+      if (!(await more())) throw notWhole('zstd', 'it ends inside a frame')
+      head.push(piece[offset] ?? 0)
+      offset = scanner.scan(piece.subarray(0, offset + 1), offset)
+    }
+    return { scanner, head: Uint8Array.from(head) }
+  }
+
+  async function* rest(scanner: FrameScanner, head: Uint8Array): AsyncGenerator<Uint8Array> {
+    for (let before = head; !scanner.done; before = NOTHING) {
       if (!(await more())) throw notWhole('zstd', 'it ends inside a frame')
       const start = offset
       offset = scanner.scan(piece, start)
-      yield piece.subarray(start, offset)
+      const part = piece.subarray(start, offset)
+      yield before.byteLength === 0 ? part : Buffer.concat([before, part])
     }
   }
 
+  const budget = createPieceBudget('zstd')
   try {
-    for (let frames = 0; await more(); frames++) {
-      if (frames === LIMITS.zstdFramesMax) throw notWhole('zstd', `more than ${LIMITS.zstdFramesMax} frames`)
-      yield* through(oneFrame(), createZstdDecompress(OPTIONS), 'zstd')
+    while (await more()) {
+      const { scanner, head } = await open()
+      if (scanner.kind === 'skippable') {
+        for await (const _ of rest(scanner, head));
+        continue
+      }
+      budget.begin()
+      for await (const content of through(rest(scanner, head), createZstdDecompress(OPTIONS), 'zstd')) {
+        budget.spend(content.byteLength)
+        yield content
+      }
     }
   } finally {
     await pieces.return?.()
   }
 }
 
+const NOTHING = new Uint8Array(0)
+
 /** Finds where one frame ends (RFC 8878 §3.1.1, §3.1.2), without decoding it. */
 export interface FrameScanner {
+  /** Known from its first four bytes on: one that holds content, or one that decoders pass over. */
+  readonly kind: 'content' | 'skippable' | undefined
   /** The frame was seen to its last byte. */
   readonly done: boolean
   /**
@@ -75,11 +101,13 @@ export function createFrameScanner(): FrameScanner {
   let value = 0
   let got = 0
   let checksumBytes = 0
+  let kind: FrameScanner['kind']
 
   function onField(): Field {
     switch (field) {
       case 'magic':
-        if ((value & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC) return 'skippable size'
+        kind = (value & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC ? 'skippable' : 'content'
+        if (kind === 'skippable') return 'skippable size'
         if (value === MAGIC) return 'descriptor'
         throw notWhole('zstd', 'something else than a frame follows')
       case 'skippable size':
@@ -98,6 +126,9 @@ export function createFrameScanner(): FrameScanner {
   }
 
   return {
+    get kind() {
+      return kind
+    },
     get done() {
       return field === 'end' && skip === 0
     },

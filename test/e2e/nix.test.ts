@@ -26,41 +26,44 @@ function suite(part: 'nix' | 'nixNew'): void {
   }, 120_000)
   afterAll(() => pusher[Symbol.asyncDispose]())
 
-  describe.each(['none', 'gzip', 'xz', 'bzip2', 'zstd'])('a closure pushed with compression=%s', (compression) => {
-    let world: World
-    const mount = compression === 'none' || compression === 'xz' ? '' : '/nix'
-    const cache = (): string => `${world.url}${mount}`
+  describe.each(['none', 'gzip', 'xz', 'bzip2', 'zstd', 'br'])(
+    'a closure pushed with compression=%s',
+    (compression) => {
+      let world: World
+      const mount = compression === 'none' || compression === 'xz' ? '' : '/nix'
+      const cache = (): string => `${world.url}${mount}`
 
-    beforeAll(async () => {
-      world = await startWorld()
-      await pusher.push(`${cache()}?compression=${compression}`, top)
-    }, 120_000)
-    afterAll(() => world[Symbol.asyncDispose]())
+      beforeAll(async () => {
+        world = await startWorld()
+        await pusher.push(`${cache()}?compression=${compression}`, top)
+      }, 120_000)
+      afterAll(() => world[Symbol.asyncDispose]())
 
-    it('installs elsewhere with its signatures checked, and verifies', async () => {
-      await using puller = await nixClient(await publicKeyOf(world))
-      await puller.pull(cache(), top)
-      const verified = await puller.run('store verify', '-r', top)
-      expect(verified.match(/^checking /gm)).toHaveLength(PATHS)
-      expect(await puller.run('path-info', '-r', '--sigs', top)).toMatch(/depot-[0-9a-f]{8}-1:/)
-      const [before, after] = await Promise.all([pusher, puller].map((nix) => nix.run('path-info', '-rsS', top)))
-      expect(sizesOf(after)).toEqual(sizesOf(before))
-    }, 120_000)
+      it('installs elsewhere with its signatures checked, and verifies', async () => {
+        await using puller = await nixClient(await publicKeyOf(world))
+        await puller.pull(cache(), top)
+        const verified = await puller.run('store verify', '-r', top)
+        expect(verified.match(/^checking /gm)).toHaveLength(PATHS)
+        expect(await puller.run('path-info', '-r', '--sigs', top)).toMatch(/depot-[0-9a-f]{8}-1:/)
+        const [before, after] = await Promise.all([pusher, puller].map((nix) => nix.run('path-info', '-rsS', top)))
+        expect(sizesOf(after)).toEqual(sizesOf(before))
+      }, 120_000)
 
-    it('is not pushed again by a client that has never seen the cache', async () => {
-      const before = await recordsOf(world)
-      await using other = await nixClient(await publicKeyOf(world))
-      await other.pull(cache(), top)
-      await other.push(`${cache()}?compression=${compression}`, top)
-      expect(await recordsOf(world)).toEqual(before)
-    }, 120_000)
+      it('is not pushed again by a client that has never seen the cache', async () => {
+        const before = await recordsOf(world)
+        await using other = await nixClient(await publicKeyOf(world))
+        await other.pull(cache(), top)
+        await other.push(`${cache()}?compression=${compression}`, top)
+        expect(await recordsOf(world)).toEqual(before)
+      }, 120_000)
 
-    it('leaves a whole store', async () => {
-      const findings = await Array.fromAsync(fsck({ blobs: world.depot.blobs, kv: world.depot.kv, full: true }))
-      expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
-      expect(world.bugs).toEqual([])
-    })
-  })
+      it('leaves a whole store', async () => {
+        const findings = await Array.fromAsync(fsck({ blobs: world.depot.blobs, kv: world.depot.kv, full: true }))
+        expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
+        expect(world.bugs).toEqual([])
+      })
+    },
+  )
 
   describe('one cache', () => {
     let world: World
@@ -73,7 +76,7 @@ function suite(part: 'nix' | 'nixNew'): void {
     it('takes every compression of one closure as the same archives', async () => {
       const [target = ''] = await pusher.build(closureExpression(3, 'again'))
       const blobs: number[] = []
-      for (const compression of ['zstd', 'gzip', 'xz', 'bzip2', 'none']) {
+      for (const compression of ['zstd', 'gzip', 'xz', 'bzip2', 'br', 'none']) {
         await forgetNarinfos(world)
         await using fresh = await nixClient()
         await copyStore(pusher, fresh, target)
@@ -83,7 +86,7 @@ function suite(part: 'nix' | 'nixNew'): void {
       expect(new Set(blobs)).toEqual(new Set([3]))
       const uploads = await Array.fromAsync(world.depot.all(await main(world), 'nix-upload'))
       // The last push sent no archive: `<NarHash>.nar` was there already.
-      expect(uploads).toHaveLength(12)
+      expect(uploads).toHaveLength(15)
     }, 120_000)
 
     it('is refused without its key, with another key, and by a store that is elsewhere', async () => {
@@ -161,7 +164,7 @@ function suite(part: 'nix' | 'nixNew'): void {
     }, 120_000)
   })
 
-  it.each(['xz', 'gzip', 'zstd', 'none'])(
+  it.each(['xz', 'gzip', 'zstd', 'br', 'none'])(
     'gives the pusher of %s its own archive back under the name it knows',
     async (compression) => {
       await using world = await startWorld()

@@ -1,11 +1,11 @@
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib'
 
 import lzma from 'lzma-native'
 
 import type { Codec } from '../../src/codec/decode.ts'
 import { bzip2Compress } from './bzip2.ts'
 
-export const CODECS: readonly Codec[] = ['none', 'gzip', 'xz', 'bzip2', 'zstd']
+export const CODECS: readonly Codec[] = ['none', 'gzip', 'xz', 'bzip2', 'zstd', 'br']
 
 /** Suffix that Nix gives an archive in this codec: gzip has none. */
 export const NIX_SUFFIX: Readonly<Record<Codec, string>> = {
@@ -14,6 +14,7 @@ export const NIX_SUFFIX: Readonly<Record<Codec, string>> = {
   xz: '.xz',
   bzip2: '.bz2',
   zstd: '.zst',
+  br: '.br',
 }
 
 /** Small content in a codec; for bzip2 some kilobytes at most. */
@@ -25,6 +26,8 @@ export async function compress(codec: Codec, content: Uint8Array): Promise<Buffe
       return gzipSync(content)
     case 'zstd':
       return zstdCompressSync(content)
+    case 'br':
+      return brotliCompressSync(content)
     case 'bzip2':
       return bzip2Compress(content)
     case 'xz':

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { addressedHash, contentDigest, parseContentAddress } from '../../../protocols/nix/content-address.ts'
 import { parseBaseName, type StorePath } from '../../../protocols/nix/store-path.ts'
 import { inPieces } from '../../helpers/depot.ts'
-import { fileNar, sha256Hex, sha256Nix32, writeNar } from '../../helpers/nar.ts'
+import { fileNar, nix32, sha256Hex, sha256Nix32, writeNar } from '../../helpers/nar.ts'
 
 const CONTENT = Buffer.from('hello a\n')
 const NAR = fileNar(CONTENT)
@@ -35,19 +35,26 @@ describe('a content address', () => {
     expect(addressedHash(address, path, [])).not.toBe(path.hash)
   })
 
+  // Names from `nix-store --print-fixed-path [--recursive] <algorithm>` of Nix 2.8.
   it.each([
-    ['md5', 'fixed:md5:', 'md5'],
-    ['sha1', 'fixed:r:sha1:', 'sha1'],
-    ['sha512', 'fixed:r:sha512:', 'sha512'],
-  ])('may use %s, and then has no references', async (_, prefix, algorithm) => {
-    const digest = createHash(algorithm)
+    ['fixed:md5:', 'shrvyyj831fm9w5bq6v3vi7yd5xvflwc-flat'],
+    ['fixed:r:md5:', '6765xc59m7s28bq9n96rdkb4cfyh4hfa-tree'],
+    ['fixed:sha1:', 'f00gc56vx64lpi7dimrqpcz179xb637p-flat'],
+    ['fixed:r:sha1:', '9pg9w3dfjhrxsi2b6iav1icallclky5k-tree'],
+    ['fixed:sha256:', 'avk7iqix4j3hsh61lk2is714v4iz73i3-flat'],
+    ['fixed:r:sha256:', 'nwaj45wkiqf8b2363wz53r5xhhcl2bp2-tree'],
+    ['fixed:sha512:', '4sxqcsaqraq1890kj5giz91mfxk2jwdz-flat'],
+    ['fixed:r:sha512:', 'nfc2qns4bvz11szqv196chgrfzjbv6iw-tree'],
+  ])('%s gives the path that Nix gives, from hex and from base 32', async (prefix, baseName) => {
+    const digest = createHash(prefix.split(':').at(-2) ?? '')
       .update(prefix.includes(':r:') ? NAR : CONTENT)
-      .digest('hex')
-    const address = parse(prefix + digest)
-    const path = pathOf(OTHER)
-    expect(await contentDigest(address, inPieces(NAR), { selfHash: undefined })).toBe(digest)
-    expect(addressedHash(address, path, [])).toMatch(/^[0-9a-z]{32}$/)
-    expect(addressedHash(address, path, [OTHER])).toBeUndefined()
+      .digest()
+    for (const text of [digest.toString('hex'), nix32(digest)]) {
+      const address = parse(prefix + text)
+      expect(await contentDigest(address, inPieces(NAR), { selfHash: undefined })).toBe(digest.toString('hex'))
+      expect(addressedHash(address, pathOf(baseName), [])).toBe(baseName.slice(0, 32))
+      if (prefix !== 'fixed:r:sha256:') expect(addressedHash(address, pathOf(baseName), [OTHER])).toBeUndefined()
+    }
   })
 
   it('depends on whether a path refers to itself', () => {
@@ -68,6 +75,11 @@ describe('a content address', () => {
     const address = parse(`fixed:r:sha256:${expected}`)
     for (const size of [1, 31, 33, 1000])
       expect(await contentDigest(address, inPieces(nar, size), { selfHash })).toBe(expected)
+    // Nix 2.26 leaves the places out.
+    const newer = parse(`fixed:r:sha256:${sha256Hex(zeros)}`)
+    expect(await contentDigest(newer, inPieces(nar, 31), { selfHash })).toBe(sha256Hex(zeros))
+    const neither = parse(`fixed:r:sha256:${sha256Hex(nar)}`)
+    expect(await contentDigest(neither, inPieces(nar, 31), { selfHash })).toBe(expected)
   })
 
   it.each([

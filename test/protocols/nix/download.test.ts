@@ -3,7 +3,7 @@ import path from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { decode } from '../../../src/codec/decode.ts'
+import { decode, type Codec } from '../../../src/codec/decode.ts'
 import { fsck } from '../../../src/fsck.ts'
 import { CODECS } from '../../helpers/compress.ts'
 import { collect, inPieces } from '../../helpers/depot.ts'
@@ -58,7 +58,7 @@ describe('downloads', () => {
     for (const mount of ['', '/nix']) {
       expect((await bytesOf(`${mount}/nar/${narHash}.nar`)).bytes).toEqual(nar)
       const stored = await bytesOf(`${mount}/nar/${narHash}.nar.zst`)
-      expect(await contentOf(stored.bytes)).toEqual({ codec: 'zstd', content: nar })
+      expect(await contentOf(stored.bytes, 'zstd')).toEqual({ codec: 'zstd', content: nar })
       expect(stored.headers.get('content-encoding')).toBeNull()
     }
   })
@@ -69,7 +69,7 @@ describe('downloads', () => {
       const { fileName, nar } = uploadOf(codec)
       const answer = await bytesOf(`/nix/nar/${fileName}`)
       expect(answer.headers.get('content-length')).toBe(String(answer.bytes.byteLength))
-      expect(await contentOf(answer.bytes)).toEqual({ codec, content: nar })
+      expect(await contentOf(answer.bytes, codec)).toEqual({ codec, content: nar })
     },
   )
 
@@ -84,6 +84,7 @@ describe('downloads', () => {
     ['as it is stored', (upload: NixUpload) => `${upload.narHash}.nar.zst`, 'none'],
     ['in xz', (upload: NixUpload) => upload.fileName, 'xz'],
     ['in gzip', (upload: NixUpload) => upload.fileName, 'gzip'],
+    ['in br', (upload: NixUpload) => upload.fileName, 'br'],
   ])('of an archive %s may be of parts and conditional', async (_, nameOf, codec) => {
     const file = `/nix/nar/${nameOf(uploadOf(codec))}`
     const { bytes, headers } = await bytesOf(file)
@@ -101,10 +102,12 @@ describe('downloads', () => {
   })
 
   it('of an archive have another entity tag in each form', async () => {
-    const { narHash, fileName } = uploadOf('xz')
-    const files = [`${narHash}.nar`, `${narHash}.nar.zst`, fileName]
+    const { nar, narHash } = uploadOf('xz')
+    const others = await Promise.all((['xz', 'gzip', 'br'] as const).map((codec) => nixUpload('', { codec, nar })))
+    for (const { fileName, body } of others) await put(world, `/nix/nar/${fileName}`, body)
+    const files = [`${narHash}.nar`, `${narHash}.nar.zst`, ...others.map(({ fileName }) => fileName)]
     const etags = await Promise.all(files.map(async (file) => (await bytesOf(`/nix/nar/${file}`)).headers.get('etag')))
-    expect(new Set(etags).size).toBe(3)
+    expect(new Set(etags).size).toBe(5)
   })
 
   it('of a narinfo are conditional, short-lived and the same for HEAD', async () => {
@@ -181,8 +184,8 @@ describe('an archive that storage lost', () => {
   })
 })
 
-async function contentOf(bytes: Buffer): Promise<{ codec: string; content: Buffer }> {
+async function contentOf(bytes: Buffer, codec: Codec): Promise<{ codec: string; content: Buffer }> {
   const magic = Buffer.concat([Buffer.of(13, 0, 0, 0, 0, 0, 0, 0), Buffer.from('nix-archive-1')])
-  const decoding = await decode(inPieces(bytes), magic)
+  const decoding = await decode(inPieces(bytes), magic, codec === 'br' ? codec : undefined)
   return { codec: decoding.codec, content: await collect(decoding.content) }
 }

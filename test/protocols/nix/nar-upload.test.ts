@@ -4,6 +4,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { hexOfNix32 } from '../../../protocols/nix/nix32.ts'
+import type { Codec } from '../../../src/codec/decode.ts'
 import { compress, CODECS } from '../../helpers/compress.ts'
 import { fileNar, narStrings, sha256Hex, sha256Nix32 } from '../../helpers/nar.ts'
 import { nixUpload, put, startNixWorld } from '../../helpers/nix-upload.ts'
@@ -45,6 +46,7 @@ describe('an uploaded archive', () => {
     ['xz', '.xz'],
     ['bzip2', '.bz2'],
     ['zstd', '.zst'],
+    ['br', '.br'],
   ] as const)('may be named by its NarHash when it comes as %s with that suffix', async (codec, suffix) => {
     await using world = await startNixWorld()
     const upload = await nixUpload('by NarHash', { codec })
@@ -95,27 +97,30 @@ describe('an upload that is refused', () => {
 
   const named = (body: Buffer, suffix: string): string => `/nix/nar/${sha256Nix32(body)}.nar${suffix}`
 
+  /** Brotli goes by its suffix alone. */
+  const suffixOf = (codec: Codec): string => (codec === 'br' ? '.br' : '')
+
   it.each(CODECS)('was cut before the hash was taken: %s', async (codec) => {
     const whole = await compress(codec, fileNar('cut '.repeat(200)))
     for (const length of [1, 10, 24, 60, whole.byteLength >> 1, whole.byteLength - 1]) {
       const body = whole.subarray(0, length)
-      await expectRefused(named(body, ''), body, 422, /./)
+      await expectRefused(named(body, suffixOf(codec)), body, 422, /./)
     }
   })
 
   it.each(CODECS)('has something behind its end: %s', async (codec) => {
     const body = Buffer.concat([await compress(codec, fileNar('whole')), Buffer.from('and more')])
-    await expectRefused(named(body, ''), body, 422, /./)
+    await expectRefused(named(body, suffixOf(codec)), body, 422, /./)
   })
 
   it.each(CODECS)('holds two archives: %s', async (codec) => {
     const body = await compress(codec, Buffer.concat([fileNar('one'), fileNar('two')]))
-    await expectRefused(named(body, ''), body, 422, /after its end/)
+    await expectRefused(named(body, suffixOf(codec)), body, 422, /after its end/)
   })
 
   it.each(CODECS.filter((codec) => codec !== 'none'))('is %s of something else', async (codec) => {
     const body = await compress(codec, Buffer.from('not an archive at all'))
-    await expectRefused(named(body, ''), body, 422, /not a Nix archive/)
+    await expectRefused(named(body, suffixOf(codec)), body, 422, /not a Nix archive/)
   })
 
   it('is an archive that would unpack elsewhere', async () => {
@@ -127,7 +132,12 @@ describe('an upload that is refused', () => {
   it.each(CODECS)('is not what its name says: %s', async (codec) => {
     const upload = await nixUpload('honest', { codec })
     const other = sha256Nix32(Buffer.from('other'))
-    await expectRefused(`/nix/nar/${other}.nar.xz`, upload.body, 422, new RegExp(`${upload.narHash}`))
+    await expectRefused(
+      `/nix/nar/${other}.nar${suffixOf(codec) || '.xz'}`,
+      upload.body,
+      422,
+      new RegExp(`${upload.narHash}`),
+    )
   })
 
   it('is compressed under the name that is the archive itself', async () => {
@@ -138,11 +148,16 @@ describe('an upload that is refused', () => {
   it.each([
     ['lz4', '04224d18'],
     ['lzip', '4c5a4950'],
-    ['brotli', '0b1f80'],
+    ['brotli that does not say so', '0b1f80'],
     ['text', Buffer.from('notanar').toString('hex')],
   ])('is %s', async (_, hex) => {
     const body = Buffer.concat([Buffer.from(hex, 'hex'), Buffer.alloc(100, 7)])
-    await expectRefused(named(body, '.br'), body, 415, /\?compression=zstd/)
+    await expectRefused(named(body, '.lz4'), body, 415, /\?compression=zstd/)
+  })
+
+  it.each(CODECS.filter((codec) => codec !== 'br'))('calls itself brotli and is %s', async (codec) => {
+    const body = await compress(codec, fileNar('no brotli'))
+    await expectRefused(named(body, '.br'), body, 422, /not whole brotli data/)
   })
 
   it('is empty', async () => {

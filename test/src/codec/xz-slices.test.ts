@@ -37,6 +37,13 @@ describe('slices of an xz file', () => {
     expect(Math.max(...slices)).toBeLessThan(file.byteLength / 10)
   })
 
+  it('are refused of a file of streams that hold next to nothing: each of them costs a decoder', async () => {
+    const empty = await xz(Buffer.alloc(0), {})
+    const streams = (count: number): Buffer => Buffer.concat(Array<Buffer>(count).fill(empty))
+    expect(await collect(decodeXz(inPieces(streams(1000))))).toEqual(Buffer.alloc(0))
+    await expect(collect(decodeXz(inPieces(streams(1001))))).rejects.toMatchObject({ code: 'CONTENT_MISMATCH' })
+  })
+
   it('are the same however the file is cut, and never stand still on any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), fc.integer({ min: 1, max: 100 }), (bytes, size) => {

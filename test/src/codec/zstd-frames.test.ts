@@ -59,6 +59,19 @@ describe('the zstd decoder', () => {
     expect(await refusal(Buffer.from('28b52ffd0158112233010000', 'hex'))).toContain('zstd')
   })
 
+  it('refuses a file of frames that hold next to nothing: each of them costs a decoder', async () => {
+    const empty = zstdCompressSync(Buffer.alloc(0))
+    expect(await collect(decodeZstd(inPieces(Buffer.concat(Array<Buffer>(1000).fill(empty)))))).toEqual(Buffer.alloc(0))
+    expect(await refusal(Buffer.concat(Array<Buffer>(1001).fill(empty)))).toContain('1001 parts')
+    const fair = Buffer.concat(Array<Buffer>(1500).fill(zstdCompressSync(Buffer.alloc(16 * 1024))))
+    expect((await collect(decodeZstd(inPieces(fair)))).byteLength).toBe(1500 * 16 * 1024)
+  })
+
+  it('passes over a hundred thousand skippable frames at once', async () => {
+    const file = Buffer.concat([...Array<Buffer>(100_000).fill(skippable(0, 3)), zstdCompressSync(CONTENT)])
+    expect(await collect(decodeZstd(inPieces(file)))).toEqual(CONTENT)
+  })
+
   it('hands on what the input throws', async () => {
     async function* cut(): AsyncGenerator<Uint8Array> {
       yield FRAMES.subarray(0, 100)
