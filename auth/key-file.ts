@@ -1,6 +1,4 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
 
 import { DepotError } from '../src/errors.ts'
 import type { MaybePromise } from '../src/kv-store.ts'
@@ -8,6 +6,7 @@ import { LIMITS } from '../src/limits.ts'
 import { systemCode } from '../src/thrown.ts'
 import { keySigner } from './key-signer.ts'
 import { parsePublicKeyBlob, type PublicKey } from './public-key.ts'
+import { readBounded } from './read-bounded.ts'
 import type { Signer } from './signer.ts'
 import { printable, takeStrings } from './ssh-wire.ts'
 
@@ -109,22 +108,23 @@ async function loadOrExplain(
 }
 
 async function readPrivately(file: string, uid: number | undefined): Promise<string> {
-  await using handle = await openToRead(file)
-  const stats = await handle.stat()
-  if (!stats.isFile() || stats.size > LIMITS.sshPrivateKeyBytesMax) throw notAKey(file)
-  if (stats.uid === uid && (stats.mode & FOR_OTHERS) !== 0)
+  const {
+    bytes,
+    mode,
+    uid: owner,
+  } = await readBounded(file, LIMITS.sshPrivateKeyBytesMax).catch((error: unknown) => {
+    throw unreadable(file, error)
+  })
+  if (owner === uid && (mode & FOR_OTHERS) !== 0)
     throw new DepotError('FORBIDDEN', `${file} is open to others: close it with chmod 600, or make a new key`)
-  return handle.readFile('utf8')
+  return bytes.toString('utf8')
 }
 
-async function openToRead(file: string): Promise<FileHandle> {
-  try {
-    // Without waiting: a pipe that nobody writes to would never open.
-    return await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') throw new DepotError('NOT_FOUND', `${file} is not there`)
-    throw new DepotError('FORBIDDEN', `${file} cannot be read`, { cause: error })
-  }
+function unreadable(file: string, error: unknown): DepotError {
+  const code = systemCode(error)
+  if (code === undefined) return notAKey(file)
+  if (code === 'ENOENT') return new DepotError('NOT_FOUND', `${file} is not there`)
+  return new DepotError('FORBIDDEN', `${file} cannot be read`, { cause: error })
 }
 
 /** Refusals say which file they are about. */

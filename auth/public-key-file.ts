@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises'
-
 import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
+import { systemCode } from '../src/thrown.ts'
 import { parsePublicKey, type PublicKey } from './public-key.ts'
+import { readBounded } from './read-bounded.ts'
 
 /**
  * Read a public key as ssh-keygen leaves it beside the private one: `<type> <base64> [comment]`.
@@ -21,10 +21,9 @@ export async function readPublicKeyFile(file: string): Promise<PublicKey> {
 
 async function readText(file: string): Promise<string> {
   try {
-    const stats = await stat(file)
-    if (stats.isFile() && stats.size <= LIMITS.sshKeyBytesMax) return await readFile(file, 'utf8')
+    return (await readBounded(file, LIMITS.sshKeyBytesMax)).bytes.toString('utf8')
   } catch (error) {
+    if (systemCode(error) === undefined) throw new DepotError('INVALID_NAME', `${file} is not an SSH public key`)
     throw new DepotError('NOT_FOUND', `${file} cannot be read`, { cause: error })
   }
-  throw new DepotError('INVALID_NAME', `${file} is not an SSH public key`)
 }

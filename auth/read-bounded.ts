@@ -1,11 +1,13 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
-/** What a file holds, and who may change it. */
+/** What a file holds, whose it is, and who else may use it. */
 export interface FileContent {
   readonly bytes: Buffer
   /** Permission bits. */
   readonly mode: number
+  /** Its owner. */
+  readonly uid: number
 }
 
 /**
@@ -19,7 +21,7 @@ export async function readBounded(file: string, bytesMax: number): Promise<FileC
   if (!stat.isFile()) throw new Error('it is not a regular file')
   const bytes = await readUpTo(handle, bytesMax + 1)
   if (bytes.length > bytesMax) throw new Error(`it has more than ${bytesMax} bytes`)
-  return { bytes, mode: stat.mode & 0o777 }
+  return { bytes, mode: stat.mode & 0o777, uid: stat.uid }
 }
 
 const PIECE_BYTES = 64 * 1024

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, readlink, rename, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, open, readlink, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { readBounded } from '../auth/read-bounded.ts'
 import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
 import { systemCode } from '../src/thrown.ts'
@@ -15,11 +16,8 @@ import { systemCode } from '../src/thrown.ts'
  */
 export async function readUserFile(file: string): Promise<string | undefined> {
   try {
-    const info = await stat(file)
-    // Putting a file in the place of /dev/null would be the end of it.
-    if (!info.isFile()) throw new Error('it is no regular file')
-    if (info.size > LIMITS.userFileBytesMax) throw new Error(`it has more than ${LIMITS.userFileBytesMax} bytes`)
-    return await readFile(file, 'latin1')
+    // Regular files only: putting one in the place of /dev/null would be the end of it.
+    return (await readBounded(file, LIMITS.userFileBytesMax)).bytes.toString('latin1')
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined
     throw new DepotError('STORAGE_DOWN', `cannot read ${file}`, { cause: error })

@@ -75,7 +75,7 @@ describe('editUserFile', () => {
     await using dir = await tempDir()
     await symlink('/dev/null', dir.join('null'))
     await expect(editUserFile(dir.join('null'), () => 'x', secret)).rejects.toMatchObject({
-      cause: { message: 'it is no regular file' },
+      cause: { message: 'it is not a regular file' },
     })
     expect((await stat('/dev/null')).isCharacterDevice()).toBe(true)
   })
