@@ -1,3 +1,5 @@
+import path from 'node:path'
+
 import { describe, expect, it } from 'vitest'
 
 import { parseListenAddr, serveConfig } from '../../cmd/config.ts'
@@ -51,6 +53,10 @@ describe('serveConfig', () => {
     ['database-url', 'sqlite://relative.db'],
     ['shutdown-grace', 'soon'],
     ['insecure-open', 'perhaps'],
+    ['require-references', 'perhaps'],
+    ['require-trusted-signature', 'true'],
+    ['trusted-public-key', 'cache.nixos.org-1'],
+    ['trusted-public-key', 'two words:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='],
     ['audience', 'depot.example'],
     ['audience', 'https://depot.example/npm'],
     ['read-auth', 'sometimes'],
@@ -75,6 +81,23 @@ describe('serveConfig', () => {
   it('refuses settings that contradict each other', () => {
     expect(() => config({ 'auth-file': ['a'], 'insecure-open': ['true'] })).toThrow('contradict')
     expect(() => config({ 'read-auth': ['always'] })).toThrow('--auth-file')
+  })
+
+  it('takes several keys to sign with and to trust, and asks for signatures of some key only', () => {
+    const trusted = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
+    expect(
+      config({
+        'private-key': ['/a', 'b'],
+        'trusted-public-key': [trusted],
+        'require-trusted-signature': ['true'],
+        'require-references': ['false'],
+      }),
+    ).toMatchObject({
+      privateKeyFiles: ['/a', path.resolve('b')],
+      trustedPublicKeys: [trusted],
+      requireTrustedSignature: true,
+      requireReferences: false,
+    })
   })
 
   it('drops the trailing slash of the public URL and keeps its path', () => {
