@@ -148,6 +148,11 @@ export interface KvStore extends AsyncDisposable {
   /** The cache of that name, or undefined. `main` is always there, with id 1 and domain `main`; `SYSTEM_CACHE` is never found. */
   cache(name: string): MaybePromise<Cache | undefined>
   get(cache: number, kind: string, key: string): MaybePromise<KvRecord | undefined>
+  /**
+   * Those of `keys`, at most `LIMITS.lookupKeysMax`, under which a record of this kind stands whose blobs are all live; in any order,
+   * each once.
+   */
+  present(cache: number, kind: string, keys: readonly string[]): MaybePromise<readonly string[]>
   /** Records of one kind in ascending byte order of their keys. */
   list(cache: number, kind: string, options: ListOptions): MaybePromise<readonly KvRecord[]>
   /**

@@ -1,8 +1,13 @@
 import type { Protocol } from '../../src/protocol.ts'
 import { cacheInfoRoutes } from './cache-info.ts'
+import { debugInfoRoutes } from './debug-info-routes.ts'
+import { listingRoutes } from './listing-routes.ts'
+import { logRoutes } from './log-routes.ts'
+import { missingRoute } from './missing-route.ts'
 import { narDownload, narUpload } from './nar-routes.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { narinfoDownload, narinfoUpload } from './narinfo-routes.ts'
+import { realisationRoutes } from './realisation-routes.ts'
 
 /** The keys that sign, and what else is not as usual: no trusted keys, nothing asked of signatures, references must be here. */
 export type NixOptions = Pick<NarinfoRules, 'signingKeys'> & Partial<NarinfoRules>
@@ -25,6 +30,11 @@ export function nixProtocol(options: NixOptions): Protocol {
       narUpload(depot),
       narinfoDownload(depot, rules),
       narinfoUpload(depot, rules),
+      ...listingRoutes(depot),
+      ...logRoutes(depot),
+      ...realisationRoutes(depot, rules),
+      ...debugInfoRoutes(depot),
+      missingRoute(depot),
     ],
   }
 }

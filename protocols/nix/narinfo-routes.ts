@@ -1,11 +1,10 @@
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import { readText } from '../../src/http/body.ts'
 import { documentResponse, textResponse } from '../../src/http/respond.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type HeaderList, type Route } from '../../src/protocol.ts'
-import { refuseContentEncoding } from './content-encoding.ts'
+import { readPlainText } from './content-encoding.ts'
 import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { parseNarinfo } from './narinfo.ts'
@@ -49,8 +48,7 @@ export function narinfoUpload(depot: Depot, rules: NarinfoRules): Route {
     params: { file: parseNarinfoName },
     action: 'write',
     async handle(request) {
-      refuseContentEncoding(request)
-      const narinfo = parseNarinfo(await readText(request, LIMITS.narinfoBytesMax))
+      const narinfo = parseNarinfo(await readPlainText(request, LIMITS.narinfoBytesMax))
       if (narinfo.storePath.hash !== request.params.file)
         throw new DepotError('BAD_REQUEST', 'the hash in the URL is not that of StorePath')
       const outcome = await storePathEntry(depot, request, narinfo, rules)

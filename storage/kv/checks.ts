@@ -65,3 +65,8 @@ export function pageStart({ from, after, limit }: ListOptions): {
 export function checkPageLimit(limit: number): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.listPageMax) throw new Error(`a page of ${limit} records`)
 }
+
+/** @throws Error (a bug) when there are more than `LIMITS.lookupKeysMax`. */
+export function checkKeyCount(keys: readonly string[]): void {
+  if (keys.length > LIMITS.lookupKeysMax) throw new Error(`a look-up of ${keys.length} keys`)
+}

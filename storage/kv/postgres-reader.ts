@@ -13,7 +13,7 @@ import type {
   Reference,
 } from '../../src/kv-store.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'
-import { checkPageLimit, isKey, pageStart } from './checks.ts'
+import { checkKeyCount, checkPageLimit, isKey, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import type { Pool } from './postgres-client.ts'
 import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'
@@ -27,6 +27,7 @@ const db = new QueryBuilder()
 export interface PostgresReader {
   cache(name: string): Promise<Cache | undefined>
   get(cache: number, kind: string, key: string): Promise<KvRecord | undefined>
+  present(cache: number, kind: string, keys: readonly string[]): Promise<readonly string[]>
   list(cache: number, kind: string, options: ListOptions): Promise<readonly KvRecord[]>
   blobOf(cache: number, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
   blob(domain: string, digest: string): Promise<BlobRow | undefined>
@@ -43,6 +44,11 @@ export function postgresReader(pool: Pool): PostgresReader {
   return {
     cache: (name) => run.first(CACHE, { name }),
     get: async (cache, kind, key) => (isKey(key) ? run.first(RECORD, { cache, kind, key }) : undefined),
+    async present(cache, kind, keys) {
+      checkKeyCount(keys)
+      const rows = await run.all(PRESENT, { cache, kind, keys: JSON.stringify(keys.filter(isKey)) })
+      return rows.map(({ key }) => key)
+    },
     async list(cache, kind, options) {
       const { start, inclusive } = pageStart(options)
       const query = LISTS[inclusive ? 'inclusive' : 'exclusive'][options.to === undefined ? 'open' : 'bounded']
@@ -111,6 +117,24 @@ const { key: recordKey, value, version } = recordTable
 const inKind = and(eq(recordTable.cache, at('cache')), eq(recordTable.kind, at('kind')))
 const fromRecord = () => db.select({ key: recordKey, value, version }).from(recordTable)
 const RECORD = written(fromRecord().where(and(inKind, eq(recordKey, at('key')))))
+
+const PRESENT = written(
+  db
+    .selectDistinct({ key: recordKey })
+    .from(recordTable)
+    .where(
+      and(
+        inKind,
+        // Text and not an array, whose type the server would have to be asked for.
+        sql`${recordKey} IN (SELECT jsonb_array_elements_text(${at('keys')}::text::jsonb))`,
+        sql`NOT EXISTS (
+          SELECT 1 FROM ${referenceTable} JOIN ${blobTable}
+            ON ${blobTable.domain} = ${referenceTable.domain} AND ${blobTable.digest} = ${referenceTable.digest}
+            WHERE ${referenceTable.cache} = ${recordTable.cache} AND ${referenceTable.kind} = ${recordTable.kind}
+              AND ${referenceTable.key} = ${recordTable.key} AND ${blobTable.state} <> 'live')`,
+      ),
+    ),
+)
 
 const list = (lower: typeof gt, bounded: boolean) =>
   written(

@@ -13,7 +13,7 @@ import type {
   Reference,
 } from '../../src/kv-store.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'
-import { checkPageLimit, pageStart } from './checks.ts'
+import { checkKeyCount, checkPageLimit, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
 import { translatedSqlite } from './sqlite-errors.ts'
@@ -26,6 +26,7 @@ const at = sql.placeholder
 export interface SqliteReader {
   cache(name: string): Cache | undefined
   get(cache: number, kind: string, key: string): KvRecord | undefined
+  present(cache: number, kind: string, keys: readonly string[]): readonly string[]
   list(cache: number, kind: string, options: ListOptions): readonly KvRecord[]
   blobOf(cache: number, kindPrefix: string, digest: string): BlobRow | undefined
   blob(domain: string, digest: string): BlobRow | undefined
@@ -40,10 +41,15 @@ export function sqliteReader(connection: Database): SqliteReader {
   const queries = prepareQueries(connection)
   const document = documentQuery(connection)
   const blobOf = blobOfQuery(connection)
+  const present = presentQuery(connection)
   return {
     document: (key) => translatedSqlite(() => document(key)),
     cache: (name) => translatedSqlite(() => queries.cache.get({ name })),
     get: (cache, kind, key) => translatedSqlite(() => queries.record.get({ cache, kind, key })),
+    present(cache, kind, keys) {
+      checkKeyCount(keys)
+      return translatedSqlite(() => present.all(JSON.stringify(keys), cache, kind))
+    },
     list(cache, kind, options) {
       const { start, inclusive } = pageStart(options)
       const query = queries.list(inclusive, options.to !== undefined)
@@ -137,6 +143,19 @@ function blobOfQuery(connection: Database): SqliteReader['blobOf'] {
     const [sizeBytes, encoding, storedBytes, storedSha256, layout, frames, domain] = row
     return { domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames, state: 'live' }
   }
+}
+
+/** One statement for many keys; CROSS JOIN keeps SQLite from walking the records instead. */
+function presentQuery(connection: Database) {
+  return connection
+    .prepare<[keys: string, cache: number, kind: string], string>(
+      `SELECT DISTINCT record.key FROM json_each(?) AS wanted CROSS JOIN record
+        WHERE record.cache = ? AND record.kind = ? AND record.key = wanted.value AND NOT EXISTS (
+          SELECT 1 FROM reference JOIN blob ON blob.domain = reference.domain AND blob.digest = reference.digest
+            WHERE reference.cache = record.cache AND reference.kind = record.kind AND reference.key = record.key
+              AND blob.state <> 'live')`,
+    )
+    .pluck()
 }
 
 function referencesQuery(db: Db) {

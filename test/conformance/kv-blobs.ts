@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 
 import type { BlobRow, Reference } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { A, B, C, record, put, remove, blob, document, plain, order, pages, type Contract } from './kv-samples.ts'
 
 /** Blob rows, and the references that keep them. */
@@ -51,6 +52,38 @@ export function blobContract(contract: Contract): void {
     expect(await kv.blobOf(1, 'nix-path-', A)).toBeUndefined()
     expect(await kv.blobOf(1, 'nix-', B)).toBeUndefined()
     expect(await kv.blobOf(2, 'nix-', A)).toBeUndefined()
+  })
+
+  contract('tells which of many keys stand for records whose blobs are all live', async (kv) => {
+    const puts = [
+      { ...record('k', 'whole', '1'), refs: [A] },
+      { ...record('k', 'lost', '1'), refs: [A, B] },
+      record('k', 'plain', '1'),
+      { ...record('other', 'elsewhere', '1'), refs: [A] },
+    ]
+    await kv.commit({ cache: 1, puts, blobs: [blob(A), blob(B)] })
+    await kv.setBlobState('main', B, 'quarantined')
+    const keys = [
+      'whole',
+      'lost',
+      'plain',
+      'elsewhere',
+      'none',
+      'whole',
+      "'",
+      '"',
+      '',
+      'ü\u{1f980}',
+      'half \ud800',
+      '\0',
+    ]
+    expect([...(await kv.present(1, 'k', keys))].sort()).toEqual(['plain', 'whole'])
+    expect(await kv.present(2, 'k', keys)).toEqual([])
+    expect(await kv.present(1, 'k', [])).toEqual([])
+    await kv.setBlobState('main', B, 'live')
+    expect([...(await kv.present(1, 'k', keys))].sort()).toEqual(['lost', 'plain', 'whole'])
+    const many = Array.from({ length: LIMITS.lookupKeysMax + 1 }, (_, index) => `${index}`)
+    await expect((async () => kv.present(1, 'k', many))()).rejects.toThrow(/look-up/)
   })
 
   contract('hides a blob that is not live, and one whose last record is gone', async (kv) => {

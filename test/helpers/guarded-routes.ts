@@ -3,6 +3,7 @@ import { Agent } from 'node:http'
 
 import type { RouteLine } from '../../src/app.ts'
 import { loginFor, type LoginKey } from './forged-logins.ts'
+import { sha256Hex } from './nar.ts'
 import { nixUpload } from './nix-upload.ts'
 import { publishOf, tarballOf } from './npm-fixtures.ts'
 import { rawRequest, type RawResponse } from './raw-http.ts'
@@ -70,6 +71,12 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'nix /nix-cache-info': plain('/nix-cache-info'),
   'nix /nar/:file': nix(({ fileName }) => `/nar/${fileName}`),
   'nix /:file': nix(({ storeHash }) => `/${storeHash}.narinfo`),
+  'nix /:listing': nix(({ storeHash }) => `/${storeHash}.ls`),
+  'nix /log/:derivation': nix(({ storeHash }) => `/log/${storeHash}-demo.drv`),
+  'nix /realisations/:output': nix(({ narHash }) => `/realisations/sha256:${sha256Hex(Buffer.from(narHash))}!out.doi`),
+  'nix /build-trace-v2/:derivation/:output': nix(({ storeHash }) => `/build-trace-v2/${storeHash}-demo.drv/out.doi`),
+  'nix /debuginfo/:buildId': nix(({ narHash }) => `/debuginfo/${sha256Hex(Buffer.from(narHash)).slice(0, 40)}`),
+  'nix /-/missing': plain('/-/missing'),
   'npm /-/ping': plain('/-/ping'),
   'npm /-/whoami': plain('/-/whoami'),
   'npm /-/npm/v1/user': plain('/-/npm/v1/user'),
@@ -127,6 +134,13 @@ export async function storeNames(world: World, authorization: string): Promise<v
   }
   await put(`/nix/nar/${demo.fileName}`, demo.body)
   await put(`/nix/${demo.storeHash}.narinfo`, demo.narinfo())
+  const outPath = `${demo.storeHash}-demo`
+  const id = sha256Hex(Buffer.from(demo.narHash))
+  await put(`/nix/log/${outPath}.drv`, 'what its build printed')
+  await put(`/nix/realisations/sha256:${id}!out.doi`, JSON.stringify({ id: `sha256:${id}!out`, outPath }))
+  await put(`/nix/build-trace-v2/${outPath}.drv/out.doi`, JSON.stringify({ outPath }))
+  const member = `lib/debug/.build-id/${id.slice(0, 2)}/${id.slice(2, 40)}.debug`
+  await put(`/nix/debuginfo/${id.slice(0, 40)}`, JSON.stringify({ archive: `../nar/${demo.fileName}`, member }))
 }
 
 /** Somebody who sends requests. */

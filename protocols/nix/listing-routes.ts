@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto'
+
+import type { Depot, Rendering } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { documentResponse, textResponse } from '../../src/http/respond.ts'
+import type { Cache, DocumentKey } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { route, type HeaderList, type Route } from '../../src/protocol.ts'
+import { plainBody } from './content-encoding.ts'
+import { listNar } from './nar-listing.ts'
+import { NIX32_CLASS } from './nix32.ts'
+import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
+
+const PATTERN = '/:listing'
+const HEADERS: HeaderList = ['Content-Type', 'application/json', 'Cache-Control', 'max-age=300']
+
+const LISTING_NAME = new RegExp(`^(?<hash>${NIX32_CLASS}{32})\\.ls$`)
+
+/** `<store hash>.ls`; every other word at this place belongs to somebody else. */
+function parseListingName(segment: string): string | undefined {
+  return LISTING_NAME.exec(segment)?.groups?.['hash']
+}
+
+/**
+ * `<store hash>.ls`: what lies in a path's archive, made from the archive itself by whoever asks first. Clients that write one are
+ * let be, and what they say is dropped: it comes before the archive, so nothing could be held against it.
+ */
+export function listingRoutes(depot: Depot): readonly Route[] {
+  const common = { pattern: PATTERN, params: { listing: parseListingName } } as const
+  return [
+    route({
+      ...common,
+      method: 'GET',
+      action: 'read',
+      hot: ({ listing }, { cache }) => ({ document: listingKey(cache, listing), headers: HEADERS }),
+      async handle(request) {
+        const { cache, params } = request
+        const document = await depot.document(listingKey(cache, params.listing), () =>
+          render(depot, cache, params.listing),
+        )
+        if (document !== undefined) return documentResponse(request, document, HEADERS)
+        throw new DepotError('NOT_FOUND', 'listing not found', { headers: { 'Cache-Control': 'no-store' } })
+      },
+    }),
+    route({
+      ...common,
+      method: 'PUT',
+      action: 'write',
+      async handle(request) {
+        await checkObject(plainBody(request, LIMITS.narListingBytesMax))
+        return textResponse(200, '')
+      },
+    }),
+  ]
+}
+
+function listingKey(cache: Cache, storeHash: string): DocumentKey {
+  return { cache: cache.id, kind: PATH_KIND, key: storeHash, variant: 'ls', origin: '' }
+}
+
+async function render(depot: Depot, cache: Cache, storeHash: string): Promise<Rendering | undefined> {
+  const record = await depot.get(cache, PATH_KIND, storeHash)
+  if (record === undefined) return undefined
+  const row = await depot.blobOf(cache, KIND_PREFIX, parsePathEntry(record).narHash)
+  if (row === undefined) return undefined
+  await using blob = await depot.open(row)
+  const body = await listNar(blob.content())
+  const etag = `"${createHash('sha256').update(body).digest('hex')}"`
+  return { body, etag, encoding: '', sourceVersion: record.version }
+}
+
+const SPACE = new Set([0x20, 0x09, 0x0a, 0x0d])
+
+/** Enough to tell a client that sends something else; more would cost memory for a text that nobody reads. */
+async function checkObject(body: AsyncIterable<Uint8Array>): Promise<void> {
+  let first: number | undefined
+  let last: number | undefined
+  for await (const piece of body) {
+    const inked = piece.filter((byte) => !SPACE.has(byte))
+    first ??= inked[0]
+    last = inked.at(-1) ?? last
+  }
+  if (first !== OPENING || last !== CLOSING) throw new DepotError('BAD_REQUEST', 'a listing is a JSON object')
+}
+
+const OPENING = '{'.charCodeAt(0)
+const CLOSING = '}'.charCodeAt(0)

@@ -1,0 +1,45 @@
+import { z } from 'zod'
+
+import type { Depot } from '../../src/depot.ts'
+import { readJson } from '../../src/http/body.ts'
+import { parseAs } from '../../src/http/parse-as.ts'
+import { jsonResponse } from '../../src/http/respond.ts'
+import type { Cache } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { route, type Route } from '../../src/protocol.ts'
+import { NIX32_CLASS } from './nix32.ts'
+import { PATH_KIND } from './records.ts'
+
+const storeHashes = z
+  .array(z.string().regex(new RegExp(`^${NIX32_CLASS}{32}$`), 'the hash of a store path has 32 digits of base 32'))
+  .max(LIMITS.missingPathsMax)
+
+/**
+ * `POST -/missing`: of a list of store hashes, those whose narinfo is not to be had here, each once, as `{"missing": […]}`. One request
+ * for a whole closure, where Nix sends one a path. It changes nothing, so whoever may read may ask.
+ */
+export function missingRoute(depot: Depot): Route {
+  return route({
+    method: 'POST',
+    pattern: '/-/missing',
+    action: 'read',
+    async handle(request) {
+      const json = await readJson(request, LIMITS.missingBodyBytesMax)
+      const wanted = parseAs(storeHashes, json, 'the list of store hashes')
+      const missing = await missingOf(depot, request.cache, new Set(wanted))
+      return jsonResponse(200, { missing: [...missing] }, { 'Cache-Control': 'no-store' })
+    },
+  })
+}
+
+async function missingOf(depot: Depot, cache: Cache, wanted: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+  const missing = new Set(wanted)
+  const hashes = [...wanted]
+  for (let at = 0; at < hashes.length; at += LIMITS.lookupKeysMax) {
+    // A store that answers at once leaves no gap in which others are served.
+    if (at > 0) await new Promise((resolve) => setImmediate(resolve))
+    const page = hashes.slice(at, at + LIMITS.lookupKeysMax)
+    for (const hash of await depot.kv.present(cache.id, PATH_KIND, page)) missing.delete(hash)
+  }
+  return missing
+}
