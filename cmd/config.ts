@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { parsePublicKey } from '../protocols/nix/signing.ts'
 import { LIMITS } from '../src/limits.ts'
+import { isLoopback } from '../src/network.ts'
 import { clientAddress } from '../src/node/client-address.ts'
 import { messageOf } from '../src/thrown.ts'
 import { parseDatabaseUrl } from '../storage/database-url.ts'
@@ -133,7 +134,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     ...storage,
     host,
     port,
-    loopback: host !== undefined && LOOPBACK.test(host),
+    loopback: host !== undefined && isLoopback(host),
     privateKeyFiles: privateKeyFilesOf(values),
     trustedPublicKeys: trustedPublicKeysOf(values.get('trusted-public-key') ?? []),
     requireTrustedSignature: flagOf(values, 'require-trusted-signature'),
@@ -183,7 +184,6 @@ function refuseOpenDoor({ loopback, insecureOpen, host, authFile, readAuth, audi
     )
 }
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/
 const LISTEN_ADDR = /^(?:\[(?<six>[0-9a-f:.]+)\]|(?<name>[a-z0-9.-]*)):(?<port>\d{1,5})$/i
 
 /** `127.0.0.1:8080`, `[::1]:8080`, or `:8080` for every address. @throws UsageError */

@@ -1,3 +1,4 @@
+import { isLoopback } from '../src/network.ts'
 import { UsageError } from './cli.ts'
 
 /** What somebody meant who typed the URL of a depot. */
@@ -44,7 +45,7 @@ export function below(url: URL, path: `/${string}`): URL {
 
 /** Whether whoever listens on the way reads along. */
 export function isInClear(url: URL): boolean {
-  return url.protocol === 'http:' && !LOOPBACK.test(url.hostname)
+  return url.protocol === 'http:' && !isLoopback(url.hostname)
 }
 
 /** Said before a token is made for such a depot. */
@@ -53,4 +54,3 @@ export const IN_CLEAR = 'depot: this depot speaks plain http: whoever listens on
 /** It is written into lines for a shell and into files of others: quotes, and whatever else ends a word there, have no place in it. */
 const HARMLESS = /^[\w.~%:/[\]@+,=-]+$/
 const ECOSYSTEM = /\/(?:nix|npm|python(?:\/(?:simple|legacy))?)$/
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/

@@ -10,3 +10,10 @@ export function networkOf(address: string): string {
   const groups = [...before, ...Array.from({ length: gap }, () => '0'), ...(after ?? [])]
   return `${groups.slice(0, NETWORK_GROUPS).join(':')}::/64`
 }
+
+/** Whether this names the very machine: a host name, or an address with or without the brackets of a URL. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host)
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1|\[::1\])$/i

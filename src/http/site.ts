@@ -1,4 +1,5 @@
 import { DepotError } from '../errors.ts'
+import { isLoopback } from '../network.ts'
 import { remembered } from './negotiate.ts'
 
 /** Where the depot is reachable, as far as it was told. */
@@ -29,7 +30,6 @@ export interface SiteGuard {
 }
 
 const HOST = /^(?<name>[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 export function guardSite({ publicUrl, loopback, allowedHosts }: Site): SiteGuard {
@@ -42,7 +42,7 @@ export function guardSite({ publicUrl, loopback, allowedHosts }: Site): SiteGuar
   const permits = remembered((host) => {
     const name = hostName(host)
     if (name === undefined) return false
-    return !restricted || allowed.has(name.toLowerCase()) || (loopback && LOOPBACK.test(name))
+    return !restricted || allowed.has(name.toLowerCase()) || (loopback && isLoopback(name))
   })
 
   return {

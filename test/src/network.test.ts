@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { networkOf } from '../../src/network.ts'
+import { isLoopback, networkOf } from '../../src/network.ts'
 
 describe('networkOf', () => {
   it.each([
@@ -17,4 +17,17 @@ describe('networkOf', () => {
   ])('%j counts as %j', (address, network) => {
     expect(networkOf(address)).toBe(network)
   })
+})
+
+describe('isLoopback', () => {
+  it.each(['localhost', 'LocalHost', '127.0.0.1', '127.1.2.3', '::1', '[::1]'])('is true of %j', (host) => {
+    expect(isLoopback(host)).toBe(true)
+  })
+
+  it.each(['', '127.1', '127.0.0.1.example', 'localhost.', 'my-localhost', '0.0.0.0', '::', '[::2]', '[::1', '::1]'])(
+    'is false of %j',
+    (host) => {
+      expect(isLoopback(host)).toBe(false)
+    },
+  )
 })
