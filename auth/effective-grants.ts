@@ -1,6 +1,6 @@
 import type { Action, Grant } from '../src/access.ts'
 import { LIMITS } from '../src/limits.ts'
-import { covers, formatGrant } from './grants.ts'
+import { covers, printGrant } from './grants.ts'
 
 /**
  * What all layers together permit, as one list of at most `LIMITS.grantsMax`. It never says more than they permit; it says less where
@@ -41,7 +41,7 @@ function meetPatterns(one: string, other: string): string | undefined {
 
 function distinct(all: readonly Grant[]): readonly Grant[] {
   // Every pair of two long lists can meet: what follows must not be quadratic in that.
-  const grants = [...new Map(all.map((grant) => [formatGrant(grant), grant])).values()].slice(0, LIMITS.grantsMax)
+  const grants = [...new Map(all.map((grant) => [printGrant(grant), grant])).values()].slice(0, LIMITS.grantsMax)
   const kept: Grant[] = []
   for (const [index, grant] of grants.entries()) {
     const others = [...kept, ...grants.slice(index + 1)]

@@ -37,7 +37,7 @@ export function parseGrants(text: string, ecosystems: readonly string[]): readon
 }
 
 /** `npm:write:@acme/*`: what `parseGrant` reads. */
-export function formatGrant({ ecosystem, action, pattern }: Grant): string {
+export function printGrant({ ecosystem, action, pattern }: Grant): string {
   return `${ecosystem}:${action}:${pattern}`
 }
 

@@ -11,7 +11,7 @@ import type { TokenCaller, TokenInfo, TokenRequest } from '../src/tokens.ts'
 import { hashSecret, printApiToken, SECRET_BYTES, secretText } from './api-token.ts'
 import { base62, bigEndian } from './base62.ts'
 import { effectiveGrants } from './effective-grants.ts'
-import { covers, formatGrant } from './grants.ts'
+import { covers, printGrant } from './grants.ts'
 import { endOf, isLive, KIND, readToken, tokenInfo, type TokenRecord } from './token-records.ts'
 
 export type TokenStore = Pick<Depot, 'kv' | 'all' | 'retryConflicts'>
@@ -125,12 +125,12 @@ function grantsWithin(limits: Principal['limits'], { grants, narrow = false }: T
     throw new DepotError('BAD_REQUEST', `a token has at least one grant, and at most ${LIMITS.grantsMax}`)
   if (narrow) {
     const held = effectiveGrants([...limits, grants])
-    if (held.length === 0) throw forbidden(`you have nothing of ${grants.map(formatGrant).join(', ')} to give`)
+    if (held.length === 0) throw forbidden(`you have nothing of ${grants.map(printGrant).join(', ')} to give`)
     return held
   }
   const missing = grants.find((grant) => !covers(limits, grant))
   if (missing !== undefined)
-    throw forbidden(`you cannot give ${formatGrant(missing)}: your own rights do not include it`)
+    throw forbidden(`you cannot give ${printGrant(missing)}: your own rights do not include it`)
   return grants
 }
 

@@ -9,7 +9,7 @@ import { route, type DepotRequest, type Protocol, type Route } from '../src/prot
 import type { TokenInfo, TokenRequest, Tokens } from '../src/tokens.ts'
 import type { WebLogins } from '../src/web-logins.ts'
 import { effectiveGrants } from './effective-grants.ts'
-import { formatGrant, parseGrant } from './grants.ts'
+import { printGrant, parseGrant } from './grants.ts'
 import { parseCode } from './login-code.ts'
 
 export interface SessionOptions {
@@ -39,7 +39,7 @@ function sessionRoute({ open }: SessionOptions): Route {
     pattern: '/-/session',
     action: 'account',
     handle({ principal: { id, name, key, limits, expiresAt } }) {
-      const grants = open ? ['*:*:*'] : effectiveGrants(limits).map(formatGrant)
+      const grants = open ? ['*:*:*'] : effectiveGrants(limits).map(printGrant)
       const end = expiresAt === undefined ? {} : { expiresAt: expiresAt * 1000 }
       return answer(200, { principal: { id, name, key }, grants, open, ...end })
     },
@@ -95,7 +95,7 @@ function approvalRoutes({ logins, open }: SessionOptions): readonly Route[] {
       async handle(request) {
         if (open) throw new DepotError('FORBIDDEN', OPEN)
         const { client, grants } = await logins.approve(request, request.params.code)
-        return answer(200, { client, grants: grants.map(formatGrant) })
+        return answer(200, { client, grants: grants.map(printGrant) })
       },
     }),
   ]
@@ -125,7 +125,7 @@ function parseTokenId(segment: string): string | undefined {
 }
 
 function written(info: TokenInfo): object {
-  return { ...info, grants: info.grants.map(formatGrant) }
+  return { ...info, grants: info.grants.map(printGrant) }
 }
 
 /** What concerns credentials is never kept on the way. */

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { parseAuthFile, type AuthFileContent } from '../../auth/auth-file.ts'
-import { formatGrant, permits } from '../../auth/grants.ts'
+import { printGrant, permits } from '../../auth/grants.ts'
 import { ACTIONS, type Action } from '../../src/access.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -31,8 +31,8 @@ describe('parseAuthFile', () => {
 
   it('gives w everything and r reading', () => {
     const { keys } = parse(`w ${ANNE.text}\nr ${BERT.text}`)
-    expect(keys.get(ANNE.fingerprint)?.limits.map((layer) => layer.map(formatGrant))).toEqual([['*:*:*']])
-    expect(keys.get(BERT.fingerprint)?.limits.map((layer) => layer.map(formatGrant))).toEqual([['*:read:*']])
+    expect(keys.get(ANNE.fingerprint)?.limits.map((layer) => layer.map(printGrant))).toEqual([['*:*:*']])
+    expect(keys.get(BERT.fingerprint)?.limits.map((layer) => layer.map(printGrant))).toEqual([['*:read:*']])
   })
 
   it('skips empty lines and comments, whatever they hold, and takes CRLF, tabs, indentation and a byte order mark', () => {

@@ -2,13 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { effectiveGrants } from '../../auth/effective-grants.ts'
-import { formatGrant, parseGrants, permits } from '../../auth/grants.ts'
+import { printGrant, parseGrants, permits } from '../../auth/grants.ts'
 import { ACTIONS, type Grant } from '../../src/access.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { ECOSYSTEMS } from '../helpers/credentials.ts'
 
 function effective(...layers: readonly string[]): string[] {
-  return effectiveGrants(layers.map((layer) => parseGrants(layer, ECOSYSTEMS))).map(formatGrant)
+  return effectiveGrants(layers.map((layer) => parseGrants(layer, ECOSYSTEMS))).map(printGrant)
 }
 
 describe('the grants that all layers permit', () => {

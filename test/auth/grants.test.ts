@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { covers, formatGrant, parseGrant, parseGrants, permits } from '../../auth/grants.ts'
+import { covers, printGrant, parseGrant, parseGrants, permits } from '../../auth/grants.ts'
 import { ACTIONS, SOME_NAME, type Action, type Grant, type Resource } from '../../src/access.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -12,7 +12,7 @@ describe('parseGrant', () => {
   it.each(['*:*:*', 'npm:write:@acme/*', 'python:read:acme-*', 'nix:write:*', '*:admin:*', 'npm:delete:JSONStream'])(
     'reads %s and writes it the same',
     (text) => {
-      expect(formatGrant(parseGrant(text, ECOSYSTEMS))).toBe(text)
+      expect(printGrant(parseGrant(text, ECOSYSTEMS))).toBe(text)
     },
   )
 
@@ -45,7 +45,7 @@ describe('parseGrant', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 600 }), (text) => {
         try {
-          expect(formatGrant(parseGrant(text, ECOSYSTEMS))).toBe(text)
+          expect(printGrant(parseGrant(text, ECOSYSTEMS))).toBe(text)
         } catch (error) {
           expect(error).toBeInstanceOf(DepotError)
           expect(String(error).length).toBeLessThan(200)
@@ -57,7 +57,7 @@ describe('parseGrant', () => {
 
 describe('parseGrants', () => {
   it('reads several with commas between them', () => {
-    expect(parseGrants('npm:*:@acme/*,python:read:*', ECOSYSTEMS).map(formatGrant)).toEqual([
+    expect(parseGrants('npm:*:@acme/*,python:read:*', ECOSYSTEMS).map(printGrant)).toEqual([
       'npm:*:@acme/*',
       'python:read:*',
     ])
