@@ -1,6 +1,6 @@
 import { createAccess, loginAttempts } from '../auth/access.ts'
+import { accountProtocol } from '../auth/account-routes.ts'
 import { liveKey } from '../auth/auth-file.ts'
-import { sessionProtocol } from '../auth/session-routes.ts'
 import { storedTokens } from '../auth/stored-tokens.ts'
 import { createUsedLogins } from '../auth/used-logins.ts'
 import { openAuthFile } from '../auth/watch-auth-file.ts'
@@ -16,7 +16,7 @@ import type { ServeConfig } from './config.ts'
 export interface BootedAuth extends AsyncDisposable {
   readonly access: Access
   /** The depot's own routes about the caller's credentials. */
-  readonly session: Protocol
+  readonly account: Protocol
   readonly accounts: NpmAccounts
   /** Whether anonymous callers may read, at this moment. */
   readsAreOpen(): boolean
@@ -47,7 +47,7 @@ function openDoor(depot: Depot): BootedAuth {
   const logins = webLogins({ store: depot, attempts })
   return {
     access: OPEN_ACCESS,
-    session: sessionProtocol({ tokens, logins, ecosystems: ECOSYSTEMS, open: true }),
+    account: accountProtocol({ tokens, logins, ecosystems: ECOSYSTEMS, open: true }),
     accounts: { tokens, logins, attempts, open: true },
     readsAreOpen: () => true,
     reload: async () => {},
@@ -80,7 +80,7 @@ async function withKeys({ config, depot, warn, file }: BootAuthOptions & { file:
   const logins = webLogins({ store: depot, attempts })
   return {
     access,
-    session: sessionProtocol({ tokens, logins, ecosystems: ECOSYSTEMS, open: false }),
+    account: accountProtocol({ tokens, logins, ecosystems: ECOSYSTEMS, open: false }),
     accounts: { tokens, logins, attempts, open: false },
     readsAreOpen: () => access.readsAreOpen(),
     reload: () => authFile.reload(),

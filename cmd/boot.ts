@@ -89,7 +89,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
     depot,
     access: auth.access,
     protocols: [
-      auth.session,
+      auth.account,
       ...protocols(
         allProtocols({
           signingKeys,

@@ -9,10 +9,11 @@ import { route, type DepotRequest, type Protocol, type Route } from '../src/prot
 import type { TokenInfo, TokenRequest, Tokens } from '../src/tokens.ts'
 import type { WebLogins } from '../src/web-logins.ts'
 import { effectiveGrants } from './effective-grants.ts'
-import { printGrant, parseGrant } from './grants.ts'
+import { parseGrant, printGrant } from './grants.ts'
 import { parseCode } from './login-code.ts'
 
-export interface SessionOptions {
+/** What the routes about one's own credentials are answered from. */
+export interface AccountOptions {
   readonly tokens: Tokens
   readonly logins: WebLogins
   /** The names that a grant may have in its first place. */
@@ -22,7 +23,7 @@ export interface SessionOptions {
 }
 
 /** The depot's own API about the caller and the caller's credentials, in JSON. Served at the root. */
-export function sessionProtocol(options: SessionOptions): Protocol {
+export function accountProtocol(options: AccountOptions): Protocol {
   return {
     name: 'depot',
     mount: '/',
@@ -33,7 +34,7 @@ export function sessionProtocol(options: SessionOptions): Protocol {
 }
 
 /** `GET /-/session`: who the depot takes the caller for, and what they may do. */
-function sessionRoute({ open }: SessionOptions): Route {
+function sessionRoute({ open }: AccountOptions): Route {
   return route({
     method: 'GET',
     pattern: '/-/session',
@@ -46,7 +47,7 @@ function sessionRoute({ open }: SessionOptions): Route {
   })
 }
 
-function tokenRoutes({ tokens, ecosystems, open }: SessionOptions): readonly Route[] {
+function tokenRoutes({ tokens, ecosystems, open }: AccountOptions): readonly Route[] {
   return [
     route({
       method: 'GET',
@@ -78,7 +79,7 @@ function tokenRoutes({ tokens, ecosystems, open }: SessionOptions): readonly Rou
 }
 
 /** `/-/logins/:code`: GET shows which client waits with this code, POST lets it have what the caller has of npm. */
-function approvalRoutes({ logins, open }: SessionOptions): readonly Route[] {
+function approvalRoutes({ logins, open }: AccountOptions): readonly Route[] {
   const common = { pattern: '/-/logins/:code', params: { code: parseCode }, action: 'account' } as const
   return [
     route({
