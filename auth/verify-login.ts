@@ -60,7 +60,7 @@ export function keyOfLogin(token: string, keyOf: LoginCheck['keyOf']): PublicKey
   const jwt = readCompactJwt(token)
   if (jwt === undefined) throw new CredentialsRefused('it is not a JWT, or one that can be read in two ways')
   const header = HEADER.safeParse(jwt.header)
-  if (!header.success) throw new CredentialsRefused(`its header is not a login's: ${issue(header.error)}`)
+  if (!header.success) throw new CredentialsRefused(`its header is not a login's: ${firstFault(header.error)}`)
   const { kid, alg } = header.data
   const key = keyOf(kid)
   if (key === undefined) throw new CredentialsRefused('its key is not listed', kid)
@@ -79,7 +79,7 @@ export async function verifyLogin(token: string, check: LoginCheck): Promise<Ver
   const kid = key.fingerprint
   const payload = await verifiedPayload(token, key, check)
   const parsed = CLAIMS.safeParse(payload)
-  if (!parsed.success) throw new CredentialsRefused(`its claims are not a login's: ${issue(parsed.error)}`, kid)
+  if (!parsed.success) throw new CredentialsRefused(`its claims are not a login's: ${firstFault(parsed.error)}`, kid)
   const claims = parsed.data
   const reason = wrongClaim(claims, kid, check)
   if (reason !== undefined) throw new CredentialsRefused(reason, kid, claims.jti)
@@ -130,6 +130,6 @@ function samePath(one: string, other: string): boolean {
   }
 }
 
-function issue({ issues: [first] }: z.ZodError): string {
+function firstFault({ issues: [first] }: z.ZodError): string {
   return `${first?.path.join('.') ?? ''} ${first?.message ?? ''}`.trim()
 }

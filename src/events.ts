@@ -1,6 +1,6 @@
 import type { BlobRow } from './kv-store.ts'
 
-/** What happens in a depot that an operator wants to see. One function an event: the log line now, the counter beside it later. */
+/** What happens in a depot that an operator wants to see. One function an event, for all who log or count it. */
 export interface Events {
   blobStored(row: BlobRow): void
   /** A blob was taken out of service because storage does not hold what its row says. */

@@ -123,7 +123,7 @@ describeWith('postgres', 'migrating PostgreSQL', () => {
     await using database = await createDatabase()
     await using pool = openPool({ url: database.url, poolMax: 1 })
     await pool.use((client) => migratePostgres(client, readMigrations('postgres').slice(0, 1)))
-    // Rolled back lines used to take their numbers with them.
+    // An identity column counts what was rolled back.
     await database.sql`ALTER TABLE audit ALTER COLUMN seq RESTART WITH 5`
     await database.sql.unsafe(OLD_LINES)
     await expectChainBehindOldLines(await openPostgresKv({ url: database.url }))
