@@ -7,7 +7,7 @@ import { createDenialLog } from './denial-log.ts'
 import { createGate, userAgentOf, type Admitted, type Gate, type RawRequest } from './gate.ts'
 import { errorResponse } from './http/error-response.ts'
 import { parseTarget } from './http/path.ts'
-import { sourceOf } from './http/respond.ts'
+import { privately, sourceOf } from './http/respond.ts'
 import { createRouter, type Match, type Mount, type Router } from './http/router.ts'
 import { guardSite, type Site, type SiteGuard } from './http/site.ts'
 import { MAIN_CACHE } from './kv-store.ts'
@@ -86,7 +86,10 @@ export function createApp({
     const admitted = 'admitted' in admission ? admission.admitted : undefined
     try {
       if ('refused' in admission) throw admission.refused
-      return await handled(depotRequest(arrival, headers, admission.admitted, guard), admission.admitted.match)
+      const { match, open } = admission.admitted
+      const response = await handled(depotRequest(arrival, headers, admission.admitted, guard), match)
+      if (!open) response.headers.set('Cache-Control', privately(response.headers.get('cache-control')))
+      return response
     } catch (error) {
       if (error instanceof DepotError)
         depot.events.requestRefused(arrival.requestId, error.status, error.code, error.message)

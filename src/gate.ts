@@ -1,4 +1,4 @@
-import { CHALLENGE, SOME_NAME, type Access, type Principal, type Resource } from './access.ts'
+import { ANONYMOUS, CHALLENGE, SOME_NAME, type Access, type Principal, type Resource } from './access.ts'
 import { DepotError } from './errors.ts'
 import { parseTarget, type Target } from './http/path.ts'
 import type { Match, Router } from './http/router.ts'
@@ -24,6 +24,8 @@ export interface Admitted {
   readonly target: Target
   readonly match: Match
   readonly principal: Principal
+  /** Whether anybody may read this: a cache that several share may keep an answer then, and only then. */
+  readonly open: boolean
   /**
    * Decide on a name that only the body told.
    *
@@ -52,14 +54,18 @@ export interface GateOptions {
 export function createGate({ site, router, access, denied = () => {} }: GateOptions): Gate {
   function decide(request: RawRequest, target: Target, match: Match, principal: Principal): Admitted {
     const { mount, route, params } = match
+    const about = (name: Resource['name']): Resource => resourceOf(mount.protocol, mount.cache, name)
     const authorize = (name: Resource['name']): void => {
-      const resource = resourceOf(mount.protocol, mount.cache, name)
+      const resource = about(name)
       const decision = access.authorize(principal, route.action, resource)
       if (decision === 'forbidden') denied(principal, resource, request)
       refuse(decision)
     }
-    if (route.action !== 'public') authorize(route.resource(params))
-    return { target, match, principal, authorize }
+    if (route.action === 'public') return { target, match, principal, open: true, authorize }
+    const name = route.resource(params)
+    authorize(name)
+    const open = principal === ANONYMOUS || access.authorize(ANONYMOUS, route.action, about(name)) === 'allow'
+    return { target, match, principal, open, authorize }
   }
 
   return {

@@ -52,6 +52,15 @@ export function notModifiedHeaders(headers: HeaderList): string[] {
   return kept
 }
 
+/**
+ * The value of Cache-Control for an answer that is not for everybody. Caches that several share should keep none that was asked for
+ * with credentials (RFC 9111 §3.5), but nginx does.
+ */
+export function privately(cacheControl: string | null): string {
+  if (cacheControl === null) return 'private'
+  return cacheControl.includes('no-store') ? cacheControl : `${cacheControl}, private`
+}
+
 function notModified(full: Headers): Response {
   const headers = new Headers(KEPT_ON_304.flatMap((name) => (full.has(name) ? [[name, full.get(name) ?? '']] : [])))
   return new Response(null, { status: 304, headers })

@@ -5,10 +5,10 @@ import { blobLocation } from '../blob-location.ts'
 import type { BlobStore } from '../blob-store.ts'
 import type { Admitted, RawRequest } from '../gate.ts'
 import { noneMatch } from '../http/conditions.ts'
-import { documentHeaders, notModifiedHeaders, storedEtag } from '../http/respond.ts'
+import { documentHeaders, notModifiedHeaders, privately, storedEtag } from '../http/respond.ts'
 import type { BlobRow } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
-import type { HotRead } from '../protocol.ts'
+import type { HeaderList, HotRead } from '../protocol.ts'
 import { createRecent } from './recent.ts'
 
 /** An answer that is ready to be written. */
@@ -33,7 +33,14 @@ export async function hotAnswer(app: App, admitted: Admitted, request: RawReques
     baseUrl: baseUrlOf(app, admitted, request),
   })
   if (read === undefined) return undefined
-  return 'document' in read ? documentAnswer(app, read, request) : blobAnswer(app, admitted, read, request)
+  const own = admitted.open ? read : { ...read, headers: privateHeaders(read.headers) }
+  return 'document' in own ? documentAnswer(app, own, request) : blobAnswer(app, admitted, own, request)
+}
+
+function privateHeaders(headers: HeaderList): HeaderList {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'cache-control')
+  if (at === -1) return [...headers, 'Cache-Control', privately(null)]
+  return headers.with(at + 1, privately(headers[at + 1] ?? ''))
 }
 
 function baseUrlOf(app: App, { match }: Admitted, request: RawRequest): string | undefined {
