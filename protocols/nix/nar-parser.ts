@@ -3,7 +3,7 @@ import { LIMITS } from '../../src/limits.ts'
 
 /** Checks that bytes are one Nix archive. It takes them in pieces of any size and keeps none. */
 export interface NarParser {
-  /** @throws DepotError `CONTENT_MISMATCH` at the first byte that no archive has in this place */
+  /** @throws DepotError `CONTENT_MISMATCH` at the first byte that no archive has in this place, `TOO_LARGE` where a file is announced that is */
   push(bytes: Uint8Array): void
   /** @throws DepotError `CONTENT_MISMATCH` when the archive is not whole */
   end(): void
@@ -27,6 +27,8 @@ export function createNarParser(): NarParser {
   function onLength(bytes: Uint8Array, offset: number): void {
     const length = readLength(bytes, offset)
     if (grammar.wantsContent) {
+      // Said before it is sent, so that a bomb is refused before it is decoded.
+      if (length > LIMITS.blobBytesMax) throw tooLarge(length)
       contentLeft = length
       paddingLeft = padded(length) - length
       phase = contentLeft > 0 ? 'content' : 'length'
@@ -259,6 +261,10 @@ function latin1(bytes: Uint8Array, start: number, end: number): string {
   let value = ''
   for (let index = start; index < end; index++) value += String.fromCharCode(bytes[index] ?? 0)
   return value
+}
+
+function tooLarge(sizeBytes: number): DepotError {
+  return new DepotError('TOO_LARGE', `the archive has a file of ${sizeBytes} bytes; ${LIMITS.blobBytesMax} are taken`)
 }
 
 function unexpected(expect: Expect, value: string): DepotError {

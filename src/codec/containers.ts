@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 
 import type { ByteRange } from '../blob-store.ts'
 import type { Source } from '../source.ts'
-import { LIMITS } from '../limits.ts'
+import { gathered } from '../gathered.ts'
 
 /** Content, and what a container's checksums need to know of it beforehand. */
 export interface Contained {
@@ -162,24 +162,6 @@ function contentReader(content: Source, range: ByteRange): (count: number) => As
       yield portion
     }
   }
-}
-
-/** Join small pieces: each one sent alone would cost a trip to the socket. */
-async function* gathered(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(LIMITS.readBufferBytes)
-  let filled = 0
-  for await (const piece of pieces) {
-    for (let offset = 0; offset < piece.byteLength;) {
-      const part = piece.subarray(offset, offset + buffer.byteLength - filled)
-      buffer.set(part, filled)
-      filled += part.byteLength
-      offset += part.byteLength
-      if (filled < buffer.byteLength) continue
-      yield buffer
-      filled = 0
-    }
-  }
-  if (filled > 0) yield buffer.subarray(0, filled)
 }
 
 /** A number in groups of seven bits, lowest first (.xz §1.2). */

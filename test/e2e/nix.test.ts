@@ -158,7 +158,7 @@ function suite(part: 'nix' | 'nixNew'): void {
         return cuts-- > 0 ? 'cut' : undefined
       })
       await using puller = await nixClient()
-      await puller.pull(`${front.url}/nix`, large)
+      expect(await puller.pull(`${front.url}/nix`, large)).toMatch(/retrying from offset [1-9]/)
       await puller.run('store verify', large)
       expect(ranges).toEqual([expect.stringMatching(/^bytes=[1-9]\d+-$/)])
     }, 120_000)

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 /** What an archive is made of. A directory's entries are written in the order they are given. */
 export type NarNode =
   | { readonly type: 'regular'; readonly content: Uint8Array | string; readonly executable?: boolean }
-  | { readonly type: 'symlink'; readonly target: string }
-  | { readonly type: 'directory'; readonly entries: readonly (readonly [name: string, node: NarNode])[] }
+  | { readonly type: 'symlink'; readonly target: Uint8Array | string }
+  | { readonly type: 'directory'; readonly entries: readonly (readonly [name: Uint8Array | string, node: NarNode])[] }
 
 /** A Nix archive (thesis, figure 5.2). */
 export function writeNar(node: NarNode): Buffer {
