@@ -144,6 +144,25 @@ function suite(part: 'nix' | 'nixNew'): void {
       expect(told).toContain('not reproducible')
     }, 120_000)
 
+    it.each(['lz4', 'lzip'])(
+      'refuses %s and tells its user what to do',
+      async (compression) => {
+        const [target = ''] = await pusher.build(closureExpression(1, compression))
+        const told = await pusher.failure(
+          'copy',
+          '--from',
+          pusher.root,
+          '--to',
+          `${world.url}/nix?compression=${compression}`,
+          target,
+        )
+        expect(told).toContain(`compressed with ${compression}`)
+        expect(told).toContain('?compression=zstd')
+        expect(world.bugs).toEqual([])
+      },
+      120_000,
+    )
+
     it('lets a download that was cut go on where it ended', async () => {
       const folder = path.join(pusher.root, '..', 'large')
       await mkdir(folder, { recursive: true })
