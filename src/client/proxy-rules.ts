@@ -31,6 +31,23 @@ function localHosts(port: number): readonly string[] {
   return names.flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]))
 }
 
+/**
+ * What is lent while the proxy runs must not be made to last: no credentials come of it, nor does anybody else get some. Reading is fine.
+ *
+ * @throws DepotError `FORBIDDEN` (403)
+ */
+export function refuseCredentials(method: string, target: string): void {
+  const path = parseTarget(target).segments.join('/')
+  if (method !== 'GET' && method !== 'HEAD' && CREDENTIALS.test(path))
+    throw new DepotError(
+      'FORBIDDEN',
+      "the proxy makes and approves no credentials: use 'depot token' and 'depot login'",
+    )
+}
+
+/** The depot's own API, and npm's names for the same, wherever npm is mounted. */
+const CREDENTIALS = /(?:^|\/)-\/(?:tokens|logins|npm\/v1\/tokens)(?:\/|$)/
+
 /** A request target below the depot's own path. */
 export interface OnwardTarget {
   /** Without the query: what a login is bound to. */

@@ -2,7 +2,7 @@ import type { Agent, ClientRequest, IncomingMessage, RequestOptions, ServerRespo
 import { pipeline, type Transform } from 'node:stream'
 
 import { answerHeaders, hasBody, onwardHeaders, valueOf, type Rewriting } from '../client/proxy-headers.ts'
-import { admitLocal, onwardTarget, type OnwardTarget } from '../client/proxy-rules.ts'
+import { admitLocal, onwardTarget, refuseCredentials, type OnwardTarget } from '../client/proxy-rules.ts'
 import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
@@ -48,6 +48,7 @@ export async function relay(
     const { headers, httpVersion } = incoming
     const fetchSite = valueOf(incoming.rawHeaders, 'sec-fetch-site')
     admitLocal({ httpVersion, host: headers.host, origin: headers.origin, fetchSite }, upstream.localPort())
+    refuseCredentials(incoming.method ?? '', incoming.url ?? '')
     Object.assign(onward, onwardTarget(prefixOf(upstream.target), incoming.url ?? ''))
     await send(exchange)
   } catch (error) {

@@ -11,7 +11,8 @@ import { reserveNginx } from '../helpers/nginx.ts'
 import { nixUpload } from '../helpers/nix-upload.ts'
 import { npmClient, npmrcLine, publishFrom, type NpmClient } from '../helpers/npm-client.ts'
 import { startProxyProcess } from '../helpers/proxy-process.ts'
-import { makeKey } from '../helpers/ssh-keys.ts'
+import { runDepot } from '../helpers/run-depot.ts'
+import { makeKey, type TestKey } from '../helpers/ssh-keys.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { startWorld } from '../helpers/world.ts'
 
@@ -36,7 +37,8 @@ describeWith(['openssh', 'nginx', 'npm'], 'e2e/auth: a depot below a path of ngi
     await publishFrom(proxied, { name: '@below/path', version: '1.0.0' })
     await expectInstalls(proxied)
     const registry = `${publicUrl}/npm/`
-    await using plain = await npmClient('npm', registry, [npmrcLine(registry, '_authToken', await tokenBy(proxy.url))])
+    const token = await tokenOf(key, publicUrl)
+    await using plain = await npmClient('npm', registry, [npmrcLine(registry, '_authToken', token)])
     await expectInstalls(plain)
     expect(world.badCredentials).toEqual([])
     expect(world.bugs).toEqual([])
@@ -87,12 +89,10 @@ async function expectInstalls(npm: NpmClient): Promise<void> {
   expect(createRequire(path.join(app, 'index.js'))('@below/path')).toBe('@below/path@1.0.0')
 }
 
-/** A token that reads npm, asked for through a proxy. */
-async function tokenBy(url: string): Promise<string> {
-  const made = await fetch(`${url}/-/tokens`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ name: 'plain', grants: ['npm:read:*'] }),
-  })
-  return ((await made.json()) as { token: string }).token
+/** A token that reads npm, made by the command line. */
+async function tokenOf(key: TestKey, url: string): Promise<string> {
+  const args = ['token', 'create', url, '--name', 'plain', '--scope', 'npm:read:*', '--identity', key.file]
+  const { stdout, stderr } = await runDepot(args)
+  if (stdout === '') throw new Error(stderr)
+  return stdout.trim()
 }

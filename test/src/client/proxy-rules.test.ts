@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 
-import { admitLocal, onwardTarget } from '../../../src/client/proxy-rules.ts'
+import { admitLocal, onwardTarget, refuseCredentials } from '../../../src/client/proxy-rules.ts'
 
 const LOCAL = { httpVersion: '1.1', host: '127.0.0.1:43407', origin: undefined, fetchSite: undefined }
 
@@ -73,4 +73,27 @@ it.each([
   '',
 ])('refuses the target %s, which could lead out of the depot', (target) => {
   expect(() => onwardTarget('/depot', target)).toThrow(expect.objectContaining({ status: 400 }))
+})
+
+it.each([
+  ['POST', '/-/tokens'],
+  ['POST', '/%2d/tokens'],
+  ['POST', '/-%2ftokens?x'],
+  ['DELETE', '/-/tokens/abc'],
+  ['POST', '/-/logins/BBBB-BBBB'],
+  ['POST', '/npm/-/npm/v1/tokens'],
+  ['POST', '/-/npm/v1/tokens'],
+  ['DELETE', '/c/team/npm/-/npm/v1/tokens/token/abc'],
+])('lends nobody the right to make credentials by %s %s', (method, target) => {
+  expect(() => refuseCredentials(method, target)).toThrow(expect.objectContaining({ status: 403 }))
+})
+
+it.each([
+  ['GET', '/-/tokens'],
+  ['HEAD', '/-/session'],
+  ['PUT', '/npm/tokens/-/tokens-1.0.0.tgz'],
+  ['PUT', '/npm/-/package/greeting/dist-tags/latest'],
+  ['PUT', '/npm/tokens'],
+])('lends the right to %s %s', (method, target) => {
+  expect(() => refuseCredentials(method, target)).not.toThrow()
 })
