@@ -14,22 +14,26 @@ export async function listNar(archive: Source): Promise<string> {
   const json = boundedText(LIMITS.narListingBytesMax)
   /** One for each open directory: what stands before its next entry. No recursion, so that depth costs no stack. */
   const separators: string[] = []
-  await reader.expect('nix-archive-1')
+  await reader.fill()
+  reader.expect('nix-archive-1')
   json.add('{"root":')
   for (;;) {
+    if (reader.low) await reader.fill()
     if (await listNode(reader, json)) separators.push('')
-    else if (separators.length > 0) await reader.expect(')')
-    while (separators.length > 0 && (await reader.text()) === ')') {
+    else if (separators.length > 0) reader.expect(')')
+    if (reader.low) await reader.fill()
+    while (separators.length > 0 && reader.text() === ')') {
       json.add('}}')
       separators.pop()
-      if (separators.length > 0) await reader.expect(')')
+      if (separators.length > 0) reader.expect(')')
+      if (reader.low) await reader.fill()
     }
     const separator = separators.pop()
     if (separator === undefined) break
     separators.push(',')
-    await reader.expect('(', 'name')
-    json.add(`${separator}${JSON.stringify(await reader.text())}:`)
-    await reader.expect('node')
+    reader.expect('(', 'name')
+    json.add(`${separator}${JSON.stringify(reader.text())}:`)
+    reader.expect('node')
   }
   json.add(',"version":1}')
   return json.text()
@@ -37,23 +41,25 @@ export async function listNar(archive: Source): Promise<string> {
 
 /** A file or a link whole, or the beginning of a directory: then true. */
 async function listNode(reader: NarReader, json: BoundedText): Promise<boolean> {
-  await reader.expect('(', 'type')
-  const type = await reader.text()
+  reader.expect('(', 'type')
+  const type = reader.text()
   if (type === 'directory') {
     json.add('{"type":"directory","entries":{')
     return true
   }
   if (type === 'symlink') {
-    await reader.expect('target')
-    json.add(`{"type":"symlink","target":${JSON.stringify(await reader.text())}}`)
+    reader.expect('target')
+    json.add(`{"type":"symlink","target":${JSON.stringify(reader.text())}}`)
   } else {
-    const executable = (await reader.text()) === 'executable'
-    if (executable) await reader.expect('', 'contents')
-    const { sizeBytes, offset } = await reader.skipContent()
+    const executable = reader.text() === 'executable'
+    if (executable) reader.expect('', 'contents')
+    const { sizeBytes, offset } = reader.content()
     const marker = executable ? '"executable":true,' : ''
     json.add(`{"type":"regular",${marker}"size":${sizeBytes},"narOffset":${offset}}`)
+    const skipped = reader.skip(sizeBytes)
+    if (skipped !== undefined) await skipped
   }
-  await reader.expect(')')
+  reader.expect(')')
   return false
 }
 
@@ -76,74 +82,98 @@ function boundedText(limitBytes: number): BoundedText {
   }
 }
 
-/** Reads the strings of an archive in turn. A string that is not there is a bug, or a disk that changed it: a plain Error. */
+/**
+ * Reads the strings of an archive in turn, from what `fill` brought: a promise for each of them would take most of the time. A string
+ * that is not there is a bug, or a disk that changed it: a plain Error.
+ */
 interface NarReader {
+  /** Less is there than one entry without its content may have. */
+  readonly low: boolean
+  fill(): Promise<void>
   /** A string as text; bytes that are not UTF-8, which JSON cannot hold, become U+FFFD. */
-  text(): Promise<string>
-  expect(...strings: readonly string[]): Promise<void>
-  /** Pass over a string. Where its bytes begin, and how many there are. */
-  skipContent(): Promise<{ readonly sizeBytes: number; readonly offset: number }>
+  text(): string
+  expect(...strings: readonly string[]): void
+  /** Where the bytes of the next string begin, and how many there are; they come next. */
+  content(): { readonly sizeBytes: number; readonly offset: number }
+  /** Pass over that many bytes and their padding. */
+  skip(sizeBytes: number): Promise<void> | undefined
 }
 
 const LENGTH_BYTES = 8
+/** A name and a target of the greatest length, and all the tags around them. */
+const ENTRY_BYTES_MAX = 8192
 
 function narReader(archive: Source): NarReader {
   let pieces = piecesFrom(archive, 0)
-  /** What was read and not yet used. */
-  let ahead: Buffer = Buffer.alloc(0)
+  /** What was read, and how much of it was used. */
+  let bytes: Buffer = Buffer.alloc(0)
+  let used = 0
   /** Place of its first byte. */
-  let position = 0
+  let start = 0
 
-  async function more(): Promise<Buffer> {
-    const next = await pieces.next()
-    if (next.done === true) throw changed()
-    return Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength)
+  async function next(): Promise<boolean> {
+    const { value, done } = await pieces.next()
+    if (done === true) return false
+    // A piece is good until the next one only.
+    const rest = bytes.subarray(used)
+    start += used
+    bytes = rest.byteLength === 0 ? Buffer.from(value) : Buffer.concat([rest, value])
+    used = 0
+    return true
   }
 
-  async function take(count: number): Promise<Buffer> {
-    while (ahead.byteLength < count) {
-      // A piece is good until the next one only.
-      const rest = Buffer.from(ahead)
-      ahead = Buffer.concat([rest, await more()])
-    }
-    const taken = ahead.subarray(0, count)
-    ahead = ahead.subarray(count)
-    position += count
-    return taken
+  async function fill(): Promise<void> {
+    while (bytes.byteLength - used < ENTRY_BYTES_MAX && (await next())) continue
   }
 
-  async function skip(count: number): Promise<void> {
-    const end = position + count
-    if (count - ahead.byteLength >= LIMITS.narSkipBytesMin) {
+  async function skipAhead(end: number): Promise<void> {
+    if (end - start - bytes.byteLength >= LIMITS.narSkipBytesMin) {
       await pieces.return(undefined)
       pieces = piecesFrom(archive, end)
-      ahead = Buffer.alloc(0)
-    } else {
-      let left = count
-      for (; left > ahead.byteLength; ahead = await more()) left -= ahead.byteLength
-      ahead = ahead.subarray(left)
+      bytes = Buffer.alloc(0)
+      used = 0
+      start = end
     }
-    position = end
+    while (start + bytes.byteLength < end) {
+      used = bytes.byteLength
+      if (!(await next())) throw changed()
+    }
+    used = end - start
+    await fill()
   }
 
-  const length = async (): Promise<number> => Number((await take(LENGTH_BYTES)).readBigUInt64LE())
+  function length(): number {
+    if (bytes.byteLength - used < LENGTH_BYTES) throw changed()
+    used += LENGTH_BYTES
+    return bytes.readUInt32LE(used - LENGTH_BYTES) + bytes.readUInt32LE(used - LENGTH_BYTES / 2) * 2 ** 32
+  }
 
-  async function text(): Promise<string> {
-    const sizeBytes = await length()
-    if (sizeBytes > LIMITS.narTargetBytesMax) throw changed()
-    return (await take(padded(sizeBytes))).toString('utf8', 0, sizeBytes)
+  function text(): string {
+    const sizeBytes = length()
+    const from = used
+    used += padded(sizeBytes)
+    if (used > bytes.byteLength) throw changed()
+    return bytes.toString('utf8', from, from + sizeBytes)
   }
 
   return {
-    text,
-    async expect(...strings) {
-      for (const string of strings) if ((await text()) !== string) throw changed()
+    get low() {
+      return bytes.byteLength - used < ENTRY_BYTES_MAX
     },
-    async skipContent() {
-      const sizeBytes = await length()
-      const offset = position
-      await skip(padded(sizeBytes))
-      return { sizeBytes, offset }
+    fill,
+    text,
+    expect(...strings) {
+      for (const string of strings) if (text() !== string) throw changed()
+    },
+    content() {
+      const sizeBytes = length()
+      return { sizeBytes, offset: start + used }
+    },
+    skip(sizeBytes) {
+      const to = used + padded(sizeBytes)
+      if (to + ENTRY_BYTES_MAX > bytes.byteLength) return skipAhead(start + to)
+      used = to
+      return undefined
     },
   }
 }

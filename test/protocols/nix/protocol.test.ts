@@ -10,6 +10,7 @@ describeProtocol({
   readable: [
     '/nix/nix-cache-info',
     `/nix/${PUSHED.key}.narinfo`,
+    `/nix/${PUSHED.key}.ls`,
     `/nix/nar/${PUSHED.narHash}.nar`,
     `/nix/nar/${PUSHED.narHash}.nar.zst`,
     `/nix/nar/${PUSHED.file}`,
