@@ -87,7 +87,10 @@ export async function openWithKeys(options: OpenDepotOptions): Promise<OpenedDep
 export async function sessionOf(depot: OpenedDepot): Promise<Session> {
   const session = depot.session ?? (await askSession(depot)).session
   if (session !== undefined) return session
-  throw new DepotError('UNAUTHENTICATED', `${depotKey(depot.url)} does not, or no longer, take ${depot.who}`)
+  throw new DepotError(
+    'UNAUTHENTICATED',
+    `${depotKey(depot.url)} does not, or no longer, take ${depot.who}; 'depot login' tries your SSH keys`,
+  )
 }
 
 /** The depot that is meant. @throws UsageError */
