@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startForwardProxy, type ForwardProxy } from '../../src/node/forward-proxy.ts'
 import { startGate, type Gate } from '../helpers/gate.ts'
 import { describeWith, have } from '../helpers/have.ts'
-import { closureExpression, nixClient } from '../helpers/nix-client.ts'
+import { closureExpression, nixClientOf } from '../helpers/nix-client.ts'
 import { npmClient, publishFrom } from '../helpers/npm-client.ts'
 import { pythonClient } from '../helpers/python-client.ts'
 import { buildWheel } from '../helpers/wheel.ts'
@@ -35,20 +35,21 @@ afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
 
-describeWith('nix', 'e2e/proxy: nix', () => {
-  it.each(['xz', 'zstd', 'none'])(
-    'copies a closure there with compression=%s, and back',
-    async (compression) => {
-      await using pusher = await nixClient()
-      const [top = ''] = await pusher.build(closureExpression(8, `proxy-${compression}`))
-      await pusher.push(`${proxy.url}/nix?compression=${compression}`, top)
-      await using puller = await nixClient(world.publicKey)
-      await puller.pull(`${proxy.url}/nix`, top)
-      expect((await puller.run('store verify', '-r', top)).match(/^checking /gm)).toHaveLength(8)
-    },
-    120_000,
-  )
-})
+for (const part of ['nix', 'nixNew'] as const)
+  describeWith(part, `e2e/proxy: ${part}`, () => {
+    it.each(['xz', 'zstd', 'none'])(
+      'copies a closure there with compression=%s, and back',
+      async (compression) => {
+        await using pusher = await nixClientOf(part)
+        const [top = ''] = await pusher.build(closureExpression(8, `proxy-${compression}`))
+        await pusher.push(`${proxy.url}/nix?compression=${compression}`, top)
+        await using puller = await nixClientOf(part, world.publicKey)
+        await puller.pull(`${proxy.url}/nix`, top)
+        expect((await puller.run('store verify', '-r', top)).match(/^checking /gm)).toHaveLength(8)
+      },
+      120_000,
+    )
+  })
 
 const LIB = { name: 'proxied-lib', version: '1.0.0' }
 const BUTTON = { name: '@proxied/button', version: '1.0.0', dependencies: { 'proxied-lib': '^1.0.0' } }
