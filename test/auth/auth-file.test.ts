@@ -7,6 +7,7 @@ import { ACTIONS, type Action } from '../../src/access.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { lineKey } from '../helpers/auth-lines.ts'
+import { cpuMs } from '../helpers/cpu-ms.ts'
 import { describeWith } from '../helpers/have.ts'
 import { KEY_KINDS, makeKey, type KeyKind } from '../helpers/ssh-keys.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -236,16 +237,13 @@ describe('limits of the auth file', () => {
     ['equals signs', `w ${ANNE.text} =`],
   ])('keep a line of a megabyte (%s) to some milliseconds', (_what, start) => {
     const line = `${start}${(start.at(-1) ?? '').repeat(1_000_000)}`
-    const began = performance.now()
-    expect(() => parse(line)).toThrow('line 1: it is longer than 16384 characters')
-    expect(performance.now() - began).toBeLessThan(50)
+    const refuse = (): void => expect(() => parse(line)).toThrow('line 1: it is longer than 16384 characters')
+    expect(cpuMs(refuse)).toBeLessThan(50)
   })
 
   it('keep the worst line that is not too long to some milliseconds', () => {
     for (const filler of ['=', 'a', 'scope', 'a=', ' =', ':read', 'ﷺ', 'scope= ']) {
-      const began = performance.now()
-      messageOf(`w ${ANNE.text} ${filler.repeat(16_000 / filler.length)}`)
-      expect(performance.now() - began).toBeLessThan(200)
+      expect(cpuMs(() => messageOf(`w ${ANNE.text} ${filler.repeat(16_000 / filler.length)}`))).toBeLessThan(200)
     }
   })
 })

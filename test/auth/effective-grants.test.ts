@@ -5,6 +5,7 @@ import { effectiveGrants } from '../../auth/effective-grants.ts'
 import { printGrant, parseGrants, permits } from '../../auth/grants.ts'
 import { ACTIONS, type Grant } from '../../src/access.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { cpuMs } from '../helpers/cpu-ms.ts'
 import { ECOSYSTEMS } from '../helpers/credentials.ts'
 
 function effective(...layers: readonly string[]): string[] {
@@ -54,8 +55,6 @@ describe('the grants that all layers permit', () => {
     const long = Array.from({ length: LIMITS.grantsMax }, (_, index): Grant => {
       return { ecosystem: '*', action: 'read', pattern: `${'a'.repeat(index + 1)}*` }
     })
-    const started = performance.now()
-    expect(effectiveGrants([long, long, long])).toHaveLength(1)
-    expect(performance.now() - started).toBeLessThan(1000)
+    expect(cpuMs(() => expect(effectiveGrants([long, long, long])).toHaveLength(1))).toBeLessThan(1000)
   })
 })

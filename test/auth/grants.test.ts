@@ -5,6 +5,7 @@ import { covers, printGrant, parseGrant, parseGrants, permits } from '../../auth
 import { ACTIONS, SOME_NAME, type Action, type Grant, type Resource } from '../../src/access.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { cpuMs } from '../helpers/cpu-ms.ts'
 
 const ECOSYSTEMS = ['nix', 'npm', 'python']
 
@@ -143,9 +144,10 @@ describe('permits', () => {
 
   it('decides the worst pattern for the longest name in milliseconds', () => {
     const limits = [[{ ecosystem: 'npm', action: 'read' as const, pattern: `${'a*'.repeat(127)}b` }]]
-    const began = performance.now()
-    for (let round = 0; round < 100; round++) expect(permits(limits, 'read', npm('a'.repeat(1024)))).toBe(false)
-    expect(performance.now() - began).toBeLessThan(500)
+    const decide = (): void => {
+      for (let round = 0; round < 100; round++) expect(permits(limits, 'read', npm('a'.repeat(1024)))).toBe(false)
+    }
+    expect(cpuMs(decide)).toBeLessThan(500)
   })
 })
 

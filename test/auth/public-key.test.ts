@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest'
 import { parsePublicKey, parsePublicKeyBlob } from '../../auth/public-key.ts'
 import { writeString } from '../../auth/ssh-wire.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
+import { cpuMs } from '../helpers/cpu-ms.ts'
 import { describeWith, have } from '../helpers/have.ts'
 import { KEY_KINDS, makeKey, type KeyKind } from '../helpers/ssh-keys.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -152,11 +153,12 @@ describe('a public key', () => {
 
   it('of a megabyte is refused within 10 ms', () => {
     const huge = 'A'.repeat(1_000_000)
-    const began = performance.now()
-    expect(reasonOf('ssh-rsa', huge)).toBe('a key is longer than any SSH public key')
-    expect(reasonOf(huge, ED25519)).toBe('a key is longer than any SSH public key')
-    expect(() => parsePublicKeyBlob(Buffer.alloc(1_000_000))).toThrow(DepotError)
-    expect(performance.now() - began).toBeLessThan(10)
+    const refuse = (): void => {
+      expect(reasonOf('ssh-rsa', huge)).toBe('a key is longer than any SSH public key')
+      expect(reasonOf(huge, ED25519)).toBe('a key is longer than any SSH public key')
+      expect(() => parsePublicKeyBlob(Buffer.alloc(1_000_000))).toThrow(DepotError)
+    }
+    expect(cpuMs(refuse)).toBeLessThan(10)
   })
 
   it('is either refused as a DepotError or one that sshpk reads alike, whatever is changed in it', () => {
