@@ -99,9 +99,19 @@ export interface AuditRow extends AuditEntry {
   readonly hash: string
 }
 
+/** A record by its name. */
+export interface RecordName {
+  readonly kind: string
+  readonly key: string
+}
+
 /** One atomic change: all of it or none. */
 export interface Commit {
   readonly cache: number
+  /** Records that must be there, at whatever version, when the change is made: what it puts depends on them. */
+  readonly present?: readonly RecordName[]
+  /** Kinds and beginnings of keys (the last character ASCII) under which no record may stand once the change is made. */
+  readonly absent?: readonly { readonly kind: string; readonly prefix: string }[]
   readonly puts?: readonly RecordPut[]
   readonly deletes?: readonly RecordDelete[]
   /** Rows of blobs that were just published; one that exists is replaced and live again. */
@@ -160,6 +170,8 @@ export interface KvStore extends AsyncDisposable {
    * blob is read without giving away what other caches hold.
    */
   blobOf(cache: number, kindPrefix: string, digest: string): MaybePromise<BlobRow | undefined>
+  /** The records of this cache whose kind starts with `kindPrefix` and that refer to the blob, by kind and key, at most `limit`. */
+  holders(cache: number, kindPrefix: string, digest: string, limit: number): MaybePromise<readonly RecordName[]>
   /** The blob row, whatever its state and whoever refers to it. For writers and fsck, never for answers. */
   blob(domain: string, digest: string): MaybePromise<BlobRow | undefined>
   /** One row read; the hot path of every metadata GET. */
@@ -167,8 +179,8 @@ export interface KvStore extends AsyncDisposable {
   /**
    * Apply the whole change durably, or nothing of it: a change whose audit lines cannot be written is not made.
    *
-   * @throws DepotError `WRITE_CONFLICT` when an expected version does not match, or a reference names a blob that is not live;
-   * `INVALID_NAME` and `BAD_REQUEST` for what one of the databases could not hold as it is.
+   * @throws DepotError `WRITE_CONFLICT` when an expected version does not match, when `present` or `absent` does not hold, or a reference names a
+   * blob that is not live; `INVALID_NAME` and `BAD_REQUEST` for what one of the databases could not hold as it is.
    */
   commit(commit: Commit): Promise<void>
   /** Take a blob out of service, or back into it. */

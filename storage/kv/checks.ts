@@ -7,8 +7,10 @@ import { LIMITS } from '../../src/limits.ts'
  *
  * @throws DepotError `INVALID_NAME` for a key, `BAD_REQUEST` for a value, an audit line or a record that is named twice.
  */
-export function checkCommit({ puts = [], deletes = [], documents = [], audit = [] }: Commit): void {
-  for (const { key } of [...puts, ...deletes, ...documents]) checkKey(key)
+export function checkCommit(commit: Commit): void {
+  const { puts = [], deletes = [], present = [], absent = [], documents = [], audit = [] } = commit
+  for (const { key } of [...puts, ...deletes, ...present, ...documents]) checkKey(key)
+  for (const { prefix } of absent) checkKey(prefix)
   for (const { value } of puts) checkText(value)
   for (const document of documents) checkDocument(document)
   for (const entry of audit) checkAudit(entry)

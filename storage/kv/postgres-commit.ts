@@ -1,4 +1,5 @@
 import { DepotError } from '../../src/errors.ts'
+import { prefixEnd } from '../../src/key-prefix.ts'
 import type { BlobRow, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
 import { auditChanges } from './postgres-audit.ts'
 import type { Run, Transaction } from './postgres-client.ts'
@@ -24,7 +25,13 @@ export async function applyCommit(transaction: Transaction, commit: Commit): Pro
     const { count } = await transaction.unsafe(text, values as never[], { prepare: true })
     if (missing !== undefined && count < missing.expected) throw new DepotError('WRITE_CONFLICT', missing.message)
   }
-  await Promise.all([...blobChanges(run, commit), ...recordChanges(run, commit), ...documentChanges(run, commit)])
+  await Promise.all([
+    ...blobChanges(run, commit),
+    ...holdRecords(run, commit),
+    ...recordChanges(run, commit),
+    ...absenceChecks(run, commit),
+    ...documentChanges(run, commit),
+  ])
   const audited = Promise.all(auditChanges(run, commit))
   // Whoever commits hears of it afterwards.
   audited.catch(() => {})
@@ -73,6 +80,37 @@ function holdBlobs(run: Run, cache: number, digests: readonly string[]): Promise
      ORDER BY blob.digest FOR SHARE OF blob`,
     [cache, digests.join(',')],
     { expected: digests.length, message: BLOB_MISSING },
+  )
+}
+
+/** Locks them against deletion, and against nothing else: any number of commits may depend on one record. */
+function holdRecords(run: Run, { cache, present = [] }: Commit): Promise<void>[] {
+  const byKind = Map.groupBy(present, ({ kind }) => kind)
+  return [...byKind.keys()].sort().map((kind) => {
+    const keys = new Set(byKind.get(kind)?.map(({ key }) => key))
+    return run(
+      `SELECT 1 FROM record WHERE cache = $1 AND kind = $2 AND key IN (SELECT jsonb_array_elements_text($3::text::jsonb))
+       ORDER BY key FOR KEY SHARE`,
+      [cache, kind, JSON.stringify([...keys])],
+      {
+        expected: keys.size,
+        message: `a ${kind} that this needs is not here, or is being deleted: read again and retry`,
+      },
+    )
+  })
+}
+
+/**
+ * After the records, and each with a view of its own: whoever held one of them while putting what must be absent has committed by the
+ * time it could be deleted, and is seen.
+ */
+function absenceChecks(run: Run, { cache, absent = [] }: Commit): Promise<void>[] {
+  return absent.map(({ kind, prefix }) =>
+    run(
+      `SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM record WHERE cache = $1 AND kind = $2 AND key >= $3 AND key < $4)`,
+      [cache, kind, prefix, prefixEnd(prefix)],
+      conflict(kind, prefix),
+    ),
   )
 }
 

@@ -10,6 +10,7 @@ import type {
   DocumentKey,
   KvRecord,
   ListOptions,
+  RecordName,
   Reference,
 } from '../../src/kv-store.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'
@@ -30,6 +31,7 @@ export interface PostgresReader {
   present(cache: number, kind: string, keys: readonly string[]): Promise<readonly string[]>
   list(cache: number, kind: string, options: ListOptions): Promise<readonly KvRecord[]>
   blobOf(cache: number, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
+  holders(cache: number, kindPrefix: string, digest: string, limit: number): Promise<readonly RecordName[]>
   blob(domain: string, digest: string): Promise<BlobRow | undefined>
   document(key: DocumentKey): Promise<Document | undefined>
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobRow[]>
@@ -56,6 +58,10 @@ export function postgresReader(pool: Pool): PostgresReader {
     },
     blobOf: (cache, kindPrefix, digest) =>
       run.first(BLOB_OF, { cache, kindPrefix, kindEnd: prefixEnd(kindPrefix), digest }),
+    async holders(cache, kindPrefix, digest, limit) {
+      checkPageLimit(limit)
+      return run.all(HOLDERS, { cache, kindPrefix, kindEnd: prefixEnd(kindPrefix), digest, limit })
+    },
     blob: (domain, digest) => run.first(BLOB, { domain, digest }),
     async document(key) {
       if (!isKey(key.key) || !isKey(key.origin)) return undefined
@@ -177,6 +183,15 @@ const BLOB_OF = written(
     .where(
       and(eq(blobTable.domain, sql`${referred}`), eq(blobTable.digest, at('digest')), eq(blobTable.state, 'live')),
     ),
+)
+
+const HOLDERS = written(
+  db
+    .selectDistinct({ kind, key })
+    .from(referenceTable)
+    .where(and(eq(cache, at('cache')), eq(digest, at('digest')), gte(kind, at('kindPrefix')), lt(kind, at('kindEnd'))))
+    .orderBy(asc(kind), asc(key))
+    .limit(at('limit')),
 )
 
 const REFERENCES = written(

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3'
 
 import { auditHash } from '../../src/audit-chain.ts'
 import { DepotError } from '../../src/errors.ts'
+import { prefixEnd } from '../../src/key-prefix.ts'
 import type {
   AuditEntry,
   AuditRow,
@@ -31,10 +32,16 @@ export function writeApplier(database: Database): (write: Write) => void {
   }
 }
 
-function applyCommit(statements: Statements, { cache, blobs, puts, deletes, documents, audit }: Commit): void {
+function applyCommit(statements: Statements, commit: Commit): void {
+  const { cache, present, absent, blobs, puts, deletes, documents, audit } = commit
+  for (const { kind, key } of present ?? [])
+    if (statements.hasRecord.get({ cache, kind, key }) === undefined) throw conflict(kind, key)
   for (const row of blobs ?? []) statements.putBlob.run(blobValues(row))
   for (const change of deletes ?? []) deleteRecord(statements, cache, change)
   for (const change of puts ?? []) putRecord(statements, cache, change)
+  for (const { kind, prefix } of absent ?? [])
+    if (statements.hasRecords.get({ cache, kind, from: prefix, to: prefixEnd(prefix) }) !== undefined)
+      throw conflict(kind, prefix)
   for (const document of documents ?? []) statements.putDocument.run(documentValues(document))
   for (const entry of audit ?? []) addAudit(statements, cache, entry)
 }
@@ -97,6 +104,10 @@ function prepareStatements(database: Database) {
       ON CONFLICT (domain, digest) DO UPDATE SET size_bytes = excluded.size_bytes, encoding = excluded.encoding,
         stored_bytes = excluded.stored_bytes, stored_sha256 = excluded.stored_sha256, layout = excluded.layout,
         frames = excluded.frames, state = 'live', claimed_at = ${NOW}`),
+    hasRecord: database.prepare('SELECT 1 FROM record WHERE cache = @cache AND kind = @kind AND key = @key'),
+    hasRecords: database.prepare(
+      'SELECT 1 FROM record WHERE cache = @cache AND kind = @kind AND key >= @from AND key < @to LIMIT 1',
+    ),
     setBlobState: database.prepare('UPDATE blob SET state = @state WHERE domain = @domain AND digest = @digest'),
     newRecord: database.prepare(`
       INSERT INTO record (cache, kind, key, value, version) VALUES (@cache, @kind, @key, @value, 1) ON CONFLICT DO NOTHING`),

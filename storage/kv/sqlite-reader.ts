@@ -10,6 +10,7 @@ import type {
   DocumentKey,
   KvRecord,
   ListOptions,
+  RecordName,
   Reference,
 } from '../../src/kv-store.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'
@@ -29,6 +30,7 @@ export interface SqliteReader {
   present(cache: number, kind: string, keys: readonly string[]): readonly string[]
   list(cache: number, kind: string, options: ListOptions): readonly KvRecord[]
   blobOf(cache: number, kindPrefix: string, digest: string): BlobRow | undefined
+  holders(cache: number, kindPrefix: string, digest: string, limit: number): readonly RecordName[]
   blob(domain: string, digest: string): BlobRow | undefined
   document(key: DocumentKey): Document | undefined
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobRow[]
@@ -56,6 +58,11 @@ export function sqliteReader(connection: Database): SqliteReader {
       return translatedSqlite(() => query.all({ cache, kind, start, to: options.to, limit: options.limit }))
     },
     blobOf: (cache, kindPrefix, digest) => translatedSqlite(() => blobOf(cache, kindPrefix, digest)),
+    holders(cache, kindPrefix, digest, limit) {
+      checkPageLimit(limit)
+      const bounds = { kindPrefix, kindEnd: prefixEnd(kindPrefix) }
+      return translatedSqlite(() => queries.holders.all({ cache, ...bounds, digest, limit }))
+    },
     blob: (domain, digest) => translatedSqlite(() => queries.blob.get({ domain, digest })),
     blobs(after = { domain: '', digest: '' }, limit) {
       checkPageLimit(limit)
@@ -109,6 +116,7 @@ function prepareQueries(connection: Database) {
       .orderBy(asc(blobTable.domain), asc(blobTable.digest))
       .limit(at('limit'))
       .prepare(),
+    holders: holdersQuery(db),
     references: referencesQuery(db),
     audit: db
       .select()
@@ -156,6 +164,17 @@ function presentQuery(connection: Database) {
               AND blob.state <> 'live')`,
     )
     .pluck()
+}
+
+function holdersQuery(db: Db) {
+  const { cache, kind, key, digest } = referenceTable
+  return db
+    .selectDistinct({ kind, key })
+    .from(referenceTable)
+    .where(and(eq(cache, at('cache')), eq(digest, at('digest')), gte(kind, at('kindPrefix')), lt(kind, at('kindEnd'))))
+    .orderBy(asc(kind), asc(key))
+    .limit(at('limit'))
+    .prepare()
 }
 
 function referencesQuery(db: Db) {

@@ -3,6 +3,7 @@ import { describe, it } from 'vitest'
 import { auditContract, chainContract } from './kv-audit.ts'
 import { blobContract, documentContract } from './kv-blobs.ts'
 import { commitContract, concurrencyContract } from './kv-commits.ts'
+import { conditionsContract } from './kv-conditions.ts'
 import { keyContract, listContract, recordContract } from './kv-records.ts'
 import type { Contract, KvStoreWorld } from './kv-samples.ts'
 
@@ -32,6 +33,9 @@ export function describeKvStore(driver: string, open: () => Promise<KvStoreWorld
     })
     describe('commits', () => {
       commitContract(contract)
+    })
+    describe('conditions', () => {
+      conditionsContract(contract)
     })
     describe('many at once', () => {
       concurrencyContract(contract)
