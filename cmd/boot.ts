@@ -4,6 +4,7 @@ import { createApp, type App } from '../src/app.ts'
 import { createDepot } from '../src/create-depot.ts'
 import type { Depot } from '../src/depot.ts'
 import type { Events } from '../src/events.ts'
+import type { LocalStore } from '../src/local-store.ts'
 import type { AccessLog } from '../src/node/access-log.ts'
 import { startServer, type RunningServer } from '../src/node/server.ts'
 import type { Protocol } from '../src/protocol.ts'
@@ -82,6 +83,8 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
   opening.use(blobs)
   opening.use(kv)
   const signingKeys = (await loadSigningKeys(config)).map(({ key }) => key)
+  const localStore = await openLocalStore(config)
+  if (localStore !== undefined) opening.use(localStore)
   const depot = createDepot({ blobs, kv, events })
   const auth = opening.use(await bootAuth({ config, depot, warn }))
   const lifecycle = { draining: false }
@@ -96,6 +99,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
           trustedKeys: config.trustedPublicKeys.map(parsePublicKey),
           requireTrustedSignature: config.requireTrustedSignature,
           requireReferences: config.requireReferences,
+          localStore,
           accounts: auth.accounts,
         }),
       ),
@@ -119,6 +123,13 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** The Nix store that is read through to, if any. @throws DepotError `STORAGE_DOWN` when it cannot be read */
+export async function openLocalStore({ nixStore }: Pick<ServeConfig, 'nixStore'>): Promise<LocalStore | undefined> {
+  if (nixStore === undefined) return undefined
+  const { openNixStore } = await import('../storage/nix-store/open.ts')
+  return openNixStore(nixStore)
 }
 
 function localUrl({ address, port }: RunningServer['address']): string {

@@ -45,6 +45,11 @@ export const SERVE_SETTINGS = {
     type: 'boolean',
     description: 'Take a Nix path only when all that it refers to is here (default: true; =false for partial closures)',
   },
+  'nix-store': {
+    type: 'string',
+    description: 'Serve the valid paths of this Nix store as well: / for that of the host, or the root of another',
+    hint: 'DIR',
+  },
   'auth-file': {
     type: 'string',
     description: "SSH public keys that may read or write, one a line: 'w ssh-ed25519 AAAA… comment'",
@@ -96,6 +101,8 @@ export interface ServeConfig extends StorageConfig {
   readonly trustedPublicKeys: readonly string[]
   readonly requireTrustedSignature: boolean
   readonly requireReferences: boolean
+  /** Root of a Nix store that is read through to. */
+  readonly nixStore: string | undefined
   readonly publicUrl: string | undefined
   readonly allowedHosts: readonly string[]
   readonly insecureOpen: boolean
@@ -130,6 +137,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
   const { host, port } = parseListenAddr(one(values, 'listen-addr') ?? '127.0.0.1:8080')
   const publicUrl = publicUrlOf(one(values, 'public-url'))
   const authFile = one(values, 'auth-file')
+  const nixStore = one(values, 'nix-store')
   const config: ServeConfig = {
     ...storage,
     host,
@@ -139,6 +147,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     trustedPublicKeys: trustedPublicKeysOf(values.get('trusted-public-key') ?? []),
     requireTrustedSignature: flagOf(values, 'require-trusted-signature'),
     requireReferences: flagOf(values, 'require-references', 'true'),
+    nixStore: nixStore === undefined ? undefined : path.resolve(nixStore),
     publicUrl,
     allowedHosts: values.get('allowed-host') ?? [],
     insecureOpen: flagOf(values, 'insecure-open'),

@@ -18,6 +18,7 @@ export async function routeTable(config: ServeConfig): Promise<string> {
       storageType: 'memory',
       privateKeyFiles: undefined,
       authFile: undefined,
+      nixStore: undefined,
     }
     await using opened = await openApp({ config: nowhere, events: SILENT_EVENTS })
     return table(opened.app.routes)

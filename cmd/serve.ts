@@ -3,7 +3,7 @@ import { ECOSYSTEMS } from '../protocols/index.ts'
 import { SILENT_EVENTS } from '../src/events.ts'
 import { createLog } from '../src/node/log.ts'
 import { systemCode } from '../src/thrown.ts'
-import { boot, type BootedDepot } from './boot.ts'
+import { boot, openLocalStore, type BootedDepot } from './boot.ts'
 import { UsageError, type Command } from './cli.ts'
 import { clientLines } from './client-lines.ts'
 import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
@@ -41,6 +41,7 @@ export function serveCommand(env: Environment): Command {
         // A key that would be made at the start is no mistake, and a check makes nothing.
         await readSigningKeys(config)
         if (config.authFile !== undefined) await checkAuthFile(config.authFile)
+        await using _localStore = await openLocalStore(config)
         process.stdout.write('the configuration is fine\n')
         return 0
       }

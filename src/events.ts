@@ -6,6 +6,8 @@ export interface Events {
   /** A blob was taken out of service because storage does not hold what its row says. */
   blobQuarantined(row: Pick<BlobRow, 'domain' | 'digest'>, reason: string): void
   recordWritten(ecosystem: string, name: string): void
+  /** An answer that had begun was cut, because what it was made from is not what it must be. */
+  answerCut(requestId: string, code: string, message: string): void
   requestRefused(requestId: string, status: number, code: string, message: string): void
   /** Credentials that were shown are not good, and why; never the credentials themselves. */
   credentialsRefused(refusal: CredentialsRefusal): void
@@ -31,6 +33,7 @@ export const SILENT_EVENTS: Events = {
   blobStored: () => {},
   blobQuarantined: () => {},
   recordWritten: () => {},
+  answerCut: () => {},
   requestRefused: () => {},
   credentialsRefused: () => {},
   authReloaded: () => {},

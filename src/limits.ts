@@ -21,6 +21,8 @@ export const LIMITS = {
   listPageMax: 10_000,
   /** A statement waits this long for another process's lock before the database counts as down. */
   databaseBusyTimeoutMs: 5 * SECOND,
+  /** And for that of a Nix on this machine, whose writers hold readers up only without WAL: everybody else waits as long. */
+  localStoreBusyTimeoutMs: 250,
   /** A PostgreSQL statement that takes longer is cancelled: every one of ours takes milliseconds. */
   databaseStatementTimeoutMs: 30 * SECOND,
   /** Page cache of the reading connection: holds the documents of some 50,000 packages. */
@@ -61,6 +63,8 @@ export const LIMITS = {
 
   /** A narinfo is some hundred bytes and about 60 per reference: room for fifteen thousand. */
   narinfoBytesMax: 1 * MIB,
+  /** Narinfos of the local store that one process keeps, in characters, and as much again for what they were made from. */
+  recentNarinfoCharactersMax: 2 * MIB,
   /** Nix itself stops at 64 levels since 2.36; older clients have no limit. */
   narDepthMax: 1024,
   /** Lines of a narinfo: ten, its signatures, and what other caches add. */

@@ -1,7 +1,7 @@
 import { SOME_NAME, type Principal, type Resource, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
-import type { AuditEntry, Cache, DocumentKey } from './kv-store.ts'
+import type { AuditEntry, Cache, Document, DocumentKey } from './kv-store.ts'
 
 /** An ecosystem: how its clients read and write blobs and records. One value, and one line in `protocols/index.ts`. */
 export interface Protocol {
@@ -78,7 +78,12 @@ export interface HotRequest {
 
 /** One stored thing that answers a GET. */
 export type HotRead =
-  | { readonly document: DocumentKey; readonly headers: HeaderList }
+  | {
+      readonly document: DocumentKey
+      readonly headers: HeaderList
+      /** What answers when there is no such document; undefined leaves it to the handler. */
+      readonly otherwise?: () => Promise<Document | undefined>
+    }
   /** A blob as it lies in storage, if a record of this cache whose kind starts with `kindPrefix` refers to it. */
   | {
       readonly blob: string

@@ -12,7 +12,7 @@ export async function translated<T>(operation: () => Promise<T>): Promise<T> {
 }
 
 /** The one place where errno values become DepotErrors: `STORAGE_FULL` for a full disk or quota, else `STORAGE_DOWN`. */
-export function storageError(error: unknown, store: 'blob store' | 'database' = 'blob store'): unknown {
+export function storageError(error: unknown, store: 'blob store' | 'database' | 'Nix store' = 'blob store'): unknown {
   const code = systemCode(error)
   if (code === undefined) return error
   return FULL.has(code)

@@ -9,7 +9,7 @@ import type { NarinfoRules } from './narinfo-rules.ts'
 import { narinfoDownload, narinfoUpload } from './narinfo-routes.ts'
 import { realisationRoutes } from './realisation-routes.ts'
 
-/** The keys that sign, and what else is not as usual: no trusted keys, nothing asked of signatures, references must be here. */
+/** The keys that sign, and what else is not as usual: no trusted keys, nothing asked of signatures, references must be here, no local store. */
 export type NixOptions = Pick<NarinfoRules, 'signingKeys'> & Partial<NarinfoRules>
 
 /** A Nix binary cache over HTTP, at `/nix` and at the root: both forms stand in what users copy and paste. */
@@ -19,6 +19,7 @@ export function nixProtocol(options: NixOptions): Protocol {
     trustedKeys: options.trustedKeys ?? [],
     requireTrustedSignature: options.requireTrustedSignature ?? false,
     requireReferences: options.requireReferences ?? true,
+    localStore: options.localStore,
   }
   return {
     name: 'nix',
@@ -26,7 +27,7 @@ export function nixProtocol(options: NixOptions): Protocol {
     root: true,
     routes: (depot) => [
       ...cacheInfoRoutes(rules.signingKeys),
-      narDownload(depot),
+      narDownload(depot, rules),
       narUpload(depot),
       narinfoDownload(depot, rules),
       narinfoUpload(depot, rules),
@@ -34,7 +35,7 @@ export function nixProtocol(options: NixOptions): Protocol {
       ...logRoutes(depot),
       ...realisationRoutes(depot, rules),
       ...debugInfoRoutes(depot),
-      missingRoute(depot),
+      missingRoute(depot, rules),
     ],
   }
 }

@@ -6,7 +6,9 @@ import { parseAs } from '../../src/http/parse-as.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
+import type { LocalStore } from '../../src/local-store.ts'
 import { route, type Route } from '../../src/protocol.ts'
+import type { NarinfoRules } from './narinfo-rules.ts'
 import { NIX32_CLASS } from './nix32.ts'
 import { PATH_KIND } from './records.ts'
 
@@ -18,7 +20,7 @@ const storeHashes = z
  * `POST -/missing`: of a list of store hashes, those whose narinfo is not to be had here, each once, as `{"missing": […]}`. One request
  * for a whole closure, where Nix sends one a path. It changes nothing, so whoever may read may ask.
  */
-export function missingRoute(depot: Depot): Route {
+export function missingRoute(depot: Depot, { localStore }: Pick<NarinfoRules, 'localStore'>): Route {
   return route({
     method: 'POST',
     pattern: '/-/missing',
@@ -26,13 +28,18 @@ export function missingRoute(depot: Depot): Route {
     async handle(request) {
       const json = await readJson(request, LIMITS.missingBodyBytesMax)
       const wanted = parseAs(storeHashes, json, 'the list of store hashes')
-      const missing = await missingOf(depot, request.cache, new Set(wanted))
+      const missing = await missingOf(depot, request.cache, new Set(wanted), localStore)
       return jsonResponse(200, { missing: [...missing] }, { 'Cache-Control': 'no-store' })
     },
   })
 }
 
-async function missingOf(depot: Depot, cache: Cache, wanted: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+async function missingOf(
+  depot: Depot,
+  cache: Cache,
+  wanted: ReadonlySet<string>,
+  localStore: LocalStore | undefined,
+): Promise<ReadonlySet<string>> {
   const missing = new Set(wanted)
   const hashes = [...wanted]
   for (let at = 0; at < hashes.length; at += LIMITS.lookupKeysMax) {
@@ -40,6 +47,7 @@ async function missingOf(depot: Depot, cache: Cache, wanted: ReadonlySet<string>
     if (at > 0) await new Promise((resolve) => setImmediate(resolve))
     const page = hashes.slice(at, at + LIMITS.lookupKeysMax)
     for (const hash of await depot.kv.present(cache.id, PATH_KIND, page)) missing.delete(hash)
+    for (const hash of page) if (missing.has(hash) && localStore?.has(hash) === true) missing.delete(hash)
   }
   return missing
 }

@@ -12,6 +12,21 @@ export interface NarName {
 
 const NAR_NAME = new RegExp(`^(?<hash>${NIX32_CLASS}{52})\\.nar(?:\\.(?<suffix>[a-z0-9]{1,8}))?$`)
 
+/** What an archive is asked for by. */
+export interface NarRequest extends NarName {
+  /** Hash part of the path that the archive is of, when the name tells it. */
+  readonly storeHash?: string
+}
+
+const PATH_AND_NAR = new RegExp(`^(?<storeHash>${NIX32_CLASS}{32})-(?<nar>${NIX32_CLASS}{52}\\.nar)$`)
+
+/** `<sha256>.nar[.<suffix>]`, or `<store hash>-<NarHash>.nar` as nix-serve has it. @throws DepotError `INVALID_NAME` */
+export function parseNarRequest(fileName: string): NarRequest {
+  const groups = PATH_AND_NAR.exec(fileName)?.groups
+  const [storeHash, nar] = [groups?.['storeHash'], groups?.['nar']]
+  return storeHash === undefined || nar === undefined ? parseNarName(fileName) : { ...parseNarName(nar), storeHash }
+}
+
 /** @throws DepotError `INVALID_NAME` */
 export function parseNarName(fileName: string): NarName {
   const groups = NAR_NAME.exec(fileName)?.groups

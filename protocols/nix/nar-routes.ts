@@ -4,9 +4,12 @@ import { DepotError, hasCode } from '../../src/errors.ts'
 import { sourceResponse, storedEtag, textResponse } from '../../src/http/respond.ts'
 import type { Source } from '../../src/source.ts'
 import type { BlobRow, Cache } from '../../src/kv-store.ts'
+import type { LocalStore } from '../../src/local-store.ts'
 import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
 import { refuseContentEncoding } from './content-encoding.ts'
-import { parseNarName, type NarName } from './nar-name.ts'
+import { findLocal, localSource } from './local-path.ts'
+import { parseNarName, parseNarRequest, type NarName, type NarRequest } from './nar-name.ts'
+import type { NarinfoRules } from './narinfo-rules.ts'
 import { KIND_PREFIX, parseUpload, UPLOAD_KIND, type Upload } from './records.ts'
 import { storeNar } from './store-nar.ts'
 
@@ -30,27 +33,52 @@ export function narUpload(depot: Depot): Route {
   })
 }
 
-/** `GET nar/<NarHash>.nar[.zst]`, and every name under which an archive came in. */
-export function narDownload(depot: Depot): Route {
+/** `GET nar/<NarHash>.nar[.zst]`, every name under which an archive came in, and `<store hash>-<NarHash>.nar`, also of the local store. */
+export function narDownload(depot: Depot, { localStore }: Pick<NarinfoRules, 'localStore'>): Route {
   return route({
     method: 'GET',
     pattern: PATTERN,
-    params: PARAMS,
+    params: { file: parseNarRequest },
     action: 'read',
     hot: ({ file }) =>
       file.suffix === 'zst'
         ? { blob: file.digest, kindPrefix: KIND_PREFIX, encoding: 'zstd', headers: HEADERS }
         : undefined,
-    handle: (request) => narResponse(depot, request),
+    handle: (request) => narResponse(depot, request, localStore),
   })
 }
 
-async function narResponse(depot: Depot, request: DepotRequest<{ readonly file: NarName }>): Promise<Response> {
-  const { row, form } = await findNar(depot, request.cache, request.params.file)
+async function narResponse(
+  depot: Depot,
+  request: DepotRequest<{ readonly file: NarRequest }>,
+  localStore: LocalStore | undefined,
+): Promise<Response> {
+  const { cache, params } = request
+  const nar = (await storedNar(depot, cache, params.file)) ?? localNar(localStore, params.file)
+  if (nar === undefined) throw notFound()
+  return sourceResponse(request, nar.source, { headers: HEADERS, etag: nar.etag })
+}
+
+/** An archive that can be sent. */
+interface Nar {
+  readonly source: Source
+  readonly etag: string
+}
+
+async function storedNar(depot: Depot, cache: Cache, file: NarName): Promise<Nar | undefined> {
+  const found = await findNar(depot, cache, file)
+  if (found === undefined) return undefined
+  const { row, form } = found
   const blob = await depot.open(row).catch((error: unknown) => {
-    throw hasCode(error, 'NOT_FOUND') ? notFound() : error
+    if (hasCode(error, 'NOT_FOUND')) return undefined
+    throw error
   })
-  return sourceResponse(request, sourceOf(blob, form), { headers: HEADERS, etag: etagOf(row, form) })
+  return blob && { source: sourceOf(blob, form), etag: etagOf(row, form) }
+}
+
+function localNar(localStore: LocalStore | undefined, { storeHash, digest }: NarRequest): Nar | undefined {
+  const found = storeHash === undefined ? undefined : findLocal(localStore, storeHash)
+  return found?.entry.narHash === digest ? { source: localSource(found), etag: `"${digest}"` } : undefined
 }
 
 /** How a NAR is written out. */
@@ -61,14 +89,12 @@ interface Found {
   readonly form: Form
 }
 
-/** @throws DepotError `NOT_FOUND` */
-async function findNar(depot: Depot, cache: Cache, file: NarName): Promise<Found> {
+async function findNar(depot: Depot, cache: Cache, file: NarName): Promise<Found | undefined> {
   const record = await depot.get(cache, UPLOAD_KIND, file.fileName)
   const form = record === undefined ? synthetic(file) : formOf(parseUpload(record))
   const digest = record === undefined ? file.digest : parseUpload(record).narHash
   const row = form === undefined ? undefined : await depot.blobOf(cache, KIND_PREFIX, digest)
-  if (form === undefined || row === undefined) throw notFound()
-  return { row, form }
+  return form && row && { row, form }
 }
 
 /** The names that every archive has, however it came in. */

@@ -1,27 +1,11 @@
 import { DepotError } from '../../src/errors.ts'
+import type { FileTree, FileTreeEntry } from '../../src/file-tree.ts'
 import { gathered } from '../../src/gathered.ts'
 import { createNarParser } from './nar-parser.ts'
 
-/** What an archive is made of. A string stands for its bytes in UTF-8; names and targets of any other bytes are given as such. */
-export type NarTree =
-  | {
-      readonly type: 'regular'
-      readonly executable: boolean
-      readonly sizeBytes: number
-      /** Read once, when its turn comes. */
-      readonly contents: AsyncIterable<Uint8Array>
-    }
-  | { readonly type: 'symlink'; readonly target: Uint8Array | string }
-  | {
-      readonly type: 'directory'
-      /** In the order of the bytes of their names; asked for one by one. */
-      readonly entries: Iterable<NarEntry> | AsyncIterable<NarEntry>
-    }
-
-export interface NarEntry {
-  readonly name: Uint8Array | string
-  readonly node: NarTree
-}
+/** What an archive is made of. */
+export type NarTree = FileTree
+export type NarEntry = FileTreeEntry
 
 /**
  * The archive of a tree, bit for bit what `nix-store --dump` writes (thesis figure 5.2; nix: libutil/archive.cc). It holds one buffer

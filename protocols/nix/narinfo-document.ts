@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 
 import type { BlobRow, Cache, Document, DocumentKey } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { createRecent } from '../../src/recent.ts'
 import { fingerprintOf, trustedSignatures, type NarinfoRules } from './narinfo-rules.ts'
-import { printNarinfo } from './narinfo.ts'
+import { printNarinfo, type Narinfo } from './narinfo.ts'
 import { nix32OfHex } from './nix32.ts'
 import { PATH_KIND, type PathEntry } from './records.ts'
 import { parseBaseName } from './store-path.ts'
@@ -23,17 +25,38 @@ export function narinfoKey(cache: Cache, storeHash: string, signers: Signers): D
  * storage, whatever the upload was; none of that is part of what is signed.
  */
 export function narinfoDocument(entry: PathEntry, row: BlobRow, signers: Signers): Document {
+  const url = `nar/${nix32OfHex(entry.narHash)}.nar.zst`
+  const file = { url, compression: 'zstd', fileHash: row.storedSha256, fileSizeBytes: row.storedBytes }
+  return documentOf(bodyOf(entry, file, signers))
+}
+
+/**
+ * The same for a path of the local store. Its archive is made while it is sent, and bears no compression: what it would come to in size
+ * would not be known before, and every reader would pay for it again. Its name tells the path too, which is what the store can be asked
+ * for, and is none that a client looks for before it uploads.
+ */
+export function localNarinfo(entry: PathEntry, signers: Signers): Document {
+  const url = `nar/${parseBaseName(entry.baseName)?.hash ?? ''}-${nix32OfHex(entry.narHash)}.nar`
+  const name = `${variantOf(signers)} ${JSON.stringify(entry)}`
+  const body = recentNarinfos.get(name) ?? bodyOf(entry, { url, compression: 'none' }, signers)
+  recentNarinfos.put(name, body)
+  return documentOf(body)
+}
+
+/** By all that they are made from: a signature costs more than the rest of an answer. */
+const recentNarinfos = createRecent(LIMITS.recentNarinfoCharactersMax)
+
+type File = Pick<Narinfo, 'url' | 'compression' | 'fileHash' | 'fileSizeBytes'>
+
+function bodyOf(entry: PathEntry, file: File, signers: Signers): string {
   const { baseName, narHash, narSizeBytes, references, deriver, ca } = entry
   const storePath = parseBaseName(baseName)
   if (storePath === undefined) throw new Error(`a record of a path named ${JSON.stringify(baseName)}`)
   const signed = fingerprintOf(entry)
   const own = signers.signingKeys.map((key) => key.sign(signed))
-  const body = printNarinfo({
+  return printNarinfo({
     storePath,
-    url: `nar/${nix32OfHex(narHash)}.nar.zst`,
-    compression: 'zstd',
-    fileHash: row.storedSha256,
-    fileSizeBytes: row.storedBytes,
+    ...file,
     narHash,
     narSizeBytes,
     references,
@@ -41,6 +64,9 @@ export function narinfoDocument(entry: PathEntry, row: BlobRow, signers: Signers
     ...(deriver === undefined ? {} : { deriver }),
     ...(ca === undefined ? {} : { ca }),
   })
+}
+
+function documentOf(body: string): Document {
   return { body, etag: `"${createHash('sha256').update(body).digest('hex')}"`, encoding: '' }
 }
 

@@ -1,11 +1,12 @@
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { documentResponse, textResponse } from '../../src/http/respond.ts'
-import type { Cache } from '../../src/kv-store.ts'
+import type { Cache, Document } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type HeaderList, type Route } from '../../src/protocol.ts'
 import { readPlainText } from './content-encoding.ts'
-import { narinfoDocument, narinfoKey } from './narinfo-document.ts'
+import { findLocal } from './local-path.ts'
+import { localNarinfo, narinfoDocument, narinfoKey } from './narinfo-document.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { parseNarinfo } from './narinfo.ts'
 import { NIX32_CLASS } from './nix32.ts'
@@ -29,14 +30,19 @@ export function narinfoDownload(depot: Depot, rules: NarinfoRules): Route {
     pattern: PATTERN,
     params: { file: parseNarinfoName },
     action: 'read',
-    hot: ({ file }, { cache }) => ({ document: narinfoKey(cache, file, rules), headers: HEADERS }),
+    hot: ({ file }, { cache }) => ({
+      document: narinfoKey(cache, file, rules),
+      headers: HEADERS,
+      ...(rules.localStore && { otherwise: () => unlessStored(depot, cache, file, rules) }),
+    }),
     async handle(request) {
       const { cache, params } = request
       const document = await depot.document(narinfoKey(cache, params.file, rules), () =>
         render(depot, cache, params.file, rules),
       )
-      if (document === undefined) throw notFound(params.file)
-      return documentResponse(request, document, HEADERS)
+      const found = document ?? localDocument(params.file, rules)
+      if (found === undefined) throw notFound(params.file)
+      return documentResponse(request, found, HEADERS)
     },
   })
 }
@@ -69,6 +75,22 @@ async function render(
   const row = await depot.blobOf(cache, KIND_PREFIX, entry.narHash)
   // Without its archive a narinfo would keep clients from sending the archive again.
   return row && { ...narinfoDocument(entry, row, rules), sourceVersion: record.version }
+}
+
+/** The narinfo of a local path of which this depot has no record: one that is not rendered yet comes first. */
+async function unlessStored(
+  depot: Depot,
+  cache: Cache,
+  storeHash: string,
+  rules: NarinfoRules,
+): Promise<Document | undefined> {
+  return (await depot.get(cache, PATH_KIND, storeHash)) === undefined ? localDocument(storeHash, rules) : undefined
+}
+
+/** Made each time: the store may lose the path, or hold another one, without telling anybody. */
+function localDocument(storeHash: string, rules: NarinfoRules): Document | undefined {
+  const found = findLocal(rules.localStore, storeHash)
+  return found && localNarinfo(found.entry, rules)
 }
 
 function notFound(storeHash: string): DepotError {

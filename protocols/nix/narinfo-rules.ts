@@ -2,6 +2,8 @@ import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
+import type { LocalStore } from '../../src/local-store.ts'
+import { findLocal } from './local-path.ts'
 import { nix32OfHex } from './nix32.ts'
 import { parsePathEntry, PATH_KIND, type PathEntry } from './records.ts'
 import { fingerprint, type SigningKey, type VerifyingKey } from './signing.ts'
@@ -17,6 +19,8 @@ export interface NarinfoRules {
   readonly requireTrustedSignature: boolean
   /** Take a path only when everything it refers to is here: no client then finds half of a closure. */
   readonly requireReferences: boolean
+  /** Paths that are valid there are served as well; clients do not send them, so that they count as held. */
+  readonly localStore: LocalStore | undefined
 }
 
 /** The text that signatures of this path are over. */
@@ -54,14 +58,14 @@ export async function checkReferences(
   depot: Depot,
   cache: Cache,
   { baseName, references }: PathEntry,
-  { requireReferences }: NarinfoRules,
+  { requireReferences, localStore }: NarinfoRules,
 ): Promise<void> {
   if (!requireReferences) return
   const others = references.filter((reference) => reference !== baseName)
   const missing: string[] = []
   for (let at = 0; at < others.length; at += LIMITS.referenceReadsAtOnce) {
     const some = others.slice(at, at + LIMITS.referenceReadsAtOnce)
-    const here = await Promise.all(some.map((reference) => isHere(depot, cache, reference)))
+    const here = await Promise.all(some.map((reference) => isHere(depot, cache, reference, localStore)))
     missing.push(...some.filter((_, index) => here[index] !== true))
   }
   if (missing.length === 0) return
@@ -80,7 +84,14 @@ export function listed(names: readonly string[]): string {
 const NAMED_MAX = 10
 
 /** Under the whole name: another path with the same hash part is not the one that the signature will speak of. */
-async function isHere(depot: Depot, cache: Cache, reference: string): Promise<boolean> {
-  const record = await depot.get(cache, PATH_KIND, parseBaseName(reference)?.hash ?? '')
-  return record !== undefined && parsePathEntry(record).baseName === reference
+async function isHere(
+  depot: Depot,
+  cache: Cache,
+  reference: string,
+  localStore: LocalStore | undefined,
+): Promise<boolean> {
+  const hash = parseBaseName(reference)?.hash ?? ''
+  const record = await depot.get(cache, PATH_KIND, hash)
+  if (record !== undefined) return parsePathEntry(record).baseName === reference
+  return findLocal(localStore, hash)?.entry.baseName === reference
 }

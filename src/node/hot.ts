@@ -9,7 +9,7 @@ import { documentHeaders, notModifiedHeaders, privately, storedEtag } from '../h
 import type { BlobRow } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import type { HeaderList, HotRead } from '../protocol.ts'
-import { createRecent } from './recent.ts'
+import { createRecent } from '../recent.ts'
 
 /** An answer that is ready to be written. */
 export interface HotAnswer {
@@ -54,7 +54,7 @@ async function documentAnswer(
   request: RawRequest,
 ): Promise<HotAnswer | undefined> {
   const found = app.depot.kv.document(read.document)
-  const document = found instanceof Promise ? await found : found
+  const document = (found instanceof Promise ? await found : found) ?? (await read.otherwise?.())
   if (document === undefined) return undefined
   const headers = documentHeaders(document, read.headers)
   return conditional(request, { etag: document.etag, headers, body: document.body, textEncoding: 'utf8' })

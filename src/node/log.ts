@@ -56,6 +56,7 @@ function eventsOf(logger: pino.Logger): Events {
     blobQuarantined: ({ domain, digest }, reason) =>
       logger.error({ domain, digest, reason }, 'blob taken out of service'),
     recordWritten: (ecosystem, name) => logger.info({ ecosystem, name }, 'written'),
+    answerCut: (id, code, message) => logger.error({ id, code, message }, 'answer cut'),
     requestRefused: (id, status, code, message) => logger.debug({ id, status, code, message }, 'refused'),
     credentialsRefused: (refusal) => logger.info(refusal, 'credentials refused'),
     authReloaded: (keys) => logger.info({ keys }, 'auth file read again'),

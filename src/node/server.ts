@@ -5,6 +5,8 @@ import { getRequestListener } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 
 import { admit, type Admission, type App } from '../app.ts'
+import { DepotError } from '../errors.ts'
+import type { Events } from '../events.ts'
 import { sourceOf } from '../http/respond.ts'
 import { LIMITS } from '../limits.ts'
 import type { RawRequest } from '../gate.ts'
@@ -142,6 +144,11 @@ interface Context {
   readonly admission: Admission
 }
 
+function tellOfCut(events: Events, requestId: string, error: unknown): void {
+  if (error instanceof DepotError) events.answerCut(requestId, error.code, error.message)
+  else events.unexpectedError(requestId, error)
+}
+
 function slowHandler(app: App) {
   const contexts = new WeakMap<IncomingMessage, Context>()
   const listen = getRequestListener(
@@ -165,7 +172,7 @@ function slowHandler(app: App) {
       const headers = [...response.headers].flat()
       await sendSource(outgoing, { status: response.status, headers }, promised.source, promised.range).catch(
         // The status is sent and the connection cut: there is no answer left to give, only somebody to tell.
-        (error: unknown) => app.depot.events.unexpectedError(requestId, error),
+        (error: unknown) => tellOfCut(app.depot.events, requestId, error),
       )
       return RESPONSE_ALREADY_SENT
     },

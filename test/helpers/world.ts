@@ -21,6 +21,8 @@ export interface World extends AsyncDisposable {
   readonly bugs: readonly unknown[]
   /** Code of every request that was refused, also of those whose client has gone. */
   readonly refusals: readonly string[]
+  /** What was said of answers that were cut. */
+  readonly cuts: readonly string[]
   /** Why credentials were not good. */
   readonly badCredentials: readonly CredentialsRefusal[]
   /** Path of the auth file, which may be changed. */
@@ -46,11 +48,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const dir = await tempDir('world')
   const bugs: unknown[] = []
   const refusals: string[] = []
+  const cuts: string[] = []
   const badCredentials: CredentialsRefusal[] = []
   const events: Events = {
     ...SILENT_EVENTS,
     unexpectedError: (_id, error) => void bugs.push(error),
     credentialsRefused: (refusal) => void badCredentials.push(refusal),
+    answerCut: (_id, _code, message) => void cuts.push(message),
     requestRefused: (_id, _status, code) => void refusals.push(code),
   }
   const authFile = dir.join('auth.keys')
@@ -78,6 +82,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     dir: dir.path,
     bugs,
     refusals,
+    cuts,
     badCredentials,
     authFile,
     fetch: (path, init) => fetch(booted.url + path, init),

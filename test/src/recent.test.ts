@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { createRecent } from '../../../src/node/recent.ts'
+import { createRecent } from '../../src/recent.ts'
 
 describe('createRecent', () => {
   it('keeps what was wanted lately and drops the longest unused', () => {

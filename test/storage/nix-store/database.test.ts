@@ -1,0 +1,88 @@
+import { copyFile, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+
+import { describe, expect, it } from 'vitest'
+
+import { openNixStore } from '../../../storage/nix-store/open.ts'
+import { testStore } from '../../helpers/local-store.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+
+const file = (name: string) => writeFile.bind(undefined, name)
+const DATABASE = 'nix/var/nix/db/db.sqlite'
+
+describe('the database of a Nix store', () => {
+  it('tells of valid paths, by their hash part alone', async () => {
+    await using store = await testStore()
+    const one = await store.add('one', (name) => file(name)('1'))
+    const two = await store.add('two', (name) => file(name)('2'), {
+      deriver: '/nix/store/x.drv',
+      sigs: 'a:b c:d',
+      ca: 'text:x',
+      references: [one.baseName, `${'0'.repeat(32)}-none`],
+    })
+    await using opened = openNixStore(store.root)
+    expect(opened.find(two.storeHash)).toEqual({
+      path: `/nix/store/${two.baseName}`,
+      hash: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) as unknown,
+      narSize: two.nar.byteLength,
+      deriver: '/nix/store/x.drv',
+      sigs: 'a:b c:d',
+      ca: 'text:x',
+      references: [`/nix/store/${one.baseName}`],
+    })
+    expect(opened.find(one.storeHash)?.references).toEqual([])
+    expect([opened.has(one.storeHash), opened.has('0'.repeat(32)), opened.has('')]).toEqual([true, false, false])
+    expect(opened.find('0'.repeat(32))).toBeUndefined()
+  })
+
+  it('is asked anew each time, and never held: others write, and may even lock it whole', async () => {
+    await using store = await testStore()
+    await using opened = openNixStore(store.root)
+    const added = await store.add('later', (name) => file(name)('x'))
+    expect(opened.has(added.storeHash)).toBe(true)
+    store.database.pragma('wal_checkpoint(truncate)')
+    store.database.exec('begin exclusive')
+    store.invalidate(added.baseName)
+    expect(opened.has(added.storeHash)).toBe(true)
+    store.database.exec('commit')
+    expect(opened.has(added.storeHash)).toBe(false)
+  })
+
+  it('looks a path up in the index, also one that is not there', async () => {
+    await using store = await testStore()
+    const plan = store.database
+      .prepare('explain query plan select 1 from ValidPaths where path >= ? and path < ? limit 1')
+      .all('a', 'b')
+    expect(JSON.stringify(plan)).toContain('sqlite_autoindex_ValidPaths_1 (path>? AND path<?)')
+  })
+
+  it('may be replaced by another file, and may be gone for a while', async () => {
+    await using store = await testStore()
+    const added = await store.add('moved', (name) => file(name)('x'))
+    await using other = await testStore()
+    other.database.pragma('journal_mode = delete')
+    await using opened = openNixStore(store.root)
+    expect(opened.has(added.storeHash)).toBe(true)
+    store.database.pragma('wal_checkpoint(truncate)')
+    const [place, spare] = [path.join(store.root, DATABASE), path.join(store.root, 'spare')]
+    await rename(place, spare)
+    expect(() => opened.has(added.storeHash)).toThrow('is not there')
+    await rm(`${place}-wal`, { force: true })
+    await rm(`${place}-shm`, { force: true })
+    await copyFile(path.join(other.root, DATABASE), place)
+    expect(opened.has(added.storeHash)).toBe(false)
+  })
+
+  it('must be there, and be that of a Nix store', async () => {
+    await using dir = await tempDir()
+    expect(() => openNixStore(dir.path)).toThrow(expect.objectContaining({ code: 'STORAGE_DOWN' }))
+    await using store = await testStore()
+    store.database.exec('drop table Refs; drop table ValidPaths')
+    expect(() => openNixStore(store.root)).toThrow(expect.objectContaining({ code: 'STORAGE_DOWN' }))
+    await writeFile(
+      path.join(store.root, DATABASE),
+      'no database at all, though it is long enough to be one of some kind',
+    )
+    expect(() => openNixStore(store.root)).toThrow(expect.objectContaining({ code: 'STORAGE_DOWN' }))
+  })
+})
