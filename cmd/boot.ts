@@ -3,6 +3,7 @@ import { parsePublicKey } from '../protocols/nix/signing.ts'
 import { createApp, type App } from '../src/app.ts'
 import { createDepot } from '../src/create-depot.ts'
 import type { Depot } from '../src/depot.ts'
+import { hasCode } from '../src/errors.ts'
 import type { Events } from '../src/events.ts'
 import type { LocalStore } from '../src/local-store.ts'
 import type { AccessLog } from '../src/node/access-log.ts'
@@ -10,6 +11,7 @@ import { startServer, type RunningServer } from '../src/node/server.ts'
 import type { Protocol } from '../src/protocol.ts'
 import { openStorage } from '../storage/open.ts'
 import { bootAuth, type BootedAuth } from './boot-auth.ts'
+import { UsageError } from './cli.ts'
 import type { ServeConfig } from './config.ts'
 import { loadSigningKeys } from './signing-keys.ts'
 
@@ -125,11 +127,15 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
   }
 }
 
-/** The Nix store that is read through to, if any. @throws DepotError `STORAGE_DOWN` when it cannot be read */
+/** The Nix store that is read through to, if any. @throws UsageError when it cannot be read */
 export async function openLocalStore({ nixStore }: Pick<ServeConfig, 'nixStore'>): Promise<LocalStore | undefined> {
   if (nixStore === undefined) return undefined
   const { openNixStore } = await import('../storage/nix-store/open.ts')
-  return openNixStore(nixStore)
+  try {
+    return openNixStore(nixStore)
+  } catch (error) {
+    throw hasCode(error, 'STORAGE_DOWN') ? new UsageError(`--nix-store: ${error.message}`) : error
+  }
 }
 
 function localUrl({ address, port }: RunningServer['address']): string {
