@@ -86,13 +86,16 @@ function refusal(status: number, body: unknown, url: URL): DepotError {
   return new DepotError(code, `${depotKey(url)} does not answer as a depot does: status ${status}`)
 }
 
-const ERROR = z.object({ error: z.string().max(1000) })
+/** Some name what stands in the way: ten store paths. */
+const ERROR_CHARS_MAX = 4000
+const ERROR = z.object({ error: z.string().max(ERROR_CHARS_MAX) })
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
   401: 'UNAUTHENTICATED',
   403: 'FORBIDDEN',
   404: 'NOT_FOUND',
   409: 'CONFLICT',
+  413: 'TOO_LARGE',
   429: 'TOO_MANY_REQUESTS',
 }
 

@@ -39,6 +39,19 @@ const key: CommandGroup = {
   },
 }
 
+const nix: CommandGroup = {
+  descriptions: {
+    list: 'List the store paths of a depot',
+    info: 'Tell what a depot knows of store paths',
+    rm: 'Delete store paths from a depot',
+  },
+  commands: {
+    list: async () => (await import('./nix-paths.ts')).nixListCommand(process.env, STDIO),
+    info: async () => (await import('./nix-paths.ts')).nixInfoCommand(process.env, STDIO),
+    rm: async () => (await import('./nix-rm.ts')).nixRmCommand(process.env, STDIO),
+  },
+}
+
 const cli: Cli = {
   version: depotVersion(),
   descriptions: {
@@ -46,6 +59,7 @@ const cli: Cli = {
     fsck: 'Check that everything that was stored is whole',
     audit: 'Read and check the audit log',
     key: 'Keys that sign Nix paths',
+    nix: 'Store paths in a depot',
     login: 'Find the SSH key that a depot knows, and remember both',
     whoami: 'Say who a depot takes you for',
     use: 'Let nix, npm, pip and uv work with a depot',
@@ -58,6 +72,7 @@ const cli: Cli = {
     fsck: async () => (await import('./fsck.ts')).fsckCommand(process.env),
     audit,
     key,
+    nix,
     login: async () => (await import('./login.ts')).loginCommand(process.env, STDIO),
     whoami: async () => (await import('./whoami.ts')).whoamiCommand(process.env, STDIO),
     use: async () => (await import('./use.ts')).useCommand(process.env, STDIO),

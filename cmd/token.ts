@@ -4,6 +4,7 @@ import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client.ts'
 import { listTokens, revokeToken, type TokenInfo } from './depot-api.ts'
 import { isOn, lastOf } from './flags.ts'
 import type { Environment } from './settings.ts'
+import { day, table } from './table.ts'
 
 /** `depot token list`. */
 export function tokenListCommand(env: Environment, io: CliIo): Command {
@@ -75,18 +76,4 @@ function row(info: TokenInfo, now: number): string[] {
   const { id, name, grants, createdAt, expiresAt, lastUsedAt } = info
   const used = lastUsedAt === undefined ? '-' : day(lastUsedAt)
   return [id, name, grants.join(' '), day(createdAt), day(expiresAt), used, stateOf(info, now)]
-}
-
-function day(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 16).replace('T', ' ')
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0))) ?? []
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
 }

@@ -95,7 +95,7 @@ export function createApp({
         depot.events.requestRefused(arrival.requestId, error.status, error.code, error.message)
       else depot.events.unexpectedError(arrival.requestId, error)
       const protocol = admitted?.match.mount.protocol ?? protocolOf(router, arrival.raw)
-      return errorResponse(told(error, arrival.raw.method), protocol)
+      return errorResponse(told(error, arrival.raw.method), protocol, arrival.raw.target)
     }
   }
 

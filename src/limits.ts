@@ -89,6 +89,20 @@ export const LIMITS = {
   missingPathsMax: 10_000,
   /** And that request: 35 bytes for each. */
   missingBodyBytesMax: 1 * MIB,
+  /** Store paths in one page of a list, some 300 bytes each. */
+  nixListPageMax: 1_000,
+  /** Records that are looked at for one page when only some are wanted: parsing so many takes some 20 ms. */
+  nixListScanMax: 2_000,
+  /** Referrers of a path that are told at once. */
+  nixReferrersToldMax: 1_000,
+  /** Store paths that one request deletes: its commit holds others up for some 100 ms. More go in several requests, referrers first. */
+  nixDeletedPathsMax: 500,
+  /** Records that such a commit changes: narinfos may have thousands of references. */
+  nixDeletedRecordsMax: 50_000,
+  /** Store paths that a plan of what to delete covers: each is a read or two, and a line of the answer. */
+  nixPlannedPathsMax: 20_000,
+  /** And the request for it: 35 bytes for each. */
+  nixPlanBodyBytesMax: 1 * MIB,
   /** Rows looked up in one statement: SQLite answers on the thread that serves everybody. */
   lookupKeysMax: 1_000,
   /** File names in an archive: what Linux file systems hold. */

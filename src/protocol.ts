@@ -21,8 +21,8 @@ export interface Protocol {
   normalize?(segments: readonly string[]): readonly string[]
   /** Routes, most specific first. */
   routes(depot: Depot): readonly Route[]
-  /** The body of a failure as this ecosystem's clients show it. Without it: the message as plain text. */
-  errorBody?(error: DepotError): { readonly contentType: string; readonly body: string }
+  /** The body of a failure as this ecosystem's clients show it, for the target that was asked for. Without it: the message as plain text. */
+  errorBody?(error: DepotError, target: string): { readonly contentType: string; readonly body: string } | undefined
 }
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH'

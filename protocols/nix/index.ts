@@ -1,16 +1,21 @@
 import type { Protocol } from '../../src/protocol.ts'
 import { cacheInfoRoutes } from './cache-info.ts'
 import { debugInfoRoutes } from './debug-info-routes.ts'
+import { deletionRoutes } from './deletion-routes.ts'
 import { listingRoutes } from './listing-routes.ts'
 import { logRoutes } from './log-routes.ts'
 import { missingRoute } from './missing-route.ts'
 import { narDownload, narUpload } from './nar-routes.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { narinfoDownload, narinfoUpload } from './narinfo-routes.ts'
+import { pathRoutes } from './path-routes.ts'
 import { realisationRoutes } from './realisation-routes.ts'
 
 /** The keys that sign, and what else is not as usual: no trusted keys, nothing asked of signatures, references must be here, no local store. */
 export type NixOptions = Pick<NarinfoRules, 'signingKeys'> & Partial<NarinfoRules>
+
+/** Where no Nix client asks, but our own does. */
+const OWN_API = /^(?:\/nix)?\/-\//
 
 /** A Nix binary cache over HTTP, at `/nix` and at the root: both forms stand in what users copy and paste. */
 export function nixProtocol(options: NixOptions): Protocol {
@@ -36,6 +41,10 @@ export function nixProtocol(options: NixOptions): Protocol {
       ...realisationRoutes(depot, rules),
       ...debugInfoRoutes(depot),
       missingRoute(depot, rules),
+      ...pathRoutes(depot),
+      ...deletionRoutes(depot),
     ],
+    errorBody: ({ message }, target) =>
+      OWN_API.test(target) ? { contentType: 'application/json', body: JSON.stringify({ error: message }) } : undefined,
   }
 }

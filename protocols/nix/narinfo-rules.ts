@@ -1,6 +1,6 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { Cache } from '../../src/kv-store.ts'
+import type { Cache, RecordName } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { LocalStore } from '../../src/local-store.ts'
 import { findLocal } from './local-path.ts'
@@ -50,7 +50,8 @@ export function checkTrust(entry: PathEntry, { requireTrustedSignature, trustedK
 }
 
 /**
- * What was checked here may be deleted before the path is committed: a closure that is whole now is not kept whole by this.
+ * Returns the records of what a path refers to, as far as they must be here: what was checked may be deleted before the path is
+ * committed, so that the commit asks for them once more.
  *
  * @throws DepotError `CONTENT_MISMATCH` naming the references that are missing, where they must be here
  */
@@ -59,16 +60,19 @@ export async function checkReferences(
   cache: Cache,
   { baseName, references }: PathEntry,
   { requireReferences, localStore }: NarinfoRules,
-): Promise<void> {
-  if (!requireReferences) return
+): Promise<readonly RecordName[]> {
+  if (!requireReferences) return []
   const others = references.filter((reference) => reference !== baseName)
+  const stored: RecordName[] = []
   const missing: string[] = []
   for (let at = 0; at < others.length; at += LIMITS.referenceReadsAtOnce) {
     const some = others.slice(at, at + LIMITS.referenceReadsAtOnce)
-    const here = await Promise.all(some.map((reference) => isHere(depot, cache, reference, localStore)))
-    missing.push(...some.filter((_, index) => here[index] !== true))
+    const here = await Promise.all(some.map((reference) => whereIs(depot, cache, reference, localStore)))
+    for (const [index, reference] of some.entries())
+      if (here[index] === undefined) missing.push(reference)
+      else if (here[index] !== 'local') stored.push(here[index])
   }
-  if (missing.length === 0) return
+  if (missing.length === 0) return stored
   throw new DepotError(
     'CONTENT_MISMATCH',
     `${baseName} refers to paths that this cache does not hold: ${listed(missing)}. Send them first, or the whole closure (nix copy does)`,
@@ -84,14 +88,15 @@ export function listed(names: readonly string[]): string {
 const NAMED_MAX = 10
 
 /** Under the whole name: another path with the same hash part is not the one that the signature will speak of. */
-async function isHere(
+async function whereIs(
   depot: Depot,
   cache: Cache,
   reference: string,
   localStore: LocalStore | undefined,
-): Promise<boolean> {
+): Promise<RecordName | 'local' | undefined> {
   const hash = parseBaseName(reference)?.hash ?? ''
   const record = await depot.get(cache, PATH_KIND, hash)
-  if (record !== undefined) return parsePathEntry(record).baseName === reference
-  return findLocal(localStore, hash)?.entry.baseName === reference
+  if (record !== undefined)
+    return parsePathEntry(record).baseName === reference ? { kind: PATH_KIND, key: hash } : undefined
+  return findLocal(localStore, hash)?.entry.baseName === reference ? 'local' : undefined
 }

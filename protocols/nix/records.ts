@@ -4,6 +4,11 @@ import { z } from 'zod'
 export const UPLOAD_KIND = 'nix-upload'
 /** One per store path, under its hash part. */
 export const PATH_KIND = 'nix-path'
+/**
+ * One per reference of a stored path to another one, `<hash that is referred to>/<hash that refers>`: written and deleted in the same
+ * commits as the path that refers.
+ */
+export const REFERRER_KIND = 'nix-referrer'
 /** Kinds that keep archives alive all start so. */
 export const KIND_PREFIX = 'nix-'
 
@@ -34,6 +39,8 @@ const path = z.object({
   ca: z.string().optional(),
   /** `Sig` values that came with it and were good under a key that the depot trusted then. Its own are made when it is read. */
   signatures: z.array(z.string()).default([]),
+  /** When it was stored, in milliseconds since 1970; unknown for those that were stored before this was noted. */
+  since: z.int().nonnegative().optional(),
 })
 
 /** What is known of a store path. */

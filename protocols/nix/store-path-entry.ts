@@ -8,6 +8,7 @@ import { checkReferences, checkTrust, listed, trustedSignatures, type NarinfoRul
 import type { Narinfo } from './narinfo.ts'
 import { parseNarName, type NarName } from './nar-name.ts'
 import { nix32OfHex } from './nix32.ts'
+import { referrerPuts } from './referrers.ts'
 import {
   KIND_PREFIX,
   parsePathEntry,
@@ -39,13 +40,18 @@ export async function storePathEntry(
   return depot.retryConflicts(async () => {
     const record = await depot.get(cache, PATH_KIND, key)
     const known = record && parsePathEntry(record)
-    if (known === undefined) await checkReferences(depot, cache, entry, rules)
+    const present = known === undefined ? await checkReferences(depot, cache, entry, rules) : []
     const merged = known === undefined ? entry : merge(known, entry, rules)
     if (merged === known) return 'unchanged'
     const expected = record?.version ?? 0
     const document = narinfoDocument(merged, row, rules)
     await depot.commit(cache, {
-      puts: [{ kind: PATH_KIND, key, value: JSON.stringify(merged), expected, refs: [row.digest] }],
+      puts: [
+        { kind: PATH_KIND, key, value: JSON.stringify(merged), expected, refs: [row.digest] },
+        ...(known === undefined ? referrerPuts(entry) : []),
+      ],
+      // Nobody deletes them from under it: whoever tries sees that they are referred to.
+      present,
       documents: [{ ...narinfoKey(cache, key, rules), ...document, sourceVersion: expected + 1 }],
       audit: [auditEntry(request, { action: 'nix:write', resource: entry.baseName, digest: row.digest })],
     })
@@ -127,6 +133,7 @@ function entryOf(narinfo: Narinfo, rules: NarinfoRules): PathEntry {
     ...(deriver === undefined ? {} : { deriver }),
     ...(ca === undefined ? {} : { ca }),
     signatures: [],
+    since: Date.now(),
   }
   return { ...entry, signatures: [...trustedSignatures(entry, narinfo.signatures, rules)] }
 }

@@ -4,9 +4,9 @@ import type { Protocol } from '../protocol.ts'
 import { redacted } from '../redact.ts'
 
 /** An expected failure as the protocol's clients show it; anything else as a bare 500 that tells nothing. */
-export function errorResponse(error: unknown, protocol: Protocol | undefined): Response {
+export function errorResponse(error: unknown, protocol: Protocol | undefined, target: string): Response {
   if (!(error instanceof DepotError)) return respond(500, 'text/plain; charset=utf-8', 'internal error\n', {})
-  const rendered = protocol?.errorBody?.(error)
+  const rendered = protocol?.errorBody?.(error, target)
   const contentType = rendered?.contentType ?? 'text/plain; charset=utf-8'
   const retry = PASSING.has(error.status) ? { 'Retry-After': String(LIMITS.retryAfterSeconds) } : {}
   // A message may quote what came in, and clients print it into the logs of others.

@@ -96,7 +96,7 @@ function withoutDate({ date: _date, ...headers }: Awaited<ReturnType<typeof rawR
 }
 
 function errorTypeOf(protocol: Protocol): string {
-  const rendered = protocol.errorBody?.(new DepotError('NOT_FOUND', 'nothing'))
+  const rendered = protocol.errorBody?.(new DepotError('NOT_FOUND', 'nothing'), '/')
   return rendered?.contentType ?? 'text/plain; charset=utf-8'
 }
 

@@ -1,0 +1,147 @@
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import type { Cache } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { listed } from './narinfo-rules.ts'
+import { parsePathEntry, PATH_KIND, type PathEntry } from './records.ts'
+import { indexReferrers, referencedHashes, referrersOf } from './referrers.ts'
+
+/** What is to be deleted. */
+export interface Wanted {
+  /** Hashes of store paths. */
+  readonly paths: readonly string[]
+  /**
+   * What goes along: `closure`, all that these need and nothing else here needs; `referrers`, all that need these. Without it, a path that
+   * another one needs is refused.
+   */
+  readonly also?: 'closure' | 'referrers' | undefined
+}
+
+/** A stored path, and the version of its record. */
+export interface StoredPath {
+  readonly hash: string
+  readonly entry: PathEntry
+  readonly version: number
+}
+
+/**
+ * The paths that go, every one before those that it refers to: whoever deletes them in this order, in pieces, leaves whole closures at
+ * every step.
+ *
+ * @throws DepotError `NOT_FOUND` naming what is not here, `CONFLICT` naming what else refers to it, `TOO_LARGE`
+ */
+export async function planDeletion(depot: Depot, cache: Cache, wanted: Wanted): Promise<readonly StoredPath[]> {
+  await indexReferrers(depot, cache)
+  const plan = createPlan(depot, cache)
+  await plan.addRoots(wanted.paths)
+  if (wanted.also === 'referrers') await plan.addReferrers()
+  if (wanted.also === 'closure') await plan.addClosure()
+  await plan.refuseNeeded()
+  return referrersFirst(plan.going)
+}
+
+type Going = Map<string, StoredPath>
+
+function createPlan(depot: Depot, cache: Cache) {
+  const going: Going = new Map()
+
+  async function add(hash: string): Promise<void> {
+    if (going.has(hash)) return
+    const path = await storedPath(depot, cache, hash)
+    if (path === undefined) return
+    if (going.size === LIMITS.nixPlannedPathsMax)
+      throw new DepotError(
+        'TOO_LARGE',
+        `these are more than ${LIMITS.nixPlannedPathsMax} paths: delete some of them first`,
+      )
+    going.set(hash, path)
+  }
+
+  /** The first stored path that refers to this one and stays. */
+  async function needsIt(hash: string, goes: (referrer: string) => boolean): Promise<string | undefined> {
+    for await (const referrer of referrersOf(depot, cache, hash)) if (!goes(referrer)) return referrer
+    return undefined
+  }
+
+  return {
+    going,
+
+    async addRoots(hashes: readonly string[]): Promise<void> {
+      await inTurns(hashes, add)
+      const missing = hashes.filter((hash) => !going.has(hash))
+      if (missing.length > 0) throw new DepotError('NOT_FOUND', `this cache does not hold ${listed(missing)}`)
+    },
+
+    async addReferrers(): Promise<void> {
+      // A Map's iterator goes on to what is added on the way.
+      for (const hash of going.keys()) for await (const referrer of referrersOf(depot, cache, hash)) await add(referrer)
+    },
+
+    async addClosure(): Promise<void> {
+      const roots = new Set(going.keys())
+      for (const { entry } of going.values()) for (const hash of referencedHashes(entry)) await add(hash)
+      const stay: string[] = []
+      await inTurns([...going.keys()], async (hash) => {
+        if (!roots.has(hash) && (await needsIt(hash, (referrer) => going.has(referrer))) !== undefined) stay.push(hash)
+      })
+      for (let hash = stay.pop(); hash !== undefined; hash = stay.pop()) {
+        const path = going.get(hash)
+        going.delete(hash)
+        if (path !== undefined)
+          stay.push(...referencedHashes(path.entry).filter((needed) => going.has(needed) && !roots.has(needed)))
+      }
+    },
+
+    /** @throws DepotError `CONFLICT` */
+    async refuseNeeded(): Promise<void> {
+      await inTurns([...going.values()], async ({ hash, entry }) => {
+        if ((await needsIt(hash, (referrer) => going.has(referrer))) === undefined) return
+        const names: string[] = []
+        for await (const referrer of referrersOf(depot, cache, hash)) {
+          if (names.length === NAMED_MAX) break
+          const path = going.has(referrer) ? undefined : await storedPath(depot, cache, referrer)
+          if (path !== undefined) names.push(path.entry.baseName)
+        }
+        throw new DepotError(
+          'CONFLICT',
+          `${entry.baseName} is needed by ${names.join(', ')}${names.length === NAMED_MAX ? ' and maybe more' : ''}: delete these with it`,
+        )
+      })
+    },
+  }
+}
+
+const NAMED_MAX = 10
+
+/** The stored path of this hash. */
+export async function storedPath(depot: Depot, cache: Cache, hash: string): Promise<StoredPath | undefined> {
+  const record = await depot.get(cache, PATH_KIND, hash)
+  return record && { hash, entry: parsePathEntry(record), version: record.version }
+}
+
+/** Some at once, because a database over the network answers them together; and then others have their turn. */
+export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += LIMITS.referenceReadsAtOnce) {
+    await Promise.all(items.slice(at, at + LIMITS.referenceReadsAtOnce).map(work))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** Paths that refer to each other in a circle, which Nix does not make, come last. */
+function referrersFirst(going: Going): readonly StoredPath[] {
+  const referrers = new Map<string, number>()
+  for (const { entry } of going.values())
+    for (const hash of referencedHashes(entry)) referrers.set(hash, (referrers.get(hash) ?? 0) + 1)
+  const free = [...going.values()].filter(({ hash }) => !referrers.has(hash))
+  const ordered = new Set<StoredPath>()
+  for (let path = free.pop(); path !== undefined; path = free.pop()) {
+    ordered.add(path)
+    for (const hash of referencedHashes(path.entry)) {
+      const left = (referrers.get(hash) ?? 0) - 1
+      referrers.set(hash, left)
+      const next = going.get(hash)
+      if (left === 0 && next !== undefined) free.push(next)
+    }
+  }
+  return [...ordered, ...[...going.values()].filter((path) => !ordered.has(path))]
+}

@@ -1,0 +1,145 @@
+import { z } from 'zod'
+
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { parseAs } from '../../src/http/parse-as.ts'
+import { jsonResponse } from '../../src/http/respond.ts'
+import type { Cache, KvRecord } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { storedPath } from './deletion-plan.ts'
+import { NIX32_CLASS, nix32OfHex } from './nix32.ts'
+import { KIND_PREFIX, parsePathEntry, PATH_KIND, UPLOAD_KIND, type PathEntry } from './records.ts'
+import { indexReferrers, referrersOf } from './referrers.ts'
+import { printStorePath } from './store-path.ts'
+
+export const PATH_PATTERN = '/-/paths/:hash'
+
+const STORE_HASH = new RegExp(`^${NIX32_CLASS}{32}$`)
+
+/** The hash of a store path, in a body. */
+export const storeHash = z.string().regex(STORE_HASH, 'the hash of a store path has 32 digits of base 32')
+
+/** The same in a URL. @throws DepotError `INVALID_NAME` */
+export function storeHashParam(segment: string): string {
+  if (STORE_HASH.test(segment)) return segment
+  throw new DepotError('INVALID_NAME', 'the hash of a store path has 32 digits of base 32')
+}
+
+const page = z.object({
+  /** Behind this one. */
+  after: storeHash.optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/)
+    .transform(Number)
+    .pipe(z.int().min(1).max(LIMITS.nixListPageMax))
+    .default(100),
+  /** How the hash, or the name behind it, or the whole base name begins. */
+  prefix: z.string().max(255).default(''),
+})
+type Page = z.infer<typeof page>
+
+/**
+ * `GET -/paths?after=&limit=&prefix=` lists what is stored by hash, page by page: `{"paths": […], "next"?}`, where `next` is the next page's
+ * `after`. With a prefix a page may be short, or empty, with more behind it. `GET -/paths/<hash>` tells all there is to know of a path.
+ */
+export function pathRoutes(depot: Depot): readonly Route[] {
+  return [
+    route({
+      method: 'GET',
+      pattern: '/-/paths',
+      action: 'read',
+      async handle({ cache, query, method }) {
+        const wanted = parseAs(page, Object.fromEntries(query), 'the query')
+        return answer(method, await listPaths(depot, cache, wanted))
+      },
+    }),
+    route({
+      method: 'GET',
+      pattern: PATH_PATTERN,
+      params: { hash: storeHashParam },
+      action: 'read',
+      handle: async (request) => answer(request.method, await describe(depot, request)),
+    }),
+  ]
+}
+
+function answer(method: string, value: object): Response {
+  const response = jsonResponse(200, value, { 'Cache-Control': 'no-store' })
+  return method === 'HEAD' ? new Response(null, response) : response
+}
+
+async function listPaths(depot: Depot, cache: Cache, { after, limit, prefix }: Page): Promise<object> {
+  const scan = prefix === '' ? limit : LIMITS.nixListScanMax
+  const records = await depot.kv.list(cache.id, PATH_KIND, {
+    from: '',
+    limit: scan,
+    ...(after === undefined ? {} : { after }),
+  })
+  const found: PathEntry[] = []
+  let last: KvRecord | undefined
+  for (const record of records) {
+    if (found.length === limit) break
+    last = record
+    const entry = parsePathEntry(record)
+    if (begins(entry.baseName, prefix)) found.push(entry)
+  }
+  const more = last !== undefined && (last !== records.at(-1) || records.length === scan)
+  return { paths: found.map(facts), ...(more ? { next: last?.key } : {}) }
+}
+
+function begins(baseName: string, prefix: string): boolean {
+  return baseName.startsWith(prefix) || baseName.startsWith(prefix, NAME_AT)
+}
+
+/** Behind the hash and its dash. */
+const NAME_AT = 33
+
+function facts({ baseName, narHash, narSizeBytes, references, since }: PathEntry) {
+  return {
+    path: printStorePath(baseName),
+    narHash: `sha256:${nix32OfHex(narHash)}`,
+    narSize: narSizeBytes,
+    references: references.length,
+    ...(since === undefined ? {} : { since }),
+  }
+}
+
+async function describe(depot: Depot, { cache, params }: DepotRequest<{ readonly hash: string }>): Promise<object> {
+  const path = await storedPath(depot, cache, params.hash)
+  if (path === undefined) throw new DepotError('NOT_FOUND', 'path not found')
+  const { entry } = path
+  const { references, deriver, ca, signatures, narHash } = entry
+  const row = await depot.blobOf(cache, KIND_PREFIX, narHash)
+  const holders = await depot.kv.holders(cache.id, UPLOAD_KIND, narHash, LIMITS.nixReferrersToldMax)
+  const { referrers, more } = await referrersTold(depot, cache, params.hash)
+  return {
+    ...facts(entry),
+    references: references.map(printStorePath),
+    referrers,
+    // Told of the first of them only.
+    ...(more ? { moreReferrers: true } : {}),
+    ...(deriver === undefined ? {} : { deriver: printStorePath(deriver) }),
+    ...(ca === undefined ? {} : { ca }),
+    signatures,
+    // Without it the archive is not to be had: its bytes are damaged or gone.
+    ...(row === undefined ? {} : { storedSize: row.storedBytes }),
+    uploads: holders.filter(({ kind }) => kind === UPLOAD_KIND).map(({ key }) => `nar/${key}`),
+  }
+}
+
+async function referrersTold(
+  depot: Depot,
+  cache: Cache,
+  hash: string,
+): Promise<{ readonly referrers: readonly string[]; readonly more: boolean }> {
+  await indexReferrers(depot, cache)
+  const referrers: string[] = []
+  for await (const referrer of referrersOf(depot, cache, hash)) {
+    if (referrers.length === LIMITS.nixReferrersToldMax) return { referrers, more: true }
+    const path = await storedPath(depot, cache, referrer)
+    if (path !== undefined) referrers.push(printStorePath(path.entry.baseName))
+  }
+  return { referrers, more: false }
+}
