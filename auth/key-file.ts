@@ -77,7 +77,7 @@ function opensshKeyFile(file: string, text: string): KeyFile {
   }
 }
 
-/** Not by sshpk's PKCS#8: it takes the seed for a number, and a seed that begins with a zero, as one in 256 does, comes out short. */
+/** Not by sshpk's PKCS#8: it takes the seed for a number, and one that begins with a zero and a clear bit, as one in 512 does, comes out short. */
 function ed25519Key(seed: Uint8Array, publicKey: PublicKey): KeyObject {
   const d = Buffer.alloc(ED25519_SEED_BYTES)
   d.set(seed, ED25519_SEED_BYTES - seed.length)

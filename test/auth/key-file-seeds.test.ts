@@ -7,11 +7,15 @@ import { readKeyFile } from '../../auth/key-file.ts'
 import { writeString, writeUint32 } from '../../auth/ssh-wire.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
-/** One in 256 begins so, and a reader that takes it for a number makes it shorter. */
-const LEADING = { 'a zero': 0x00, 'the highest bit': 0x80 }
+/** A reader that takes the secret for a number (RFC 4251 §5) makes the first ones shorter, and the last ones longer. */
+const BEGINNINGS = {
+  'a zero that no number has': (seed: Buffer) => seed.readUInt16BE() < 0x80,
+  'a zero': (seed: Buffer) => seed.readUInt16BE() < 0x100 && seed.readUInt16BE() >= 0x80,
+  'the highest bit': (seed: Buffer) => seed.readInt8() < 0,
+}
 
-it.each(Object.entries(LEADING))('an Ed25519 key whose secret begins with %s signs', async (_, first) => {
-  const { publicKey, seed, x } = keyBeginningWith(first)
+it.each(Object.entries(BEGINNINGS))('an Ed25519 key whose secret begins with %s signs', async (_, begins) => {
+  const { publicKey, seed, x } = keyWhoseSecret(begins)
   await using directory = await tempDir('keys')
   const file = directory.join('id_ed25519')
   await writeFile(file, opensshFile(seed, x), { mode: 0o600 })
@@ -22,12 +26,12 @@ it.each(Object.entries(LEADING))('an Ed25519 key whose secret begins with %s sig
   expect(verify(null, Buffer.from('login'), publicKey, signature ?? Buffer.alloc(0))).toBe(true)
 })
 
-function keyBeginningWith(first: number) {
+function keyWhoseSecret(begins: (seed: Buffer) => boolean) {
   for (;;) {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519')
     const { d = '', x = '' } = privateKey.export({ format: 'jwk' })
     const seed = Buffer.from(d, 'base64url')
-    if (seed[0] === first) return { publicKey, seed, x: Buffer.from(x, 'base64url') }
+    if (begins(seed)) return { publicKey, seed, x: Buffer.from(x, 'base64url') }
   }
 }
 
