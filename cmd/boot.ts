@@ -81,12 +81,11 @@ export async function boot(options: BootOptions): Promise<BootedDepot> {
 export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<OpenedApp> {
   const { config, events, warn = () => {}, protocols = (all) => all } = options
   await using opening = new AsyncDisposableStack()
+  const localStore = opening.use(await openLocalStore(config))
   const { blobs, kv } = await openStorage({ ...config, warn })
   opening.use(blobs)
   opening.use(kv)
   const signingKeys = (await loadSigningKeys(config)).map(({ key }) => key)
-  const localStore = await openLocalStore(config)
-  if (localStore !== undefined) opening.use(localStore)
   const depot = createDepot({ blobs, kv, events })
   const auth = opening.use(await bootAuth({ config, depot, warn }))
   const lifecycle = { draining: false }

@@ -6,6 +6,8 @@ import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { LocalPath } from '../../src/local-store.ts'
 import { sqliteError } from '../kv/sqlite-errors.ts'
+import { systemCode } from '../fs-errors.ts'
+import { snapshotOf } from './snapshot.ts'
 
 export interface StoreDatabase extends Disposable {
   find(storeHash: string): LocalPath | undefined
@@ -13,8 +15,8 @@ export interface StoreDatabase extends Disposable {
 }
 
 interface Connection extends StoreDatabase {
-  /** Device and inode of the file that is open. */
-  readonly identity: string
+  /** Whether it still speaks of the file that lies there. */
+  isCurrent(): boolean
 }
 
 /**
@@ -25,10 +27,9 @@ export function storeDatabase(file: string): StoreDatabase {
   let open: Connection | undefined
 
   function connection(): Connection {
-    const identity = identityOf(file)
-    if (open?.identity === identity) return open
+    if (open?.isCurrent() === true) return open
     close()
-    open = connect(file, identity)
+    open = connect(file)
     return open
   }
   function close(): void {
@@ -69,17 +70,28 @@ const FIND = `SELECT path, hash, narSize, deriver, sigs, ca, (
   ) AS "references" FROM ValidPaths WHERE path >= ? AND path < ? LIMIT 1`
 const HAS = 'SELECT 1 FROM ValidPaths WHERE path >= ? AND path < ? LIMIT 1'
 
-function connect(file: string, identity: string): Connection {
-  const database = new Database(file, {
-    readonly: true,
-    fileMustExist: true,
-    timeout: LIMITS.localStoreBusyTimeoutMs,
-  })
+function connect(file: string): Connection {
+  const identity = identityOf(file)
+  try {
+    const database = new Database(file, {
+      readonly: true,
+      fileMustExist: true,
+      timeout: LIMITS.localStoreBusyTimeoutMs,
+    })
+    return prepared(database, () => identityOf(file) === identity)
+  } catch (error) {
+    const snapshot = mayNotWrite(error) ? snapshotOf(file) : undefined
+    if (snapshot === undefined) throw error
+    return prepared(snapshot.database, snapshot.isCurrent)
+  }
+}
+
+function prepared(database: Database.Database, isCurrent: () => boolean): Connection {
   try {
     const find = database.prepare<[from: string, to: string], Row>(FIND)
     const has = database.prepare<[from: string, to: string]>(HAS)
     return {
-      identity,
+      isCurrent,
       find(storeHash) {
         const row = find.get(...range(storeHash))
         return row && { ...row, references: JSON.parse(row.references) as string[] }
@@ -98,15 +110,20 @@ function range(storeHash: string): [from: string, to: string] {
   return [`/nix/store/${storeHash}-`, `/nix/store/${storeHash}.`]
 }
 
+/** SQLite could not make the index of the log, which a reader of a WAL database needs. */
+function mayNotWrite(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')
+}
+
 function unreadable(file: string, error: unknown): unknown {
   if (error instanceof DepotError) return error
   const translated = sqliteError(error)
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
-  if (!(translated instanceof DepotError) && code !== 'SQLITE_ERROR') return error
-  const hint =
-    code === 'SQLITE_CANTOPEN' || code === 'SQLITE_READONLY_CANTINIT'
-      ? ': while no Nix has it open, SQLite must be able to make an index beside it, which takes the right to write in its folder'
-      : ''
+  // A table that is not there makes a plain SQLITE_ERROR.
+  const known = translated instanceof DepotError || code === 'SQLITE_ERROR' || systemCode(error) !== undefined
+  if (!known) return error
+  const hint = mayNotWrite(error) ? ': as long as no Nix has it open, that takes the right to write in its folder' : ''
   return new DepotError('STORAGE_DOWN', `the database of the Nix store, ${file}, cannot be read (${code})${hint}`, {
     cause: error,
   })

@@ -4,6 +4,7 @@ import path from 'node:path'
 import process from 'node:process'
 
 import { auth } from './auth.ts'
+import { localStore } from './local-store.ts'
 import { coldStartAndMemory } from './memory.ts'
 import { output } from './load.ts'
 import { proxied } from './proxied.ts'
@@ -20,7 +21,14 @@ export interface Row {
   readonly met: boolean
 }
 
-const SECTIONS = { reads, uploads, proxy: proxied, auth, memory: coldStartAndMemory } as const
+const SECTIONS = {
+  reads,
+  uploads,
+  proxy: proxied,
+  auth,
+  'local-store': localStore,
+  memory: coldStartAndMemory,
+} as const
 
 /** `npm run bench [-- section …]`: measure the built depot beside nginx and write the table. Needs nginx, wrk, xz, zstd and nix. */
 async function main(names: readonly string[]): Promise<void> {

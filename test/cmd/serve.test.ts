@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 
 import { lineKey } from '../helpers/auth-lines.ts'
 import { buildWheel } from '../helpers/wheel.ts'
+import { testStore } from '../helpers/local-store.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -72,6 +73,21 @@ describe('depot serve', () => {
     expect(wrong.status).toBe(2)
     expect(wrong.stderr).toContain("unknown setting 'listen-adr' (did you mean listen-addr?)")
     expect(existsSync(home.join('data'))).toBe(false)
+  })
+
+  it('refuses a Nix store that is none', async () => {
+    await using home = await tempDir('no-store')
+    for (const flag of ['--check-config', '--verbose']) {
+      const refused = await runDepot(['serve', '--store-path', home.join('data'), '--nix-store', home.path, flag])
+      expect(refused).toMatchObject({ status: 2, stdout: '' })
+      expect(refused.stderr).toContain(
+        `--nix-store: no Nix store: ${home.join('nix/var/nix/db/db.sqlite')} is not there`,
+      )
+    }
+    await using store = await testStore()
+    const args = ['serve', '--store-path', home.join('data'), '--check-config']
+    const fine = await runDepot(args, { DEPOT_NIX_STORE: store.root })
+    expect(fine).toMatchObject({ status: 0, stdout: 'the configuration is fine\n' })
   })
 
   it('says which port is taken', async () => {

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 import { openNixStore } from '../../../storage/nix-store/open.ts'
+import { snapshotOf } from '../../../storage/nix-store/snapshot.ts'
 import { testStore } from '../../helpers/local-store.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
@@ -84,5 +85,21 @@ describe('the database of a Nix store', () => {
       'no database at all, though it is long enough to be one of some kind',
     )
     expect(() => openNixStore(store.root)).toThrow(expect.objectContaining({ code: 'STORAGE_DOWN' }))
+  })
+
+  it('is copied when nobody has it open, and that only as long as nothing changes', async () => {
+    await using store = await testStore()
+    const [one, two] = [await store.add('one', (name) => file(name)('1')), 'c'.repeat(32)]
+    const place = path.join(store.root, DATABASE)
+    expect(snapshotOf(place)).toBeUndefined()
+    store.database.pragma('wal_checkpoint(truncate)')
+    const snapshot = snapshotOf(place)
+    const valid = snapshot?.database.prepare('select count(*) from ValidPaths').pluck()
+    expect([valid?.get(), snapshot?.isCurrent()]).toEqual([1, true])
+    store.database.prepare('update ValidPaths set path = ?').run(`/nix/store/${two}-x`)
+    expect([valid?.get(), snapshot?.isCurrent()]).toEqual([1, false])
+    store.database.pragma('wal_checkpoint(truncate)')
+    expect(snapshot?.isCurrent()).toBe(false)
+    expect(snapshotOf(place)?.database.prepare('select path from ValidPaths').pluck().all()).not.toContain(one.baseName)
   })
 })
