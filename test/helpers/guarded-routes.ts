@@ -79,6 +79,8 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'nix /-/missing': plain('/-/missing'),
   'nix /-/paths': plain('/-/paths'),
   'nix /-/paths/:hash': nix(({ storeHash }) => `/-/paths/${storeHash}`),
+  // What is stored stays for those that come after: whoever may delete finds nothing.
+  'nix DELETE /-/paths/:hash': nix(() => `/-/paths/${other.storeHash}`),
   'nix /-/deletions': plain('/-/deletions'),
   'npm /-/ping': plain('/-/ping'),
   'npm /-/whoami': plain('/-/whoami'),
