@@ -1,12 +1,18 @@
-import { createServer } from 'node:http'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { expect, it } from 'vitest'
 
+import { MAIN_CACHE } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { cliUser, depotFor, type CliUser } from '../helpers/cli-user.ts'
 import { describeWith } from '../helpers/have.ts'
+import { nix32 } from '../helpers/nar.ts'
 import { nixUpload, type NixUpload } from '../helpers/nix-upload.ts'
+import { runDepot } from '../helpers/run-depot.ts'
+import { startWorld } from '../helpers/world.ts'
 
 /** Store `lib`, and `app` that needs it. */
 async function store(user: CliUser, url: string): Promise<{ readonly lib: NixUpload; readonly app: NixUpload }> {
@@ -101,6 +107,34 @@ describeWith('openssh', 'depot nix', () => {
   ])('takes %j for wrong usage', async (args) => {
     await using user = await cliUser()
     expect((await user.run(args)).status).toBe(2)
+  })
+
+  it('deletes in several steps what is too much for one, and breaks nothing between them', async () => {
+    await using world = await startWorld()
+    const count = 2 * LIMITS.nixDeletedPathsMax + 7
+    const names = Array.from({ length: count }, (_, index) => {
+      // In no order that a list has.
+      return `${nix32(createHash('sha1').update(`${index}`).digest())}-p${index}`
+    })
+    const puts = names.map((baseName, index) => {
+      const references = [index - 1, index >> 1].filter((at) => at >= 0 && at < index).map((at) => names[at] ?? '')
+      const entry = { baseName, narHash: 'a'.repeat(64), narSizeBytes: 1, references: [...new Set(references)] }
+      return { kind: 'nix-path', key: baseName.slice(0, 32), value: JSON.stringify(entry) }
+    })
+    await world.depot.commit(MAIN_CACHE, { puts })
+    const wanted = JSON.stringify({ paths: names.map((name) => name.slice(0, 32)).slice(0, 1), also: 'referrers' })
+    const atOnce = await world.fetch('/nix/-/deletions', { method: 'POST', body: wanted })
+    expect(atOnce.status).toBe(413)
+    const { status, stdout } = await runDepot(['nix', 'rm', '--referrers', '--yes', names[0] ?? '', world.url])
+    expect(status).toBe(0)
+    const deleted = stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.slice('deleted /nix/store/'.length))
+    expect(deleted).toEqual(names.toReversed())
+    expect(await world.depot.kv.list(1, 'nix-path', { from: '', limit: 1 })).toEqual([])
+    expect(await world.depot.kv.list(1, 'nix-referrer', { from: '', limit: 1 })).toEqual([])
+    expect(world.bugs).toEqual([])
   })
 
   it('shows nothing that a terminal obeys, whatever a depot says', async () => {
