@@ -49,12 +49,23 @@ function createPlan(depot: Depot, cache: Cache) {
     if (going.has(hash)) return
     const path = await storedPath(depot, cache, hash)
     if (path === undefined) return
-    if (going.size === LIMITS.nixPlannedPathsMax)
-      throw new DepotError(
-        'TOO_LARGE',
-        `these are more than ${LIMITS.nixPlannedPathsMax} paths: delete some of them first`,
-      )
     going.set(hash, path)
+  }
+
+  /** Add what `next` leads to from what goes already, and so on. */
+  async function grow(next: (hash: string) => AsyncIterable<string> | Iterable<string>): Promise<void> {
+    let latest = [...going.keys()]
+    while (latest.length > 0) {
+      const found = new Set<string>()
+      await inTurns(latest, async (hash) => {
+        for await (const other of next(hash)) {
+          if (!going.has(other)) found.add(other)
+          if (going.size + found.size > LIMITS.nixPlannedPathsMax) throw tooMany()
+        }
+      })
+      await inTurns([...found], add)
+      latest = [...found].filter((hash) => going.has(hash))
+    }
   }
 
   /** The first stored path that refers to this one and stays. */
@@ -72,14 +83,11 @@ function createPlan(depot: Depot, cache: Cache) {
       if (missing.length > 0) throw new DepotError('NOT_FOUND', `this cache does not hold ${listed(missing)}`)
     },
 
-    async addReferrers(): Promise<void> {
-      // A Map's iterator goes on to what is added on the way.
-      for (const hash of going.keys()) for await (const referrer of referrersOf(depot, cache, hash)) await add(referrer)
-    },
+    addReferrers: () => grow((hash) => referrersOf(depot, cache, hash)),
 
     async addClosure(): Promise<void> {
       const roots = new Set(going.keys())
-      for (const { entry } of going.values()) for (const hash of referencedHashes(entry)) await add(hash)
+      await grow((hash) => referencedHashes(going.get(hash)?.entry ?? NOTHING))
       const stay: string[] = []
       await inTurns([...going.keys()], async (hash) => {
         if (!roots.has(hash) && (await needsIt(hash, (referrer) => going.has(referrer))) !== undefined) stay.push(hash)
@@ -112,6 +120,14 @@ function createPlan(depot: Depot, cache: Cache) {
 }
 
 const NAMED_MAX = 10
+const NOTHING = { baseName: '', references: [] }
+
+function tooMany(): DepotError {
+  return new DepotError(
+    'TOO_LARGE',
+    `these are more than ${LIMITS.nixPlannedPathsMax} paths: delete some of them first`,
+  )
+}
 
 /** The stored path of this hash. */
 export async function storedPath(depot: Depot, cache: Cache, hash: string): Promise<StoredPath | undefined> {

@@ -39,7 +39,7 @@ const path = z.object({
   ca: z.string().optional(),
   /** `Sig` values that came with it and were good under a key that the depot trusted then. Its own are made when it is read. */
   signatures: z.array(z.string()).default([]),
-  /** When it was stored, in milliseconds since 1970; unknown for those that were stored before this was noted. */
+  /** When it was stored, in milliseconds since 1970; unknown where records of kind `REFERRER_KIND` may be missing too. */
   since: z.int().nonnegative().optional(),
 })
 

@@ -53,6 +53,8 @@ export async function indexReferrers(depot: Depot, cache: Cache): Promise<void> 
   if ((await depot.get(cache, INDEX.kind, INDEX.key)) !== undefined) return
   let some: KvRecord[] = []
   for await (const record of depot.all(cache, PATH_KIND)) {
+    // Whoever noted when it was stored wrote these too.
+    if (parsePathEntry(record).since !== undefined) continue
     some.push(record)
     if (some.length < PAGE) continue
     await indexSome(depot, cache, some)

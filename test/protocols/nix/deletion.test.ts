@@ -195,6 +195,14 @@ describe('deleting a store path', () => {
     const { libc, bash, app, tool } = await closure(world)
     for await (const { key } of world.depot.all(MAIN_CACHE, 'nix-referrer'))
       await world.depot.commit(MAIN_CACHE, { deletes: [{ kind: 'nix-referrer', key }] })
+    for (const { storeHash: key, nar } of [libc, bash, app]) {
+      const { value = '' } = (await world.depot.get(MAIN_CACHE, 'nix-path', key)) ?? {}
+      const put = { kind: 'nix-path', key, value: value.replace(/,"since":\d+/, ''), refs: [sha256Hex(nar)] }
+      await world.depot.commit(MAIN_CACHE, { puts: [put] })
+    }
+    // One that came since has its own.
+    await remove(world, tool)
+    await push(world, tool)
     expect((await remove(world, libc)).error).toContain(baseNameOf(tool))
     expect((await remove(world, libc, '?also=referrers')).names.toSorted()).toEqual(['app', 'bash', 'libc', 'tool'])
     for (const upload of [libc, bash, app]) expect(await statuses(world, upload)).toEqual(all(404))
