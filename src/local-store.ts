@@ -11,8 +11,6 @@ export interface LocalStore extends AsyncDisposable {
    * @throws DepotError `STORAGE_DOWN` when the database cannot be read
    */
   find(storeHash: string): LocalPath | undefined
-  /** Whether a path with this hash part is valid. @throws DepotError `STORAGE_DOWN` */
-  has(storeHash: string): boolean
   /**
    * The files below a base name, as they are now, or undefined when there are none. Reading them throws DepotError `CONTENT_MISMATCH` when
    * they change or vanish meanwhile. Links are never followed.

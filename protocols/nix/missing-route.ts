@@ -8,6 +8,7 @@ import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { LocalStore } from '../../src/local-store.ts'
 import { route, type Route } from '../../src/protocol.ts'
+import { findLocal } from './local-path.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { NIX32_CLASS } from './nix32.ts'
 import { PATH_KIND } from './records.ts'
@@ -47,7 +48,7 @@ async function missingOf(
     if (at > 0) await new Promise((resolve) => setImmediate(resolve))
     const page = hashes.slice(at, at + LIMITS.lookupKeysMax)
     for (const hash of await depot.kv.present(cache.id, PATH_KIND, page)) missing.delete(hash)
-    for (const hash of page) if (missing.has(hash) && localStore?.has(hash) === true) missing.delete(hash)
+    for (const hash of page) if (missing.has(hash) && findLocal(localStore, hash) !== undefined) missing.delete(hash)
   }
   return missing
 }

@@ -11,7 +11,6 @@ import { snapshotOf } from './snapshot.ts'
 
 export interface StoreDatabase extends Disposable {
   find(storeHash: string): LocalPath | undefined
-  has(storeHash: string): boolean
 }
 
 interface Connection extends StoreDatabase {
@@ -47,7 +46,6 @@ export function storeDatabase(file: string): StoreDatabase {
   }
   return {
     find: (storeHash) => asked((database) => database.find(storeHash)),
-    has: (storeHash) => asked((database) => database.has(storeHash)),
     [Symbol.dispose]: close,
   }
 }
@@ -68,7 +66,6 @@ const FIND = `SELECT path, hash, narSize, deriver, sigs, ca, (
     SELECT json_group_array(other.path) FROM Refs JOIN ValidPaths AS other ON other.id = Refs.reference
       WHERE Refs.referrer = ValidPaths.id
   ) AS "references" FROM ValidPaths WHERE path >= ? AND path < ? LIMIT 1`
-const HAS = 'SELECT 1 FROM ValidPaths WHERE path >= ? AND path < ? LIMIT 1'
 
 function connect(file: string): Connection {
   const identity = identityOf(file)
@@ -89,14 +86,12 @@ function connect(file: string): Connection {
 function prepared(database: Database.Database, isCurrent: () => boolean): Connection {
   try {
     const find = database.prepare<[from: string, to: string], Row>(FIND)
-    const has = database.prepare<[from: string, to: string]>(HAS)
     return {
       isCurrent,
       find(storeHash) {
         const row = find.get(...range(storeHash))
         return row && { ...row, references: JSON.parse(row.references) as string[] }
       },
-      has: (storeHash) => has.get(...range(storeHash)) !== undefined,
       [Symbol.dispose]: () => void database.close(),
     }
   } catch (error) {

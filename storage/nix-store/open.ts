@@ -14,10 +14,9 @@ export function openNixStore(root: string): LocalStore {
   const database = storeDatabase(join(root, 'nix/var/nix/db/db.sqlite'))
   const storeDir = join(root, 'nix/store')
   // A slip of the finger shall show at the start.
-  database.has('')
+  database.find('')
   return {
     find: (storeHash) => database.find(storeHash),
-    has: (storeHash) => database.has(storeHash),
     tree: (baseName) => openTree(storeDir, baseName),
     async [Symbol.asyncDispose]() {
       database[Symbol.dispose]()

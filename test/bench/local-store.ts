@@ -11,6 +11,7 @@ import { startDepot, startNginx } from './servers.ts'
 const ROUNDS = 5
 const SECONDS = 4
 const MIB = 1024 * 1024
+const NIX = 'nix'
 
 /** Paths of a Nix store on this machine, read through to, beside nginx on the bare files. */
 export async function localStore(dir: string): Promise<readonly Row[]> {
@@ -55,5 +56,5 @@ function addFile(dir: string, root: string, sizeBytes: number): string {
   const file = path.join(dir, 'large')
   writeFileSync(file, randomFillSync(Buffer.alloc(sizeBytes)))
   const env = { PATH: process.env['PATH'] ?? '', HOME: dir, NIX_CONF_DIR: conf }
-  return execFileSync('nix', ['store', 'add-file', '--store', root, file], { env, encoding: 'utf8' }).trim()
+  return execFileSync(NIX, ['store', 'add-file', '--store', root, file], { env, encoding: 'utf8' }).trim()
 }

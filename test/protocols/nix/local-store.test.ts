@@ -168,6 +168,8 @@ describe('a valid path of the local store', () => {
   it('is not here when its files are gone', async () => {
     const added = await addFolder('gone')
     await rm(added.file, { recursive: true })
+    const asked = { method: 'POST', body: JSON.stringify([added.storeHash]) }
+    expect(await (await world.fetch('/nix/-/missing', asked)).json()).toEqual({ missing: [added.storeHash] })
     for (const path of [added.narinfoPath, added.narPath])
       expect([await statusOf(path), await statusOf(path, 'HEAD')]).toEqual([404, 404])
   })

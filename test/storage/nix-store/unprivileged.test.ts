@@ -17,7 +17,7 @@ async function asNobody(root: string, ...storeHashes: readonly string[]): Promis
   const code = `
     const { openNixStore } = await import(${JSON.stringify(MODULE)})
     const store = openNixStore(${JSON.stringify(root)})
-    console.log(JSON.stringify(${JSON.stringify(storeHashes)}.map((hash) => store.has(hash))))`
+    console.log(JSON.stringify(${JSON.stringify(storeHashes)}.map((hash) => store.find(hash) !== undefined)))`
   const args = ['--input-type=module', '-e', code]
   const { stdout } = await promisify(execFile)(process.execPath, args, { uid: NOBODY, gid: NOBODY })
   return JSON.parse(stdout) as unknown[]
