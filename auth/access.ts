@@ -1,11 +1,11 @@
 import { ANONYMOUS, type Access, type Credentials, type Principal } from '../src/access.ts'
-import { createBuckets, type Buckets } from '../src/buckets.ts'
+import type { Buckets } from '../src/buckets.ts'
 import type { Events } from '../src/events.ts'
 import { LIMITS } from '../src/limits.ts'
-import { networkOf } from '../src/network.ts'
 import { parseAuthorization } from './authorization.ts'
 import { CredentialsRefused } from './credentials-refused.ts'
 import { permits } from './grants.ts'
+import { loginAttempts } from './login-attempts.ts'
 import { createRemembered } from './remembered.ts'
 import type { StoredTokens } from './stored-tokens.ts'
 import { changesSomething, createVerifier, type VerifierOptions } from './verify-credential.ts'
@@ -26,16 +26,6 @@ export interface KeyAccess extends Access {
   forget(): void
   /** Whether anonymous callers may read. */
   readsAreOpen(): boolean
-}
-
-/** How fast one address may show bad logins, each of which costs a signature. */
-export function loginAttempts(): Buckets {
-  return createBuckets({
-    burst: LIMITS.badLoginsBurst,
-    perSecond: LIMITS.badLoginsPerSecond,
-    keysMax: LIMITS.rateKeysMax,
-    bucketOf: networkOf,
-  })
 }
 
 /**

@@ -1,3 +1,4 @@
+import { putBounded } from '../src/bounded-map.ts'
 import { SYSTEM_CACHE, type KvStore } from '../src/kv-store.ts'
 import { LIMITS } from '../src/limits.ts'
 import { KIND } from './token-records.ts'
@@ -13,11 +14,7 @@ export function lastUseNotes({ kv }: { readonly kv: KvStore }, now: () => number
     const at = now()
     const last = writtenAt.get(id)
     if (last !== undefined && at - last < LIMITS.tokenUseWrittenMs) return
-    // A Map remembers the order of insertion: the first one is the one noted longest ago.
-    writtenAt.delete(id)
-    writtenAt.set(id, at)
-    const [oldest] = writtenAt.keys()
-    if (writtenAt.size > LIMITS.tokenUsesRemembered && oldest !== undefined) writtenAt.delete(oldest)
+    putBounded(writtenAt, LIMITS.tokenUsesRemembered, id, at)
     const put = { kind: KIND.use, key: id, value: JSON.stringify({ at }) }
     void Promise.resolve()
       .then(() => kv.commit({ cache: SYSTEM_CACHE.id, puts: [put] }))

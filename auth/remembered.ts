@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 
 import type { Principal } from '../src/access.ts'
+import { putBounded } from '../src/bounded-map.ts'
 
 /** A credential that was verified. */
 export interface Verified {
@@ -51,9 +52,7 @@ export function createRemembered({ most, generation, now }: RememberedOptions): 
     moment: () => ({ generation: generation(), forgotten }),
     keep(authorization, verified, moment) {
       if (moment.forgotten !== forgotten) return
-      entries.set(keyOf(authorization), { ...verified, generation: moment.generation })
-      const [oldest] = entries.keys()
-      if (entries.size > most && oldest !== undefined) entries.delete(oldest)
+      putBounded(entries, most, keyOf(authorization), { ...verified, generation: moment.generation })
     },
     forget() {
       entries.clear()

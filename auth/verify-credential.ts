@@ -59,11 +59,9 @@ export function createVerifier(
   }
 
   async function checkedLogin(text: string, { address, method, host, path, policy }: Credentials) {
-    const publicKeyOf = (fingerprint: string) => keyOf(fingerprint)?.publicKey
     // What costs nothing to see comes first.
-    keyOfLogin(text, publicKeyOf)
+    const key = keyOfLogin(text, (fingerprint) => keyOf(fingerprint)?.publicKey)
     const check: LoginCheck = {
-      keyOf: publicKeyOf,
       audiences: options.audiencesOf(host),
       method,
       path: options.pathPrefix + path,
@@ -73,7 +71,7 @@ export function createVerifier(
     // Many good ones at once are fine. Of many bad ones all would pass before the first is charged, if they did not wait.
     return inTurn(networkOf(address), () => {
       if (!attempts.has(address)) throw tooMany()
-      return charged(address, () => verifyLogin(text, check))
+      return charged(address, () => verifyLogin(text, key, check))
     })
   }
 

@@ -21,8 +21,6 @@ export interface VerifiedLogin {
 
 /** What a login is held against: the request that shows it, and this depot. */
 export interface LoginCheck {
-  /** The key of this fingerprint, if its logins are taken. */
-  keyOf(fingerprint: string): PublicKey | undefined
   /** Origins that this depot is known by. */
   readonly audiences: readonly string[]
   readonly method: string
@@ -55,8 +53,12 @@ const CLAIMS = z.object({
 })
 type Claims = z.infer<typeof CLAIMS>
 
-/** The key that a login says it is signed by, if it is one whose logins are taken. No signature has been looked at. */
-export function keyOfLogin(token: string, keyOf: LoginCheck['keyOf']): PublicKey {
+/**
+ * The key that a login says it is signed by, if it is one whose logins are taken. No signature has been looked at.
+ *
+ * @throws CredentialsRefused
+ */
+export function keyOfLogin(token: string, keyOf: (fingerprint: string) => PublicKey | undefined): PublicKey {
   const jwt = readCompactJwt(token)
   if (jwt === undefined) throw new CredentialsRefused('it is not a JWT, or one that can be read in two ways')
   const header = HEADER.safeParse(jwt.header)
@@ -69,13 +71,12 @@ export function keyOfLogin(token: string, keyOf: LoginCheck['keyOf']): PublicKey
 }
 
 /**
- * Verify a login: a JWT signed by an SSH key (RFC 7519, RFC 8725). jose checks the signature and the times; it would take a key in the
+ * Verify a login against the key that `keyOfLogin` found for it: a JWT signed by an SSH key (RFC 7519, RFC 8725). jose checks the signature and the times; it would take a key in the
  * header, a list of audiences, and any distance between issue and expiry, so those are checked here.
  *
  * @throws CredentialsRefused
  */
-export async function verifyLogin(token: string, check: LoginCheck): Promise<VerifiedLogin> {
-  const key = keyOfLogin(token, (fingerprint) => check.keyOf(fingerprint))
+export async function verifyLogin(token: string, key: PublicKey, check: LoginCheck): Promise<VerifiedLogin> {
   const kid = key.fingerprint
   const payload = await verifiedPayload(token, key, check)
   const parsed = CLAIMS.safeParse(payload)

@@ -1,3 +1,5 @@
+import { putBounded } from './bounded-map.ts'
+
 /** How much each key has left of what it may do at its pace. */
 export interface Buckets {
   /** Take one from the bucket of this key. False when it is empty: nothing was taken. */
@@ -41,11 +43,7 @@ export function createBuckets(options: BucketOptions): Buckets {
   }
 
   function keep(key: string, bucket: Bucket): void {
-    // A Map remembers the order of insertion: the first key is the one unused for longest.
-    buckets.delete(bucketOf(key))
-    buckets.set(bucketOf(key), bucket)
-    const [oldest] = buckets.keys()
-    if (buckets.size > keysMax && oldest !== undefined) buckets.delete(oldest)
+    putBounded(buckets, keysMax, bucketOf(key), bucket)
   }
 
   return {

@@ -54,17 +54,16 @@ export interface GateOptions {
 export function createGate({ site, router, access, denied = () => {} }: GateOptions): Gate {
   function decide(request: RawRequest, target: Target, match: Match, principal: Principal): Admitted {
     const { mount, route, params } = match
-    const about = (name: Resource['name']): Resource => resourceOf(mount.protocol, mount.cache, name)
-    const authorize = (name: Resource['name']): void => {
-      const resource = about(name)
+    const permit = (resource: Resource): void => {
       const decision = access.authorize(principal, route.action, resource)
       if (decision === 'forbidden') denied(principal, resource, request)
       refuse(decision)
     }
+    const authorize = (name: string): void => permit(resourceOf(mount.protocol, mount.cache, name))
     if (route.action === 'public') return { target, match, principal, open: true, authorize }
-    const name = route.resource(params)
-    authorize(name)
-    const open = principal === ANONYMOUS || access.authorize(ANONYMOUS, route.action, about(name)) === 'allow'
+    const resource = resourceOf(mount.protocol, mount.cache, route.resource(params))
+    permit(resource)
+    const open = principal === ANONYMOUS || access.authorize(ANONYMOUS, route.action, resource) === 'allow'
     return { target, match, principal, open, authorize }
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { parsePublicKey, type PublicKey } from '../../auth/public-key.ts'
-import { verifyLogin, type LoginCheck } from '../../auth/verify-login.ts'
+import { keyOfLogin, verifyLogin, type LoginCheck } from '../../auth/verify-login.ts'
 import { CredentialsRefused } from '../../auth/credentials-refused.ts'
 import { forge, goodClaims, LOGIN_KINDS, makeLoginKey, type Forgery, type LoginKey } from '../helpers/forged-logins.ts'
 
@@ -15,9 +15,10 @@ function publicKeyOf({ line }: Pick<LoginKey, 'line'>): PublicKey {
   return parsePublicKey(type, base64)
 }
 
-function verify(keys: readonly Pick<LoginKey, 'line'>[], token: string, check: Partial<LoginCheck> = {}) {
+async function verify(keys: readonly Pick<LoginKey, 'line'>[], token: string, check: Partial<LoginCheck> = {}) {
   const listed = new Map(keys.map(publicKeyOf).map((key) => [key.fingerprint, key]))
-  return verifyLogin(token, { keyOf: (kid) => listed.get(kid), audiences: [AUDIENCE], now: NOW, ...READ, ...check })
+  const key = keyOfLogin(token, (kid) => listed.get(kid))
+  return verifyLogin(token, key, { audiences: [AUDIENCE], now: NOW, ...READ, ...check })
 }
 
 describe('a login that was written down', () => {

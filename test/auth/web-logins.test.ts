@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-import { loginAttempts } from '../../auth/access.ts'
 import { parseGrants } from '../../auth/grants.ts'
+import { loginAttempts } from '../../auth/login-attempts.ts'
 import { storedTokens } from '../../auth/stored-tokens.ts'
 import { webLogins } from '../../auth/web-logins.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'

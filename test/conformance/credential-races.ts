@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { loginAttempts } from '../../auth/access.ts'
+import { loginAttempts } from '../../auth/login-attempts.ts'
 import { storedTokens } from '../../auth/stored-tokens.ts'
 import { webLogins } from '../../auth/web-logins.ts'
 import { SYSTEM_CACHE, type KvStore } from '../../src/kv-store.ts'

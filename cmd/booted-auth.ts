@@ -1,0 +1,36 @@
+import { accountProtocol } from '../auth/account-routes.ts'
+import { webLogins } from '../auth/web-logins.ts'
+import { ECOSYSTEMS } from '../protocols/index.ts'
+import type { NpmAccounts } from '../protocols/npm/account-routes.ts'
+import type { Access } from '../src/access.ts'
+import type { Depot } from '../src/depot.ts'
+import type { Protocol } from '../src/protocol.ts'
+import type { ServeConfig } from './config.ts'
+
+/** Who may do what in a server, wired up. */
+export interface BootedAuth extends AsyncDisposable {
+  readonly access: Access
+  /** The depot's own routes about the caller's credentials. */
+  readonly account: Protocol
+  readonly accounts: NpmAccounts
+  /** Whether anonymous callers may read, at this moment. */
+  readsAreOpen(): boolean
+  /** Look at the auth file now. */
+  reload(): Promise<void>
+}
+
+export interface BootAuthOptions {
+  readonly config: Pick<ServeConfig, 'authFile' | 'readAuth' | 'audiences' | 'publicUrl'>
+  readonly depot: Depot
+  /** Told what an operator should know about the auth file. */
+  readonly warn: (message: string) => void
+}
+
+/** What the depot's own routes and npm's about one's credentials are answered from. */
+export function accountsOf({
+  depot,
+  ...common
+}: Omit<NpmAccounts, 'logins'> & { readonly depot: Depot }): Pick<BootedAuth, 'account' | 'accounts'> {
+  const accounts = { ...common, logins: webLogins({ store: depot, attempts: common.attempts }) }
+  return { account: accountProtocol({ ...accounts, ecosystems: ECOSYSTEMS }), accounts }
+}
