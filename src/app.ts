@@ -159,7 +159,7 @@ interface AuthorizedRequest extends DepotRequest {
 function depotRequest(
   arrival: Arrival,
   headers: Headers,
-  { target, match, principal, authorize }: Admitted,
+  { target, match, principal, authorize, permit }: Admitted,
   site: SiteGuard,
 ): AuthorizedRequest {
   const mount = match.mount.path
@@ -178,6 +178,7 @@ function depotRequest(
       authorized = true
     },
     authorized: () => authorized,
+    permit,
     body: arrival.body,
     mount,
     baseUrl() {

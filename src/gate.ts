@@ -1,4 +1,13 @@
-import { ANONYMOUS, CHALLENGE, SOME_NAME, type Access, type Principal, type Resource } from './access.ts'
+import {
+  ANONYMOUS,
+  CHALLENGE,
+  SOME_NAME,
+  type Access,
+  type Action,
+  type Principal,
+  type Resource,
+  type RoutePolicy,
+} from './access.ts'
 import { DepotError } from './errors.ts'
 import { parseTarget, type Target } from './http/path.ts'
 import type { Match, Router } from './http/router.ts'
@@ -32,6 +41,12 @@ export interface Admitted {
    * @throws DepotError as `admit` does
    */
   authorize(name: string): void
+  /**
+   * Decide on another action than the route's: what a body asks for may need more than its address tells.
+   *
+   * @throws DepotError as `admit` does
+   */
+  permit(action: Action, name: string): void
 }
 
 /**
@@ -54,17 +69,19 @@ export interface GateOptions {
 export function createGate({ site, router, access, denied = () => {} }: GateOptions): Gate {
   function decide(request: RawRequest, target: Target, match: Match, principal: Principal): Admitted {
     const { mount, route, params } = match
-    const permit = (resource: Resource): void => {
-      const decision = access.authorize(principal, route.action, resource)
+    const require = (action: RoutePolicy, resource: Resource): void => {
+      const decision = access.authorize(principal, action, resource)
       if (decision === 'forbidden') denied(principal, resource, request)
       refuse(decision)
     }
-    const authorize = (name: string): void => permit(resourceOf(mount.protocol, mount.cache, name))
-    if (route.action === 'public') return { target, match, principal, open: true, authorize }
+    const permit = (action: RoutePolicy, name: string): void =>
+      require(action, resourceOf(mount.protocol, mount.cache, name))
+    const authorize = (name: string): void => permit(route.action, name)
+    if (route.action === 'public') return { target, match, principal, open: true, authorize, permit }
     const resource = resourceOf(mount.protocol, mount.cache, route.resource(params))
-    permit(resource)
+    require(route.action, resource)
     const open = principal === ANONYMOUS || access.authorize(ANONYMOUS, route.action, resource) === 'allow'
-    return { target, match, principal, open, authorize }
+    return { target, match, principal, open, authorize, permit }
   }
 
   return {

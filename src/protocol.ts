@@ -1,4 +1,4 @@
-import { SOME_NAME, type Principal, type Resource, type RoutePolicy } from './access.ts'
+import { SOME_NAME, type Action, type Principal, type Resource, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
 import type { AuditEntry, Cache, Document, DocumentKey } from './kv-store.ts'
@@ -113,6 +113,13 @@ export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
    * @throws DepotError `FORBIDDEN`, `UNAUTHENTICATED` or `NOT_FOUND`, as the router does for names in the URL.
    */
   authorize(name: string): void
+  /**
+   * Decide on a further action on a name, for a route whose body may ask for more than its address tells: npm takes versions away with
+   * the request that also changes owners.
+   *
+   * @throws DepotError as `authorize` does.
+   */
+  permit(action: Action, name: string): void
   /**
    * The body as it arrives, once. It throws DepotError `TOO_LARGE` above `limitBytes` (asked before the first byte when the
    * length is declared) and `BODY_TRUNCATED` when the client goes away.

@@ -33,6 +33,7 @@ const protocol: Protocol = { name: 'toy', mount: '/toy', routes: () => routes }
 
 function gateThat(decision: Decision) {
   const asked: Resource[] = []
+  const policies: string[] = []
   const shown: Credentials[] = []
   const denied: string[] = []
   const access: Access = {
@@ -40,8 +41,9 @@ function gateThat(decision: Decision) {
       shown.push(credentials)
       return credentials.authorization === 'later' ? Promise.resolve(ANONYMOUS) : ANONYMOUS
     },
-    authorize(_principal, _policy, resource) {
+    authorize(_principal, policy, resource) {
       asked.push(resource)
+      policies.push(policy)
       return decision
     },
   }
@@ -57,7 +59,13 @@ function gateThat(decision: Decision) {
     const all = { host: 'localhost', ...headers } as Record<string, string>
     return { method, target, address: '192.0.2.1', header: (header) => all[header] }
   }
-  return { asked, shown, denied, admit: async (...line: Parameters<typeof request>) => gate.admit(request(...line)) }
+  return {
+    asked,
+    policies,
+    shown,
+    denied,
+    admit: async (...line: Parameters<typeof request>) => gate.admit(request(...line)),
+  }
 }
 
 describe('the gate', () => {
@@ -113,6 +121,18 @@ describe('the gate', () => {
     const { authorize } = await admit('PUT', '/toy/of/a')
     authorize('b')
     expect(asked.map((resource) => resource.name)).toEqual(['a', 'b'])
+  })
+
+  it('asks about another action than the route has when the body wants more', async () => {
+    const { admit, asked, policies } = gateThat('allow')
+    const { permit } = await admit('PUT', '/toy/of/a')
+    permit('delete', 'a')
+    expect(policies.slice(-1)).toEqual(['delete'])
+    expect(asked.at(-1)).toEqual({ cache: 'main', ecosystem: 'toy', name: 'a' })
+    const refusing = gateThat('forbidden')
+    const open = await refusing.admit('GET', '/toy/open')
+    expect(() => open.permit('delete', 'b')).toThrow(/do not permit/)
+    expect(refusing.denied).toEqual(['b /toy/open'])
   })
 
   it('looks at no credentials before it knows that the request is for this depot and has a route', async () => {
