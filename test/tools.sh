@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the package clients of the tests, each in a folder of its own below ~/.cache/depot-tools (DEPOT_TEST_TOOLS).
-# What is there already and still runs is left alone, so a second call takes a second.
+# What is there already and still runs is left alone, so a second call takes two seconds.
 set -euo pipefail
 exec </dev/null
 
@@ -31,14 +31,29 @@ install_npm() {
   touch "$dir/.installed"
 }
 
-# install_python NAME VERSION: a virtual environment each, because pip replaces itself.
+# install_python NAME VERSION [REQUIREMENT...]: a virtual environment each, because their dependencies exclude one another. The
+# newest pip fills them all: a pip of their own would take seconds for each.
 install_python() {
   local dir=$tools/$1-$2
-  usable "$dir" "$dir/bin/$1" --version && return
+  usable "$dir" "$dir/bin/python" -c 'import importlib.metadata, sys; importlib.metadata.version(sys.argv[1])' "$1" && return
   echo "installing $1 $2" >&2
   rm -rf "$dir"
-  python3 -m venv "$dir"
-  "$dir/bin/python" -m pip install --quiet --disable-pip-version-check "$1==$2" >&2
+  local installer=$tools/pip-$PIP/bin/pip requirements=("${@:3}")
+  [ "${#requirements[@]}" -gt 0 ] || requirements=("$1==$2")
+  if [ "$1-$2" = "pip-$PIP" ]; then python3 -m venv "$dir"; else python3 -m venv --without-pip "$dir"; fi
+  "$installer" --python "$dir/bin/python" install --quiet --disable-pip-version-check "${requirements[@]}" >&2
+  touch "$dir/.installed"
+}
+
+# install_backends REQUIREMENT...: wheels in one folder, named by what was asked for.
+install_backends() {
+  local dir
+  dir=$tools/python-backends-$(printf '%s\n' "$@" | sha256sum | head -c 12)
+  usable "$dir" true && return
+  echo 'downloading build backends' >&2
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  "$tools/pip-$PIP/bin/pip" download --quiet --disable-pip-version-check --only-binary :all: --dest "$dir" "$@" >&2
   touch "$dir/.installed"
 }
 
@@ -94,14 +109,27 @@ EOF
   touch "$dir/.installed"
 }
 
+install_npm npm "$NPM_10"
+install_npm npm "$NPM_11"
 install_npm npm "$NPM_12"
 install_npm pnpm "$PNPM"
 install_npm pnpm "$PNPM_OLD"
 install_npm yarn "$YARN_1"
 install_npm yarn "$YARN_BERRY" @yarnpkg/cli-dist
 install_npm bun "$BUN"
-install_python pip "$PIP"
-install_python pip "$PIP_OLD"
+for version in "$PIP" "$PIP_25" "$PIP_24" "$PIP_23_2" "$PIP_23_0" "$PIP_22" "$PIP_OLD" "$PIP_19"; do
+  install_python pip "$version"
+done
 install_python uv "$UV"
 install_python twine "$TWINE"
+install_python poetry "$POETRY"
+# A plain pdm breaks on newer releases of what it depends on.
+install_python pdm "$PDM" "pdm[locked]==$PDM"
+install_python pipenv "$PIPENV"
+# pip-compile and pip-sync drive the pip beside them.
+install_python pip-tools "$PIP_TOOLS" "pip-tools==$PIP_TOOLS" "pip==$PIP"
+install_python hatch "$HATCH"
+install_python flit "$FLIT"
+# shellcheck disable=SC2086 # a list
+install_backends $BACKENDS
 install_nix "$NIX_NEW"

@@ -1,42 +1,28 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { existsSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
-import { parseEnv, promisify } from 'node:util'
+import { promisify } from 'node:util'
 
 import postgres from 'postgres'
 
+import { type Found, nodeScript, onPath, program, runs, TIME_LIMIT_MS } from './probe.ts'
 import { tempDir } from './temp-dir.ts'
+import { TOOLS } from './tools.ts'
+
+const run = promisify(execFile)
 
 /** Things outside the project that a suite may need. */
 export type Part = keyof typeof PARTS | 'postgres'
 
-/** Where a part is (a program, a script, a URL), or why it cannot be used and how to get it. */
-export type Found = { readonly path: string } | { readonly missing: string }
-
 export type Detection = Readonly<Record<Part, Found>>
-
-const TIME_LIMIT_MS = 20_000
-const TOOLS_HINT = 'test/tools.sh installs it'
 
 /** A part is found by running it, never by looking at the platform. */
 const PARTS = {
+  ...TOOLS,
   nix: () => program([process.env['DEPOT_TEST_NIX'], onPath('nix')], 'no nix on PATH (apt-get install nix-bin)'),
-  nixNew: () =>
-    program([process.env['DEPOT_TEST_NIX_NEW'], tool('nix', 'NIX_NEW', 'nix')], `no nix 2.26 (${TOOLS_HINT})`),
   npm: npmScript,
-  npm12: () => nodeScript([tool('npm', 'NPM_12', 'node_modules/npm/bin/npm-cli.js')], `no npm 12 (${TOOLS_HINT})`),
-  pnpm: () => program([tool('pnpm', 'PNPM', 'node_modules/.bin/pnpm'), onPath('pnpm')], `no pnpm (${TOOLS_HINT})`),
-  pnpmOld: () => program([tool('pnpm', 'PNPM_OLD', 'node_modules/.bin/pnpm')], `no pnpm 10 (${TOOLS_HINT})`),
-  yarn: () => program([tool('yarn', 'YARN_1', 'node_modules/.bin/yarn')], `no yarn 1 (${TOOLS_HINT})`),
-  yarnBerry: () => program([tool('yarn', 'YARN_BERRY', 'node_modules/.bin/yarn')], `no yarn 4 (${TOOLS_HINT})`),
-  bun: () => program([tool('bun', 'BUN', 'node_modules/.bin/bun')], `no bun (${TOOLS_HINT})`),
   python,
-  pip: () => program([tool('pip', 'PIP', 'bin/pip'), onPath('pip3')], `no pip (${TOOLS_HINT})`),
-  pipOld: () => program([tool('pip', 'PIP_OLD', 'bin/pip')], `no old pip (${TOOLS_HINT})`),
-  uv: () => program([tool('uv', 'UV', 'bin/uv'), onPath('uv')], `no uv (${TOOLS_HINT})`),
-  twine: () => program([tool('twine', 'TWINE', 'bin/twine'), onPath('twine')], `no twine (${TOOLS_HINT})`),
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
   openssl: () => program([onPath('openssl')], 'no openssl on PATH (apt-get install openssl)', ['version']),
   faketime: () => program([onPath('faketime')], 'no faketime (apt-get install faketime)'),
@@ -52,54 +38,11 @@ export async function detect(postgresUrl: string | undefined): Promise<Detection
   return Object.fromEntries(found) as unknown as Detection
 }
 
-const run = promisify(execFile)
-
-/** The first candidate that runs. */
-async function program(
-  candidates: readonly (string | undefined)[],
-  missing: string,
-  args = ['--version'],
-): Promise<Found> {
-  for (const candidate of candidates) {
-    if (candidate !== undefined && (await runs(candidate, args))) return { path: candidate }
-  }
-  return { missing }
-}
-
-async function runs(command: string, args: readonly string[]): Promise<boolean> {
-  try {
-    await run(command, args, { timeout: TIME_LIMIT_MS, killSignal: 'SIGKILL' })
-    return true
-  } catch {
-    return false
-  }
-}
-
-function onPath(name: string): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((folder) => path.isAbsolute(folder))
-  return folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file))
-}
-
-/** Where `test/tools.sh` puts a program. */
-function tool(name: string, pin: string, relative: string): string {
-  const pins = parseEnv(readFileSync(new URL('../tools.env', import.meta.url), 'utf8'))
-  const tools = process.env['DEPOT_TEST_TOOLS'] ?? path.join(homedir(), '.cache/depot-tools')
-  return path.join(tools, `${name}-${pins[pin] ?? ''}`, relative)
-}
-
 /** The host's npm. */
 async function npmScript(): Promise<Found> {
   const onHost = onPath('npm')
   const candidates = [process.env['npm_execpath'], onHost && realpathSync(onHost)]
   return nodeScript(candidates, 'no npm on PATH (it comes with Node)')
-}
-
-/** An npm as a script for our own Node: `npm` itself would start on the host's. */
-async function nodeScript(candidates: readonly (string | undefined)[], missing: string): Promise<Found> {
-  for (const script of candidates) {
-    if (script?.endsWith('npm-cli.js') && (await runs(process.execPath, [script, '--version']))) return { path: script }
-  }
-  return { missing }
 }
 
 /** The interpreter itself: a version manager's shim would look for its settings in the HOME of the client under test. */

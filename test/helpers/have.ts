@@ -14,7 +14,7 @@ declare module 'vitest' {
 const detection = inject('have')
 const parts = Object.keys(detection) as Part[]
 
-/** Which clients and servers this host has: `have.nix`, and where: `have.paths.nix` ('' when missing; for npm and npm12, their npm-cli.js). */
+/** Which clients and servers this host has: `have.nix`, and where: `have.paths.nix` ('' when missing; for each npm, its npm-cli.js). */
 export const have: Readonly<Record<Part, boolean>> & { readonly paths: Readonly<Record<Part, string>> } = {
   ...table((part) => 'path' in detection[part]),
   paths: table((part) => pathOf(part)),

@@ -22,7 +22,7 @@ export interface NpmClient extends AsyncDisposable {
 const TIME_LIMIT_MS = 60_000
 const execute = promisify(execFile)
 
-export type NpmClientName = 'npm' | 'npm12' | 'pnpm' | 'pnpmOld' | 'yarn' | 'yarnBerry' | 'bun'
+export type NpmClientName = 'npm' | 'npm10' | 'npm11' | 'npm12' | 'pnpm' | 'pnpmOld' | 'yarn' | 'yarnBerry' | 'bun'
 
 /**
  * @param registry URL with its trailing slash
