@@ -159,7 +159,7 @@ interface AuthorizedRequest extends DepotRequest {
 function depotRequest(
   arrival: Arrival,
   headers: Headers,
-  { target, match, principal, authorize, permit }: Admitted,
+  { target, match, principal, authorize, permit, may }: Admitted,
   site: SiteGuard,
 ): AuthorizedRequest {
   const mount = match.mount.path
@@ -179,6 +179,10 @@ function depotRequest(
     },
     authorized: () => authorized,
     permit,
+    may(name) {
+      authorized = true
+      return may(name)
+    },
     body: arrival.body,
     mount,
     baseUrl() {

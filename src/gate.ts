@@ -47,6 +47,8 @@ export interface Admitted {
    * @throws DepotError as `admit` does
    */
   permit(action: Action, name: string): void
+  /** Whether `authorize` would let this name pass. */
+  may(name: string): boolean
 }
 
 /**
@@ -77,11 +79,13 @@ export function createGate({ site, router, access, denied = () => {} }: GateOpti
     const permit = (action: RoutePolicy, name: string): void =>
       require(action, resourceOf(mount.protocol, mount.cache, name))
     const authorize = (name: string): void => permit(route.action, name)
-    if (route.action === 'public') return { target, match, principal, open: true, authorize, permit }
+    const may = (name: string): boolean =>
+      access.authorize(principal, route.action, resourceOf(mount.protocol, mount.cache, name)) === 'allow'
+    if (route.action === 'public') return { target, match, principal, open: true, authorize, permit, may }
     const resource = resourceOf(mount.protocol, mount.cache, route.resource(params))
     require(route.action, resource)
     const open = principal === ANONYMOUS || access.authorize(ANONYMOUS, route.action, resource) === 'allow'
-    return { target, match, principal, open, authorize, permit }
+    return { target, match, principal, open, authorize, permit, may }
   }
 
   return {

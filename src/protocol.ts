@@ -121,6 +121,11 @@ export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
    */
   permit(action: Action, name: string): void
   /**
+   * Whether `authorize` would let this name pass; for answers about many names, which leave out those that the caller may not know of.
+   * Asking counts as deciding, and nothing is told of what was left out.
+   */
+  may(name: string): boolean
+  /**
    * The body as it arrives, once. It throws DepotError `TOO_LARGE` above `limitBytes` (asked before the first byte when the
    * length is declared) and `BODY_TRUNCATED` when the client goes away.
    */

@@ -135,6 +135,16 @@ describe('the gate', () => {
     expect(refusing.denied).toEqual(['b /toy/open'])
   })
 
+  it.each(['allow', 'unauthenticated', 'forbidden', 'hidden'] as const)(
+    'says of a name whose decision is %s whether it may be told of, and logs no refusal',
+    async (decision) => {
+      const { admit, asked, denied } = gateThat(decision)
+      const { may } = await admit('GET', '/toy/open')
+      expect(may('b')).toBe(decision === 'allow')
+      expect([asked.at(-1)?.name, denied]).toEqual(['b', []])
+    },
+  )
+
   it('looks at no credentials before it knows that the request is for this depot and has a route', async () => {
     const { admit, shown } = gateThat('allow')
     for (const [method, target, headers] of [
