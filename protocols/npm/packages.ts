@@ -5,8 +5,18 @@ import { DepotError } from '../../src/errors.ts'
 import type { BlobRow, Cache, Commit, RecordDelete } from '../../src/kv-store.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Manifest } from './manifest.ts'
+import { withDeprecation } from './package-record.ts'
 import { tagsOf, type PackumentSource } from './packument.ts'
-import { KIND, readPackage, readVersion, versionKey, type PackageRecord, type VersionRecord } from './records.ts'
+import {
+  isTombstone,
+  KIND,
+  readPackage,
+  readVersion,
+  versionKey,
+  type PackageRecord,
+  type VersionRecord,
+} from './records.ts'
+import { loadForWrite } from './tombstones.ts'
 import type { Selector } from './version.ts'
 
 /** A package record and the version it was read at; 0 for one that does not exist yet. */
@@ -17,24 +27,31 @@ export interface LoadedPackage {
   readonly revision: string
 }
 
-async function loadPackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage | undefined> {
+/** The package's record, even when no version is left of it. */
+export async function loadPackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage | undefined> {
   const found = await depot.get(cache, KIND.package, name)
   if (found === undefined) return undefined
   const hash = createHash('sha256').update(found.value).digest('hex').slice(0, 32)
   return { record: readPackage(found.value), version: found.version, revision: `${found.version}-${hash}` }
 }
 
-/** @throws DepotError `NOT_FOUND` that names the package */
+/** @throws DepotError `NOT_FOUND` that names the package, for one of which every version was deleted too */
 export async function requirePackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage> {
   const loaded = await loadPackage(depot, cache, name)
-  if (loaded === undefined) throw packageMissing(name)
+  if (loaded === undefined || isEmpty(loaded.record)) throw packageMissing(name)
   return loaded
+}
+
+function isEmpty({ times }: PackageRecord): boolean {
+  for (const version in times) if (Object.hasOwn(times, version)) return false
+  return true
 }
 
 export function packageMissing(name: string): DepotError {
   return new DepotError('NOT_FOUND', `the package ${name} is not in this depot`)
 }
 
+/** A version that can be read; undefined for one that was never there, and for one that was deleted. */
 export async function loadVersion(
   depot: Depot,
   cache: Cache,
@@ -42,7 +59,8 @@ export async function loadVersion(
   version: string,
 ): Promise<VersionRecord | undefined> {
   const found = await depot.get(cache, KIND.version, versionKey(name, version))
-  return found === undefined ? undefined : readVersion(found.value)
+  const record = found === undefined ? undefined : readVersion(found.value)
+  return record === undefined || isTombstone(record) ? undefined : record
 }
 
 /** The version that a URL asks for, by number or by tag. @throws DepotError `NOT_FOUND` that says which of both is missing */
@@ -57,7 +75,7 @@ export async function requireVersion(
   const byTag = 'tag' in selector
   const version = byTag ? ownValue(tags, selector.tag) : selector.version
   const found = version === undefined ? undefined : await loadVersion(depot, cache, name, version)
-  if (found !== undefined) return found
+  if (found !== undefined && version !== undefined) return withDeprecation(record, version, found)
   const asked = byTag ? `the tag ${selector.tag}` : `version ${selector.version}`
   throw new DepotError('NOT_FOUND', `${asked} of ${name} is not in this depot`)
 }
@@ -73,16 +91,17 @@ export async function loadPackument(
   name: string,
 ): Promise<{ readonly source: Omit<PackumentSource, 'origin'>; readonly version: number } | undefined> {
   const loaded = await loadPackage(depot, cache, name)
-  if (loaded === undefined) return undefined
+  if (loaded === undefined || isEmpty(loaded.record)) return undefined
   const found = new Map<string, VersionRecord>()
   for await (const { key, value } of depot.all(cache, KIND.version, versionKey(name, ''))) {
-    found.set(key.slice(name.length + 1), readVersion(value))
+    const record = readVersion(value)
+    if (!isTombstone(record)) found.set(key.slice(name.length + 1), record)
   }
   // The package's record decides: a version that came in after it was read belongs to the next rendering.
   const versions = new Map<string, VersionRecord>()
   for (const version of Object.keys(loaded.record.times)) {
     const record = found.get(version)
-    if (record !== undefined) versions.set(version, record)
+    if (record !== undefined) versions.set(version, withDeprecation(loaded.record, version, record))
   }
   return { source: { name, record: loaded.record, versions, revision: loaded.revision }, version: loaded.version }
 }
@@ -108,7 +127,7 @@ export interface NewVersion {
  * two of different versions both do.
  *
  * @returns `known` when the version is there with the same bytes: nothing changes then
- * @throws DepotError `CONFLICT` when it is there with other bytes
+ * @throws DepotError `CONFLICT` when it is there with other bytes, or was deleted
  */
 export async function addVersion(depot: Depot, caller: Caller, added: NewVersion): Promise<'created' | 'known'> {
   const { name, version, digest, manifest } = added
@@ -116,7 +135,7 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
   let row: BlobRow | undefined
 
   return depot.retryConflicts(async () => {
-    const known = await loadVersion(depot, caller.cache, name, version)
+    const known = await loadForWrite(depot, caller.cache, name, version)
     if (known !== undefined && known.digest !== digest) throw cannotPublishOver(name, version)
     row ??= await added.publish?.()
     const blobs = row === undefined ? [] : [row]
@@ -166,6 +185,7 @@ export function changedPackage(before: PackageRecord | undefined, change: Packag
   const wanted =
     latestByDefault && !Object.hasOwn(before?.tags ?? {}, 'latest') ? ['latest', ...change.tags] : change.tags
   return {
+    ...before,
     tags: { ...before?.tags, ...Object.fromEntries(wanted.map((tag) => [tag, version])) },
     created: before?.created ?? now,
     modified: now,

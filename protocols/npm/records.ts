@@ -7,7 +7,7 @@ export const KIND_PREFIX = 'npm-'
 export const KIND = {
   /** Key: the name. Tags, times and what describes the package as a whole. */
   package: 'npm-package',
-  /** Key: `name@version`. The manifest, and the digest of its tarball, which it refers to. */
+  /** Key: `name@version`. The manifest, and the digest of its tarball, which it refers to; or the tombstone of a deleted one. */
   version: 'npm-version',
   /** Key: `name@version`. A tarball that was uploaded alone and waits for its manifest; nobody can read it yet. */
   tarball: 'npm-tarball',
@@ -15,24 +15,47 @@ export const KIND = {
   attestation: 'npm-attestation',
 } as const
 
-/** The package as a whole. Which versions there are is what `times` says, in the order of their arrival. */
+/** The package as a whole. Which versions there are is what `times` says, in the order of their arrival; none when all were deleted. */
 export type PackageRecord = z.infer<typeof packageSchema>
 
+/** Names and texts, looked at by hand: a schema for each of some thousand members costs every publish thirty milliseconds. */
+const texts = z.custom<Readonly<Record<string, string>>>(
+  (value) =>
+    typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string'),
+)
+
 const packageSchema = z.object({
-  tags: z.record(z.string(), z.string()),
+  tags: texts,
   created: z.string(),
   modified: z.string(),
-  times: z.record(z.string(), z.string()),
+  times: texts,
   /** Top-level fields of the packument that came with the publish of `latest`, beside what its manifest says. */
   fields: z.record(z.string(), z.unknown()),
+  /** By version: why it should not be used any more. It stands before what the manifest says; empty text takes that back. */
+  deprecated: texts.optional(),
+  /** Whom the package names as its owners, once it was said by itself and not by a manifest. */
+  maintainers: z.array(z.object({ name: z.string(), email: z.string().optional() })).optional(),
+  /** Names of those who starred it. */
+  stars: z.array(z.string()).optional(),
 })
 
+/** A version that can be read. */
 export type VersionRecord = z.infer<typeof versionSchema>
 
 const versionSchema = z.object({
   /** sha256 of the tarball. */
   digest: z.string(),
   manifest: z.looseObject({ name: z.string(), version: z.string(), dist: z.looseObject({}) }),
+})
+
+/** What is left of a deleted version: its name stays taken for ever, and no blob is held by it. */
+export type Tombstone = z.infer<typeof tombstoneSchema>
+
+const tombstoneSchema = z.object({
+  /** When, ISO 8601. */
+  deleted: z.string(),
+  /** sha256 of what the tarball was. */
+  digest: z.string(),
 })
 
 export type TarballRecord = z.infer<typeof tarballSchema>
@@ -48,8 +71,13 @@ export function readPackage(value: string): PackageRecord {
   return packageSchema.parse(JSON.parse(value))
 }
 
-export function readVersion(value: string): VersionRecord {
-  return versionSchema.parse(JSON.parse(value))
+export function readVersion(value: string): VersionRecord | Tombstone {
+  const record = JSON.parse(value) as object
+  return Object.hasOwn(record, 'deleted') ? tombstoneSchema.parse(record) : versionSchema.parse(record)
+}
+
+export function isTombstone(record: VersionRecord | Tombstone): record is Tombstone {
+  return 'deleted' in record
 }
 
 export function readTarball(value: string): TarballRecord {

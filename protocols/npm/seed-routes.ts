@@ -7,10 +7,11 @@ import { auditEntry, route, type DepotRequest, type Route } from '../../src/prot
 import { hashMismatch, sha512Of, type TarballHashes } from './integrity.ts'
 import { keptManifest, parseManifest, type Manifest } from './manifest.ts'
 import { parsePackageName } from './package-name.ts'
-import { addVersion, cannotPublishOver, changedPackage, loadVersion, requirePackage } from './packages.ts'
+import { addVersion, cannotPublishOver, changedPackage, requirePackage } from './packages.ts'
 import { KIND, readTarball, versionKey, type VersionRecord } from './records.ts'
 import { requireOwnName, stageTarball } from './stage-tarball.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
+import { loadForWrite } from './tombstones.ts'
 import { parseSelector, type Selector } from './version.ts'
 
 /**
@@ -47,7 +48,7 @@ async function putTarball(depot: Depot, request: DepotRequest<{ name: string; fi
   await using tarball = await stageTarball(depot, cache, request.body(LIMITS.npmTarballBytesMax))
   requireOwnName(tarball, name, version)
   const { digest } = tarball.blob
-  const known = await loadVersion(depot, cache, name, version)
+  const known = await loadForWrite(depot, cache, name, version)
   if (known !== undefined && known.digest !== digest) throw cannotPublishOver(name, version)
   const row = await tarball.blob.publish()
   const key = versionKey(name, version)
@@ -86,7 +87,7 @@ async function putVersion(
   if (manifest.version !== version) {
     throw mismatch(`the URL names version ${version}, but the manifest is of ${manifest.version}`)
   }
-  const known = await loadVersion(depot, cache, name, version)
+  const known = await loadForWrite(depot, cache, name, version)
   if (known !== undefined) return requireSameBytes(known, manifest)
   const key = versionKey(name, version)
   const uploaded = await depot.get(cache, KIND.tarball, key)
@@ -117,7 +118,7 @@ async function putTag(
   const { cache, params } = request
   const { name } = params
   const { version } = manifest
-  const known = await loadVersion(depot, cache, name, version)
+  const known = await loadForWrite(depot, cache, name, version)
   if (known === undefined) {
     throw new DepotError('BAD_REQUEST', `version ${version} of ${name} is not here yet: send it, then tag it ${tag}`)
   }

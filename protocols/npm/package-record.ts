@@ -1,0 +1,43 @@
+import type { PackageRecord, VersionRecord } from './records.ts'
+import { highestVersion } from './version.ts'
+
+/** A version as its package's owners want it read: deprecated since, or not any more. */
+export function withDeprecation(
+  { deprecated = {} }: PackageRecord,
+  version: string,
+  found: VersionRecord,
+): VersionRecord {
+  if (!Object.hasOwn(deprecated, version)) return found
+  const { deprecated: _before, ...manifest } = found.manifest
+  const text = deprecated[version] ?? ''
+  return { ...found, manifest: text === '' ? manifest : { ...manifest, deprecated: text } }
+}
+
+/**
+ * A package's record after versions were deleted: their tags go too, and `latest` moves to the highest release that is left (to the
+ * highest version when there is no release). Of a package without versions nothing is left but when it began.
+ */
+export function withoutVersions(before: PackageRecord, gone: ReadonlySet<string>, now: string): PackageRecord {
+  const times = without(before.times, (version) => gone.has(version))
+  const latest = highestVersion(Object.keys(times))
+  if (latest === undefined) return { tags: {}, created: before.created, modified: now, times, fields: {} }
+  const tags = without(before.tags, (_tag, version) => gone.has(version))
+  const moved = Object.hasOwn(before.tags, 'latest') && !Object.hasOwn(tags, 'latest')
+  const { deprecated, ...rest } = before
+  return {
+    ...rest,
+    tags: moved ? { ...tags, latest } : tags,
+    modified: now,
+    times,
+    // What the deleted one said of the package does not speak for another.
+    fields: moved ? {} : before.fields,
+    ...(deprecated === undefined ? {} : { deprecated: without(deprecated, (version) => gone.has(version)) }),
+  }
+}
+
+function without(
+  table: Readonly<Record<string, string>>,
+  dropped: (key: string, value: string) => boolean,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(table).filter(([key, value]) => !dropped(key, value)))
+}
