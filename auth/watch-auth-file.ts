@@ -2,7 +2,7 @@ import path from 'node:path'
 
 import type { AuthKeys } from './auth-file.ts'
 import { startFollowing, type AuthFileSource } from './follow-auth-file.ts'
-import { oneAtATime } from './one-at-a-time.ts'
+import { oneAtATime } from '../src/one-at-a-time.ts'
 import { watchDirectory } from './watch-directory.ts'
 
 /** The auth file as it is now. */

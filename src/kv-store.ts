@@ -194,6 +194,8 @@ export interface KvStore extends AsyncDisposable {
   references(after: Reference | undefined, limit: number): MaybePromise<readonly Reference[]>
   /** The audit log behind line `after` (0 = from its beginning), oldest first, at most `limit`, 1 to 10,000. */
   audit(after: number, limit: number): MaybePromise<readonly AuditRow[]>
+  /** Number of its last line; 0 when it has none. Whoever remembers it hears of every change that follows by reading on behind it. */
+  auditHead(): MaybePromise<number>
   /** Cheap proof that the database answers, for readiness. */
   ping(): Promise<void>
 }

@@ -19,7 +19,7 @@ import { loadDrizzle, orm } from './drizzle.ts'
 import type { Pool } from './postgres-client.ts'
 import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'
 
-const { and, asc, eq, gt, gte, lt, ne, sql } = orm
+const { and, asc, desc, eq, gt, gte, lt, ne, sql } = orm
 const { QueryBuilder } = loadDrizzle('drizzle-orm/pg-core') as typeof PgCore
 const at = sql.placeholder
 const db = new QueryBuilder()
@@ -37,6 +37,7 @@ export interface PostgresReader {
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobRow[]>
   references(after: Reference | undefined, limit: number): Promise<readonly Reference[]>
   audit(after: number, limit: number): Promise<readonly AuditRow[]>
+  auditHead(): Promise<number>
 }
 
 /** Reads over a pool; drizzle writes each query once, the server prepares it once a connection. */
@@ -80,6 +81,7 @@ export function postgresReader(pool: Pool): PostgresReader {
       checkPageLimit(limit)
       return run.all(AUDIT, { after, limit })
     },
+    auditHead: async () => (await run.first(AUDIT_HEAD, {}))?.seq ?? 0,
   }
 }
 
@@ -214,6 +216,8 @@ const AUDIT = written(
     .orderBy(asc(auditTable.seq))
     .limit(at('limit')),
 )
+
+const AUDIT_HEAD = written(db.select({ seq: auditTable.seq }).from(auditTable).orderBy(desc(auditTable.seq)).limit(1))
 
 const { bodyText, bodyBytes, etag, encoding } = documentTable
 const DOCUMENT = written(

@@ -19,7 +19,7 @@ import { loadDrizzle, orm } from './drizzle.ts'
 import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
 import { translatedSqlite } from './sqlite-errors.ts'
 
-const { and, asc, eq, gt, gte, lt, ne, sql } = orm
+const { and, asc, desc, eq, gt, gte, lt, ne, sql } = orm
 const { drizzle } = loadDrizzle('drizzle-orm/better-sqlite3') as typeof SqliteDriver
 const at = sql.placeholder
 
@@ -36,6 +36,7 @@ export interface SqliteReader {
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobRow[]
   references(after: Reference | undefined, limit: number): readonly Reference[]
   audit(after: number, limit: number): readonly AuditRow[]
+  auditHead(): number
 }
 
 /** Reads over one connection; every query is prepared once, here. */
@@ -76,6 +77,7 @@ export function sqliteReader(connection: Database): SqliteReader {
       checkPageLimit(limit)
       return translatedSqlite(() => queries.audit.all({ after, limit }))
     },
+    auditHead: () => translatedSqlite(() => queries.auditHead.get()?.seq ?? 0),
   }
 }
 
@@ -125,6 +127,7 @@ function prepareQueries(connection: Database) {
       .orderBy(asc(auditTable.seq))
       .limit(at('limit'))
       .prepare(),
+    auditHead: db.select({ seq: auditTable.seq }).from(auditTable).orderBy(desc(auditTable.seq)).limit(1).prepare(),
   }
 }
 

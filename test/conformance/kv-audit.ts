@@ -27,6 +27,15 @@ export function auditContract(contract: Contract): void {
     await expect(async () => kv.audit(0, 0)).rejects.toThrow('a page of 0')
   })
 
+  contract('tells the number of the last line, and of the lines behind one', async (kv) => {
+    expect(await kv.auditHead()).toBe(0)
+    await kv.commit({ cache: 1, audit: [auditEntry('a'), auditEntry('b')] })
+    const head = await kv.auditHead()
+    expect([head, await kv.audit(head, 1)]).toEqual([2, []])
+    await kv.commit({ cache: 1, audit: [auditEntry('c')] })
+    expect([(await kv.audit(head, 10)).map(({ resource }) => resource), await kv.auditHead()]).toEqual([['c'], 3])
+  })
+
   contract('refuses a line that could not be told from another, or is too long', async (kv) => {
     const long = 'x'.repeat(LIMITS.auditFieldBytesMax)
     for (const resource of ['a\0b', 'half \ud800 a character', `${long}x`]) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { oneAtATime } from '../../auth/one-at-a-time.ts'
+import { oneAtATime } from '../../src/one-at-a-time.ts'
 
 describe('oneAtATime', () => {
   it('does the work once more for all who ask while it is being done, and waits for that', async () => {
