@@ -79,6 +79,8 @@ export const LIMITS = {
   narListingBytesMax: 64 * MIB,
   /** Content of an archive that is passed over rather than decoded when a listing is made: less is not worth a new place to read from. */
   narSkipBytesMin: 16 * MIB,
+  /** Trees of the local store that are walked at once for their listings, each as long as its answer and all of them on the main thread. */
+  localListingsAtOnce: 2,
   /** The log of one build, decompressed: those of browsers have some tens of megabytes. */
   buildLogBytesMax: 256 * MIB,
   /** What a derivation's output turned out to be: some hundred bytes, and a hundred for each output it depends on. */
@@ -95,6 +97,10 @@ export const LIMITS = {
   nixListPageMax: 1_000,
   /** Records that are looked at for one page when only some are wanted: parsing so many takes some 20 ms. */
   nixListScanMax: 2_000,
+  /** And characters of them: a path may have a megabyte of references. A page is short, with more behind it, rather than over this. */
+  nixListCharactersMax: 16 * MIB,
+  /** So many of them are read at once. */
+  nixListReadAtOnce: 32,
   /** Referrers of a path that are told at once. */
   nixReferrersToldMax: 1_000,
   /** Store paths that one request deletes: its commit holds others up for some 100 ms. More go in several requests, referrers first. */
@@ -103,8 +109,12 @@ export const LIMITS = {
   nixDeletedRecordsMax: 50_000,
   /** Store paths that a plan of what to delete covers: each is a read or two, and a line of the answer. */
   nixPlannedPathsMax: 20_000,
+  /** References of all paths of a plan, which is in memory until it is answered: some 100 bytes each. */
+  nixPlannedReferencesMax: 1_000_000,
   /** And the request for it: 35 bytes for each. */
   nixPlanBodyBytesMax: 1 * MIB,
+  /** Work of many steps lets others have their turn after this long: a reader of something else waits no longer than for a disk. */
+  workSliceMs: 10,
   /** Rows looked up in one statement: SQLite answers on the thread that serves everybody. */
   lookupKeysMax: 1_000,
   /** File names in an archive: what Linux file systems hold. */
@@ -140,6 +150,20 @@ export const LIMITS = {
   npmPublishBytesMax: 6 * GIB,
   /** The JSON of a publish without its attachments: the manifest, readme included. */
   npmManifestBytesMax: 16 * MIB,
+  /** A packument that a client sends back to change a word of it: that of typescript has 14 MB. */
+  npmDocumentBytesMax: 64 * MIB,
+  /** Every publish writes the times of all of them anew, and every packument carries them; typescript has 3,500 after ten years. */
+  npmVersionsPerPackageMax: 20_000,
+  /** What one commit deletes of a package: reading so many records holds nobody else up. */
+  npmDeletedVersionsPerCommit: 250,
+  /** Characters of the text that deprecates a version. */
+  npmDeprecationLengthMax: 1024,
+  /** Owners that a package names. */
+  npmMaintainersMax: 200,
+  /** Who starred a package. */
+  npmStarsMax: 10_000,
+  /** Dist-tags of one package: all are in its packument. */
+  npmTagsPerPackageMax: 1000,
   /** Nesting of any JSON from outside; package manifests have some ten levels. */
   jsonDepthMax: 128,
   /** Values in any JSON from outside: parsing these takes a tenth of a second at most. The longest `exports` have some 50,000. */
@@ -156,12 +180,24 @@ export const LIMITS = {
   npmIntegrityLengthMax: 4 * KIB,
   /** Clients send one; every tag is in every packument from then on. */
   npmTagsPerPublishMax: 100,
+  /** The text of a search; npmjs takes 64 characters. */
+  npmSearchTextLengthMax: 512,
+  /** Words in it: each is looked for in every package. */
+  npmSearchWordsMax: 16,
+  /** Hits in one answer, npmjs's bound. */
+  npmSearchSizeMax: 250,
+  /** What the search index keeps of each of a package's texts, in characters: a package then has some 400 bytes, and 10 KiB at most. */
+  npmSearchFieldLengthMax: 512,
+  npmSearchKeywordsMax: 64,
+  npmSearchPeopleMax: 20,
   /** Bytes of one tarball after gunzip; only its package.json is kept. */
   npmUnpackedBytesMax: 16 * GIB,
   /** Entries read from any tar or zip before it is refused. */
   archiveEntriesMax: 100_000,
   /** package.json, METADATA or PKG-INFO inside an archive. */
   packageMetadataBytesMax: 8 * MIB,
+  /** Lines of headers in METADATA or PKG-INFO: old ones fold a description of some thousand lines into one. */
+  metadataLinesMax: 100_000,
   /** A text field of a multipart upload: a long description is the largest. */
   formFieldBytesMax: 1 * MIB,
   /** Fields of a multipart upload: Requires-Dist and classifiers repeat. */
@@ -177,6 +213,14 @@ export const LIMITS = {
   requiresPythonLengthMax: 1 * KIB,
   /** Why a file was yanked is copied into every listing too. */
   yankReasonLengthMax: 1 * KIB,
+  /** Attestations of one upload: a publisher makes one or two, and each has some kilobytes. */
+  pythonAttestationsMax: 16,
+  /** Files of a project that one commit deletes or yanks; more go in several. */
+  pythonChangedFilesMax: 500,
+  /** A request about yanking, deleting or the status of a project: names and a reason. */
+  pythonRequestBytesMax: 16 * KIB,
+  /** Projects in one page of the depot's own list. */
+  pythonListPageMax: 1_000,
   /** One file's entry of a simple JSON page, sent beside the file. */
   pythonEntryBytesMax: 64 * KIB,
   /** Directory of a zip file, read at once: 100,000 entries take about 10 MiB. */
@@ -192,6 +236,22 @@ export const LIMITS = {
   apiAnswerBytesMax: 4 * MIB,
   /** The command line waits this long for one. */
   apiTimeoutMs: 30 * SECOND,
+  /** Requests that bring packages into a depot and are under way at once: its disk is busy with so many. */
+  transferAtOnce: 8,
+  /** An answer to one of them: the largest tells what is there of a package with some thousand versions. */
+  transferAnswerBytesMax: 128 * MIB,
+  /** Such a request is tried so often while its depot is down or asks to wait: a restart takes some seconds. */
+  transferTriesMax: 6,
+  /** The first wait between two tries; each is twice as long as the one before. */
+  transferPauseMs: 1 * SECOND,
+  /** And the longest, also when the depot asks for more. */
+  transferPauseMsMax: 1 * MINUTE,
+  /** One package.json of Verdaccio, which holds all versions of a package: npmjs refuses packages above 100 MB. */
+  verdaccioDocumentBytesMax: 128 * MIB,
+  /** The list of devpi's files in its export: some 1 KiB a file. */
+  devpiIndexBytesMax: 256 * MIB,
+  /** Folders in folders that are looked through for distributions. */
+  importDepthMax: 32,
 
   /** Longest URL that is looked at, in characters. */
   urlLengthMax: 8 * KIB,

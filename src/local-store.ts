@@ -18,6 +18,36 @@ export interface LocalStore extends AsyncDisposable {
    * @throws DepotError `STORAGE_DOWN`
    */
   tree(baseName: string): FileTree | undefined
+  /**
+   * The log of the last build of a derivation, by its base name, or undefined when there is none; it may still be growing. Whether the
+   * derivation is valid does not matter: logs outlive them.
+   *
+   * @throws DepotError `STORAGE_DOWN`
+   */
+  log(derivation: string): LocalLog | undefined
+  /**
+   * What an output of a content-addressed derivation turned out to be, when that path is valid.
+   *
+   * @param derivation its base name, or for stores of Nix before 2.35 `sha256:` and the hex of the hash that stands for it
+   * @throws DepotError `STORAGE_DOWN`
+   */
+  realisation(derivation: string, output: string): LocalRealisation | undefined
+}
+
+/** A file that is read once; reading throws DepotError `CONTENT_MISMATCH` when it is gone or another one. */
+export interface LocalLog {
+  readonly coding: 'none' | 'bzip2'
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+/** A row of the database, with names as Nix prints them. */
+export interface LocalRealisation {
+  /** Whole. */
+  readonly outPath: string
+  /** With blanks between them. */
+  readonly signatures: string | null
+  /** Whole paths of the outputs that it depends on, by `<hash>!<output>`. */
+  readonly dependents: Readonly<Record<string, string>>
 }
 
 /** A row of the database, with the columns that Nix gives it. */

@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto'
 
+import { createTurns } from '../../src/codec/turns.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
-import { DepotError } from '../../src/errors.ts'
+import { DepotError, hasCode } from '../../src/errors.ts'
 import { documentResponse, textResponse } from '../../src/http/respond.ts'
-import type { Cache, DocumentKey } from '../../src/kv-store.ts'
+import type { Cache, Document, DocumentKey } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
+import type { LocalStore } from '../../src/local-store.ts'
 import { route, type HeaderList, type Route } from '../../src/protocol.ts'
 import { plainBody } from './content-encoding.ts'
+import { findLocal } from './local-path.ts'
 import { listNar } from './nar-listing.ts'
+import type { NarinfoRules } from './narinfo-rules.ts'
 import { NIX32_CLASS } from './nix32.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
+import { listTree } from './tree-listing.ts'
 
 const PATTERN = '/:listing'
 const HEADERS: HeaderList = ['Content-Type', 'application/json', 'Cache-Control', 'max-age=300']
@@ -23,9 +28,10 @@ function parseListingName(segment: string): string | undefined {
 
 /**
  * `<store hash>.ls`: what lies in a path's archive, made from the archive itself by whoever asks first. Clients that write one are
- * let be, and what they say is dropped: it comes before the archive, so nothing could be held against it.
+ * let be, and what they say is dropped: it comes before the archive, so nothing could be held against it. That of a path of the local
+ * store is made from its files each time, of which none is read.
  */
-export function listingRoutes(depot: Depot): readonly Route[] {
+export function listingRoutes(depot: Depot, { localStore }: Pick<NarinfoRules, 'localStore'>): readonly Route[] {
   const common = { pattern: PATTERN, params: { listing: parseListingName } } as const
   return [
     route({
@@ -38,7 +44,8 @@ export function listingRoutes(depot: Depot): readonly Route[] {
         const document = await depot.document(listingKey(cache, params.listing), () =>
           render(depot, cache, params.listing),
         )
-        if (document !== undefined) return documentResponse(request, document, HEADERS)
+        const found = document ?? (await localListing(localStore, params.listing))
+        if (found !== undefined) return documentResponse(request, found, HEADERS)
         throw new DepotError('NOT_FOUND', 'listing not found', { headers: { 'Cache-Control': 'no-store' } })
       },
     }),
@@ -64,9 +71,30 @@ async function render(depot: Depot, cache: Cache, storeHash: string): Promise<Re
   const row = await depot.blobOf(cache, KIND_PREFIX, parsePathEntry(record).narHash)
   if (row === undefined) return undefined
   await using blob = await depot.open(row)
-  const body = await listNar(blob.content())
-  const etag = `"${createHash('sha256').update(body).digest('hex')}"`
-  return { body, etag, encoding: '', sourceVersion: record.version }
+  return { ...documentOf(await listNar(blob.content())), sourceVersion: record.version }
+}
+
+function documentOf(body: string): Document {
+  return { body, etag: `"${createHash('sha256').update(body).digest('hex')}"`, encoding: '' }
+}
+
+/** Each walks through a whole tree, and holds what it found. */
+const walking = createTurns(LIMITS.localListingsAtOnce)
+
+/** The listing of a local path, unless its files are not those of its archive. */
+async function localListing(store: LocalStore | undefined, storeHash: string): Promise<Document | undefined> {
+  const found = findLocal(store, storeHash)
+  if (found === undefined) return undefined
+  await walking.take()
+  try {
+    const { json, narSizeBytes } = await listTree(found.tree)
+    return narSizeBytes === found.entry.narSizeBytes ? documentOf(json) : undefined
+  } catch (error) {
+    if (hasCode(error, 'CONTENT_MISMATCH')) return undefined
+    throw error
+  } finally {
+    walking.giveBack()
+  }
 }
 
 const SPACE = new Set([0x20, 0x09, 0x0a, 0x0d])

@@ -3,11 +3,13 @@ import { z } from 'zod'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
 import { sourceResponse, textResponse } from '../../src/http/respond.ts'
-import type { KvRecord } from '../../src/kv-store.ts'
+import type { Cache, KvRecord } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
 import { plainBody } from './content-encoding.ts'
 import { parseDerivationName } from './derivation-name.ts'
+import { findLocalLog, type FoundLog } from './local-log.ts'
+import type { NarinfoRules } from './narinfo-rules.ts'
 
 /** Not below the prefix of archives: what such a record refers to could be fetched, and signed, as one. */
 const LOG_KIND = 'nixlog'
@@ -26,11 +28,25 @@ const HEADERS: HeaderList = [
 
 const logRecord = z.object({ digest: z.string().regex(/^[0-9a-f]{64}$/) })
 
-/** `log/<name of a derivation>`: what its build printed. `nix log` reads it, `nix store copy-log` writes it. */
-export function logRoutes(depot: Depot): readonly Route[] {
+/**
+ * `log/<name of a derivation>`: what its build printed. `nix log` reads it, by the derivation or by what it built; `nix store copy-log`
+ * writes it. What was written comes before what the local store has.
+ */
+export function logRoutes(depot: Depot, { localStore }: Pick<NarinfoRules, 'localStore'>): readonly Route[] {
   const common = { pattern: PATTERN, params: PARAMS } as const
   return [
-    route({ ...common, method: 'GET', action: 'read', handle: (request) => logResponse(depot, request) }),
+    route({
+      ...common,
+      method: 'GET',
+      action: 'read',
+      async handle(request) {
+        const { cache, params } = request
+        const log =
+          (await storedLog(depot, cache, params.derivation)) ?? (await findLocalLog(localStore, params.derivation))
+        if (log === undefined) throw notFound()
+        return sourceResponse(request, log.source, { headers: HEADERS, etag: log.etag })
+      },
+    }),
     route({
       ...common,
       method: 'PUT',
@@ -65,15 +81,16 @@ async function storeLog(depot: Depot, request: LogRequest): Promise<'created' | 
   return known === undefined ? 'created' : 'replaced'
 }
 
-async function logResponse(depot: Depot, request: LogRequest): Promise<Response> {
-  const { cache, params } = request
-  const record = await depot.get(cache, LOG_KIND, params.derivation)
-  const row = record && (await depot.blobOf(cache, LOG_KIND, digestOf(record)))
+/** @throws DepotError `NOT_FOUND` when one was written and its bytes are damaged or gone */
+async function storedLog(depot: Depot, cache: Cache, derivation: string): Promise<FoundLog | undefined> {
+  const record = await depot.get(cache, LOG_KIND, derivation)
+  if (record === undefined) return undefined
+  const row = await depot.blobOf(cache, LOG_KIND, digestOf(record))
   if (row === undefined) throw notFound()
   const blob = await depot.open(row).catch((error: unknown) => {
     throw hasCode(error, 'NOT_FOUND') ? notFound() : error
   })
-  return sourceResponse(request, blob.content(), { headers: HEADERS, etag: `"${row.digest}"` })
+  return { source: blob.content(), etag: `"${row.digest}"` }
 }
 
 function digestOf(record: KvRecord): string {

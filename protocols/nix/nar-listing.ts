@@ -1,6 +1,6 @@
-import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { Source } from '../../src/source.ts'
+import { boundedText, LISTING, type BoundedText } from './listing-json.ts'
 
 /**
  * What lies in an archive, as the JSON that Nix calls a listing (nix: libstore/nar-accessor.cc, listNar): names, types, sizes, and where
@@ -16,14 +16,14 @@ export async function listNar(archive: Source): Promise<string> {
   const separators: string[] = []
   await reader.fill()
   reader.expect('nix-archive-1')
-  json.add('{"root":')
+  json.add(LISTING.begin)
   for (;;) {
     if (reader.low) await reader.fill()
     if (await listNode(reader, json)) separators.push('')
     else if (separators.length > 0) reader.expect(')')
     if (reader.low) await reader.fill()
     while (separators.length > 0 && reader.text() === ')') {
-      json.add('}}')
+      json.add(LISTING.directoryEnd)
       separators.pop()
       if (separators.length > 0) reader.expect(')')
       if (reader.low) await reader.fill()
@@ -32,10 +32,10 @@ export async function listNar(archive: Source): Promise<string> {
     if (separator === undefined) break
     separators.push(',')
     reader.expect('(', 'name')
-    json.add(`${separator}${JSON.stringify(reader.text())}:`)
+    json.add(LISTING.entry(separator, reader.text()))
     reader.expect('node')
   }
-  json.add(',"version":1}')
+  json.add(LISTING.end)
   return json.text()
 }
 
@@ -44,42 +44,22 @@ async function listNode(reader: NarReader, json: BoundedText): Promise<boolean> 
   reader.expect('(', 'type')
   const type = reader.text()
   if (type === 'directory') {
-    json.add('{"type":"directory","entries":{')
+    json.add(LISTING.directory)
     return true
   }
   if (type === 'symlink') {
     reader.expect('target')
-    json.add(`{"type":"symlink","target":${JSON.stringify(reader.text())}}`)
+    json.add(LISTING.link(reader.text()))
   } else {
     const executable = reader.text() === 'executable'
     if (executable) reader.expect('', 'contents')
     const { sizeBytes, offset } = reader.content()
-    const marker = executable ? '"executable":true,' : ''
-    json.add(`{"type":"regular",${marker}"size":${sizeBytes},"narOffset":${offset}}`)
+    json.add(LISTING.file({ executable, sizeBytes, offset }))
     const skipped = reader.skip(sizeBytes)
     if (skipped !== undefined) await skipped
   }
   reader.expect(')')
   return false
-}
-
-interface BoundedText {
-  add(part: string): void
-  text(): string
-}
-
-function boundedText(limitBytes: number): BoundedText {
-  const parts: string[] = []
-  let sizeBytes = 0
-  return {
-    add(part) {
-      sizeBytes += Buffer.byteLength(part)
-      if (sizeBytes > limitBytes)
-        throw new DepotError('TOO_LARGE', `the archive has more files than a listing of ${limitBytes} bytes can name`)
-      parts.push(part)
-    },
-    text: () => parts.join(''),
-  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
 import { readPlainText } from './content-encoding.ts'
 import { parseDerivationName } from './derivation-name.ts'
+import { findLocalRealisation } from './local-realisation.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import {
   derivationOutput,
@@ -65,9 +66,10 @@ async function realisationResponse(
   rules: NarinfoRules,
 ): Promise<Response> {
   const record = await depot.get(request.cache, REALISATION_KIND, outputKey(output))
-  if (record === undefined)
+  const known = record === undefined ? findLocalRealisation(rules.localStore, output) : parseStoredRealisation(record)
+  if (known === undefined)
     throw new DepotError('NOT_FOUND', 'realisation not found', { headers: { 'Cache-Control': 'no-store' } })
-  const body = printRealisation(output, parseStoredRealisation(record), rules)
+  const body = printRealisation(output, known, rules)
   const etag = `"${createHash('sha256').update(body).digest('hex')}"`
   return documentResponse(request, { body, etag, encoding: '' }, HEADERS)
 }

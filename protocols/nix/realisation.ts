@@ -4,9 +4,10 @@ import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
 import { LIMITS } from '../../src/limits.ts'
+import type { LocalRealisation } from '../../src/local-store.ts'
 import { OUTPUT_CLASS } from './derivation-name.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
-import { parseBaseName } from './store-path.ts'
+import { parseBaseName, parseStorePath } from './store-path.ts'
 
 /** An output of a derivation whose path is only known once it was built. */
 export type OutputId =
@@ -61,6 +62,18 @@ export type Realisation = z.infer<typeof realisation>
 
 export function parseStoredRealisation(record: { readonly value: string }): Realisation {
   return realisation.parse(JSON.parse(record.value))
+}
+
+/** What the database of a local store says, if it is of the form that clients know; signatures that are not are left out. */
+export function parseLocalRealisation({ outPath, signatures, dependents }: LocalRealisation): Realisation | undefined {
+  const dependentRealisations = Object.fromEntries(
+    Object.entries(dependents).map(([id, storePath]) => [id, parseStorePath(storePath)?.baseName]),
+  )
+  return realisation.safeParse({
+    outPath: parseStorePath(outPath)?.baseName,
+    dependentRealisations,
+    signatures: (signatures ?? '').split(' ').filter((text) => SIGNATURE.test(text)),
+  }).data
 }
 
 const structured = z

@@ -4,16 +4,15 @@ import Database from 'better-sqlite3'
 
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
-import type { LocalPath } from '../../src/local-store.ts'
+import type { LocalPath, LocalStore } from '../../src/local-store.ts'
 import { sqliteError } from '../kv/sqlite-errors.ts'
 import { systemCode } from '../fs-errors.ts'
+import { realisations } from './realisations.ts'
 import { snapshotOf } from './snapshot.ts'
 
-export interface StoreDatabase extends Disposable {
-  find(storeHash: string): LocalPath | undefined
-}
+export type StoreDatabase = Disposable & Pick<LocalStore, 'find' | 'realisation'>
 
-interface Connection extends StoreDatabase {
+type Connection = StoreDatabase & {
   /** Whether it still speaks of the file that lies there. */
   isCurrent(): boolean
 }
@@ -46,6 +45,7 @@ export function storeDatabase(file: string): StoreDatabase {
   }
   return {
     find: (storeHash) => asked((database) => database.find(storeHash)),
+    realisation: (derivation, output) => asked((database) => database.realisation(derivation, output)),
     [Symbol.dispose]: close,
   }
 }
@@ -92,6 +92,7 @@ function prepared(database: Database.Database, isCurrent: () => boolean): Connec
         const row = find.get(...range(storeHash))
         return row && { ...row, references: JSON.parse(row.references) as string[] }
       },
+      realisation: realisations(database),
       [Symbol.dispose]: () => void database.close(),
     }
   } catch (error) {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 
 import type { LocalStore } from '../../src/local-store.ts'
 import { storeDatabase } from './database.ts'
+import { openLog } from './log.ts'
 import { openTree } from './tree.ts'
 
 /**
@@ -13,11 +14,14 @@ import { openTree } from './tree.ts'
 export function openNixStore(root: string): LocalStore {
   const database = storeDatabase(join(root, 'nix/var/nix/db/db.sqlite'))
   const storeDir = join(root, 'nix/store')
+  const logDir = join(root, 'nix/var/log/nix/drvs')
   // A slip of the finger shall show at the start.
   database.find('')
   return {
     find: (storeHash) => database.find(storeHash),
     tree: (baseName) => openTree(storeDir, baseName),
+    log: (derivation) => openLog(logDir, derivation),
+    realisation: (derivation, output) => database.realisation(derivation, output),
     async [Symbol.asyncDispose]() {
       database[Symbol.dispose]()
     },

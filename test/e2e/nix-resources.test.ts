@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { describeWith } from '../helpers/have.ts'
 import { closureExpression, nixClientOf, type NixClient } from '../helpers/nix-client.ts'
+import { ADDRESSED, derivation, withoutOffsets } from '../helpers/nix-expressions.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 const LIMIT_MS = 120_000
@@ -12,14 +13,6 @@ for (const part of ['nix', 'nixNew'] as const)
       suite(part, mount)
     }),
   )
-
-/** A derivation whose build prints something and that depends on nothing else. */
-function derivation(name: string, script: string, more = ''): string {
-  return `derivation {
-    name = "${name}"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; ${more}
-    args = [ "-c" ''${script}'' ];
-  }`
-}
 
 function suite(part: 'nix' | 'nixNew', mount: string): void {
   let pusher: NixClient
@@ -114,13 +107,6 @@ function suite(part: 'nix' | 'nixNew', mount: string): void {
   })
 }
 
-const ADDRESSED = '__contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256";'
-
 function hashOf(storePath: string): string {
   return storePath.slice('/nix/store/'.length, '/nix/store/'.length + 32)
-}
-
-/** A store on disk does not know them. */
-function withoutOffsets(listing: unknown): unknown {
-  return JSON.parse(JSON.stringify(listing, (key, value: unknown) => (key === 'narOffset' ? undefined : value)))
 }

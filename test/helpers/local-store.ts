@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 
 import Database from 'better-sqlite3'
 
@@ -18,6 +19,8 @@ export interface TestStore extends AsyncDisposable {
   fileOf(baseName: string): string
   /** Make files and enter them as valid. */
   add(name: string, make: (file: string) => Promise<void>, row?: Partial<TestRow>): Promise<AddedPath>
+  /** Write what the build of a derivation printed where Nix keeps it; with `.bz2` behind the name as Nix compresses it. */
+  addLog(file: string, bytes: Uint8Array | string): Promise<void>
   /** Take a path out of the database, as garbage collection does before it removes the files. */
   invalidate(baseName: string): void
 }
@@ -53,6 +56,20 @@ const SCHEMA = `
   create index IndexReferrer on Refs(referrer);
   create index IndexReference on Refs(reference);`
 
+/** nix 2.8: libstore/ca-specific-schema.sql, which a store gets when content-addressed derivations are first used. */
+export const REALISATIONS_SCHEMA = `
+  create table Realisations (id integer primary key autoincrement not null, drvPath text not null, outputName text not null,
+    outputPath integer not null, signatures text, foreign key (outputPath) references ValidPaths(id) on delete cascade);
+  create index IndexRealisations on Realisations(drvPath, outputName);
+  create table RealisationsRefs (referrer integer not null, realisationReference integer,
+    foreign key (referrer) references Realisations(id) on delete cascade,
+    foreign key (realisationReference) references Realisations(id) on delete restrict);`
+
+/** The same since Nix 2.35. */
+export const BUILD_TRACE_SCHEMA = `
+  create table BuildTraceV3 (id integer primary key autoincrement not null, drvPath text not null, outputName text not null,
+    outputPath text not null, signatures text);`
+
 export async function testStore(): Promise<TestStore> {
   const dir = await tempDir('local-store')
   await mkdir(dir.join('nix/store'), { recursive: true })
@@ -82,6 +99,11 @@ export async function testStore(): Promise<TestStore> {
         narPath: `/nix/nar/${storeHash}-${narHash}.nar`,
         narinfoPath: `/nix/${storeHash}.narinfo`,
       }
+    },
+    async addLog(name, bytes) {
+      const folder = dir.join('nix/var/log/nix/drvs', name.slice(0, 2))
+      await mkdir(folder, { recursive: true })
+      await writeFile(path.join(folder, name.slice(2)), bytes)
     },
     invalidate: (baseName) =>
       void database.prepare('delete from ValidPaths where path = ?').run(`/nix/store/${baseName}`),

@@ -2,10 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { listNar } from '../../../protocols/nix/nar-listing.ts'
+import { listTree, type TreeListing } from '../../../protocols/nix/tree-listing.ts'
+import type { FileTreeEntry } from '../../../src/file-tree.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import type { Source } from '../../../src/source.ts'
 import { inPieces } from '../../helpers/depot.ts'
 import { fileNar, narStrings, writeNar, type NarNode } from '../../helpers/nar.ts'
+import { treeOfNode } from '../../helpers/nar-tree.ts'
 
 describe('the listing of an archive', () => {
   it.each<[what: string, node: NarNode, listing: unknown]>([
@@ -30,6 +33,43 @@ describe('the listing of an archive', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  it('is the same when it is made from the files, which tell the length of the archive too', async () => {
+    await fc.assert(
+      fc.asyncProperty(tree(), async (node) => {
+        const nar = writeNar(node)
+        const json = await listNar(sourceOf(nar))
+        expect(await listTree(treeOfNode(node, 1000))).toEqual({ json, narSizeBytes: nar.byteLength })
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('made from files is bounded in depth and length, and leaves no folder open', async () => {
+    let left = 0
+    async function* folder(entries: AsyncGenerator<FileTreeEntry>): AsyncGenerator<FileTreeEntry> {
+      try {
+        yield* entries
+      } finally {
+        left++
+      }
+    }
+    async function* deeper(levels: number): AsyncGenerator<FileTreeEntry> {
+      if (levels > 0) yield { name: 'd', node: { type: 'directory', entries: folder(deeper(levels - 1)) } }
+    }
+    const deep = (levels: number): Promise<TreeListing> =>
+      listTree({ type: 'directory', entries: folder(deeper(levels)) })
+    expect((await deep(LIMITS.narDepthMax)).json.match(/"d":/g)).toHaveLength(LIMITS.narDepthMax)
+    left = 0
+    await expect(deep(LIMITS.narDepthMax + 1)).rejects.toMatchObject({ code: 'TOO_LARGE' })
+    expect(left).toBeGreaterThan(LIMITS.narDepthMax)
+
+    async function* wide(): AsyncGenerator<FileTreeEntry> {
+      const target = 'x'.repeat(4000)
+      for (let at = 0; ; at++) yield { name: String(at), node: { type: 'symlink', target } }
+    }
+    await expect(listTree({ type: 'directory', entries: wide() })).rejects.toMatchObject({ code: 'TOO_LARGE' })
   })
 
   it('has names that are special to JSON and JavaScript, and those that are not text', async () => {
