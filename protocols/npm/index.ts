@@ -1,9 +1,11 @@
 import type { DepotError } from '../../src/errors.ts'
 import type { Protocol } from '../../src/protocol.ts'
 import { accountRoutes, type NpmAccounts } from './account-routes.ts'
+import { importRoutes } from './import-routes.ts'
 import { packumentRoutes } from './packument-routes.ts'
 import { publishRoutes } from './publish-routes.ts'
 import { registryRoutes } from './registry-routes.ts'
+import { searchRoutes } from './search-routes.ts'
 import { seedRoutes } from './seed-routes.ts'
 import { tarballRoutes } from './tarball-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
@@ -28,8 +30,10 @@ export function npmProtocol({ accounts }: NpmOptions = {}): Protocol {
       ...ofAccounts,
       ...tarballRoutes(depot),
       ...packumentRoutes(depot),
+      ...searchRoutes(depot),
       ...publishRoutes(depot),
       ...seedRoutes(depot),
+      ...importRoutes(depot),
     ],
     errorBody,
   }

@@ -1,0 +1,104 @@
+import { createTurns } from '../codec/turns.ts'
+import type { MaybePromise } from '../kv-store.ts'
+import { LIMITS } from '../limits.ts'
+import type { TokenSource } from './token-source.ts'
+import { endsTransfer, readGoodAnswer, TryAgain, withoutAnswer } from './transfer-answer.ts'
+
+export interface TransferOptions {
+  /** The depot's base. */
+  readonly url: URL
+  readonly credentials: TokenSource
+  readonly userAgent: string
+  /** Before the second try of a request; each further pause is twice as long. By default `LIMITS.transferPauseMs`. */
+  readonly pauseMs?: number
+}
+
+export interface TransferRequest {
+  readonly method: 'GET' | 'PUT'
+  /** Below the depot's URL, as it goes over the wire. */
+  readonly path: `/${string}`
+  readonly accept?: string
+  /** Made anew for each try. */
+  readonly body?: () => MaybePromise<Blob | string>
+}
+
+/** Moves many things into a depot: some requests at once, tried again while the depot is down or asks to wait. */
+export interface Transfer {
+  /**
+   * Send one request; resolves with the text of a good answer. No redirect is followed: the credentials are for this depot.
+   *
+   * @throws DepotError what the depot says against it. One that `endsTransfer` cuts off what is under way too, and every later
+   * request fails with it.
+   */
+  send(request: TransferRequest): Promise<string>
+}
+
+export function createTransfer(options: TransferOptions): Transfer {
+  const turns = createTurns(LIMITS.transferAtOnce)
+  const ended = new AbortController()
+
+  /** One try. Whatever an end cut off fails with its reason. */
+  async function attempt(request: TransferRequest): Promise<string> {
+    await turns.take()
+    try {
+      ended.signal.throwIfAborted()
+      return await sendOnce(options, request, ended.signal)
+    } catch (error) {
+      throw ended.signal.aborted ? ended.signal.reason : withoutAnswer(options.url, error)
+    } finally {
+      turns.giveBack()
+    }
+  }
+
+  return {
+    async send(request) {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await attempt(request)
+        } catch (error) {
+          const again = error instanceof TryAgain ? error : undefined
+          if (again !== undefined && tries < LIMITS.transferTriesMax) {
+            await pause(pauseMs(options.pauseMs ?? LIMITS.transferPauseMs, tries, again.waitMs), ended.signal)
+            continue
+          }
+          const failure = again?.failure ?? error
+          if (endsTransfer(failure)) ended.abort(failure)
+          throw failure
+        }
+      }
+    },
+  }
+}
+
+async function sendOnce(
+  { url, credentials, userAgent }: TransferOptions,
+  { method, path, accept = '*/*', body }: TransferRequest,
+  signal: AbortSignal,
+): Promise<string> {
+  const target = new URL(url.href.replace(/\/$/, '') + path)
+  const authorization = await credentials.authorization({ method, path: target.pathname })
+  const headers = { 'user-agent': userAgent, accept, ...(authorization === undefined ? {} : { authorization }) }
+  const sent = body === undefined ? {} : { body: await body() }
+  return readGoodAnswer(await fetch(target, { method, headers, redirect: 'error', signal, ...sent }))
+}
+
+/** Twice as long each time, and not for all at the same moment. */
+function pauseMs(firstMs: number, tries: number, askedMs: number): number {
+  const growing = firstMs * 2 ** (tries - 1) * (0.5 + Math.random() / 2)
+  return Math.min(Math.max(growing, askedMs), LIMITS.transferPauseMsMax)
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error)
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(signal.reason as Error)
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+}
