@@ -100,7 +100,7 @@ export const LIMITS = {
   /** And characters of them: a path may have a megabyte of references. A page is short, with more behind it, rather than over this. */
   nixListCharactersMax: 16 * MIB,
   /** So many of them are read at once. */
-  nixListReadAtOnce: 32,
+  nixListReadAtOnce: 16,
   /** Referrers of a path that are told at once. */
   nixReferrersToldMax: 1_000,
   /** Store paths that one request deletes: its commit holds others up for some 100 ms. More go in several requests, referrers first. */

@@ -1,3 +1,4 @@
+import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { Cache } from '../../src/kv-store.ts'
@@ -44,12 +45,15 @@ type Going = Map<string, StoredPath>
 
 function createPlan(depot: Depot, cache: Cache) {
   const going: Going = new Map()
+  let references = 0
 
   async function add(hash: string): Promise<void> {
     if (going.has(hash)) return
     const path = await storedPath(depot, cache, hash)
-    if (path === undefined) return
+    if (path === undefined || going.has(hash)) return
     going.set(hash, path)
+    references += path.entry.references.length
+    if (references > LIMITS.nixPlannedReferencesMax) throw tooManyReferences()
   }
 
   /** Add what `next` leads to from what goes already, and so on. */
@@ -58,6 +62,7 @@ function createPlan(depot: Depot, cache: Cache) {
     while (latest.length > 0) {
       const found = new Set<string>()
       await inTurns(latest, async (hash) => {
+        await breath()
         for await (const other of next(hash)) {
           if (!going.has(other)) found.add(other)
           if (going.size + found.size > LIMITS.nixPlannedPathsMax) throw tooMany()
@@ -93,6 +98,7 @@ function createPlan(depot: Depot, cache: Cache) {
         if (!roots.has(hash) && (await needsIt(hash, (referrer) => going.has(referrer))) !== undefined) stay.push(hash)
       })
       for (let hash = stay.pop(); hash !== undefined; hash = stay.pop()) {
+        await breath()
         const path = going.get(hash)
         going.delete(hash)
         if (path !== undefined)
@@ -129,9 +135,17 @@ function tooMany(): DepotError {
   )
 }
 
+function tooManyReferences(): DepotError {
+  return new DepotError(
+    'TOO_LARGE',
+    `these paths have more than ${LIMITS.nixPlannedReferencesMax} references: delete some of them first`,
+  )
+}
+
 /** The stored path of this hash. */
 export async function storedPath(depot: Depot, cache: Cache, hash: string): Promise<StoredPath | undefined> {
   const record = await depot.get(cache, PATH_KIND, hash)
+  await breath()
   return record && { hash, entry: parsePathEntry(record), version: record.version }
 }
 
@@ -144,14 +158,17 @@ export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise
 }
 
 /** Paths that refer to each other in a circle, which Nix does not make, come last. */
-function referrersFirst(going: Going): readonly StoredPath[] {
+async function referrersFirst(going: Going): Promise<readonly StoredPath[]> {
   const referrers = new Map<string, number>()
-  for (const { entry } of going.values())
+  for (const { entry } of going.values()) {
+    await breath()
     for (const hash of referencedHashes(entry)) referrers.set(hash, (referrers.get(hash) ?? 0) + 1)
+  }
   const free = [...going.values()].filter(({ hash }) => !referrers.has(hash))
   const ordered = new Set<StoredPath>()
   for (let path = free.pop(); path !== undefined; path = free.pop()) {
     ordered.add(path)
+    await breath()
     for (const hash of referencedHashes(path.entry)) {
       const left = (referrers.get(hash) ?? 0) - 1
       referrers.set(hash, left)

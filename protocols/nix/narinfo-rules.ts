@@ -1,3 +1,4 @@
+import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { Cache, RecordName } from '../../src/kv-store.ts'
@@ -96,6 +97,7 @@ async function whereIs(
 ): Promise<RecordName | 'local' | undefined> {
   const hash = parseBaseName(reference)?.hash ?? ''
   const record = await depot.get(cache, PATH_KIND, hash)
+  await breath()
   if (record !== undefined)
     return parsePathEntry(record).baseName === reference ? { kind: PATH_KIND, key: hash } : undefined
   return findLocal(localStore, hash)?.entry.baseName === reference ? 'local' : undefined

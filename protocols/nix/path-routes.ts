@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
@@ -42,7 +43,7 @@ type Page = z.infer<typeof page>
 
 /**
  * `GET -/paths?after=&limit=&prefix=` lists what is stored by hash, page by page: `{"paths": […], "next"?}`, where `next` is the next page's
- * `after`. With a prefix a page may be short, or empty, with more behind it. `GET -/paths/<hash>` tells all there is to know of a path.
+ * `after`. A page may be short, with a prefix also empty, with more behind it. `GET -/paths/<hash>` tells all there is to know of a path.
  */
 export function pathRoutes(depot: Depot): readonly Route[] {
   return [
@@ -71,22 +72,34 @@ function answer(method: string, value: object): Response {
 }
 
 async function listPaths(depot: Depot, cache: Cache, { after, limit, prefix }: Page): Promise<object> {
-  const scan = prefix === '' ? limit : LIMITS.nixListScanMax
-  const records = await depot.kv.list(cache.id, PATH_KIND, {
-    from: '',
-    limit: scan,
-    ...(after === undefined ? {} : { after }),
-  })
-  const found: PathEntry[] = []
-  let last: KvRecord | undefined
-  for (const record of records) {
-    if (found.length === limit) break
-    last = record
-    const entry = parsePathEntry(record)
-    if (begins(entry.baseName, prefix)) found.push(entry)
+  const scanMax = prefix === '' ? limit : LIMITS.nixListScanMax
+  const paths: ReturnType<typeof facts>[] = []
+  let next = after
+  let characters = 0
+  for (let scanned = 0; scanned < scanMax;) {
+    const step = Math.min(LIMITS.nixListReadAtOnce, scanMax - scanned)
+    const records = await readSome(depot, cache, next, step)
+    for (const { key, value } of records) {
+      if (paths.length === limit || characters >= LIMITS.nixListCharactersMax) return { paths, next }
+      await breath()
+      const entry = parsePathEntry({ value })
+      if (begins(entry.baseName, prefix)) paths.push(facts(entry))
+      next = key
+      characters += value.length
+    }
+    if (records.length < step) return { paths }
+    scanned += step
   }
-  const more = last !== undefined && (last !== records.at(-1) || records.length === scan)
-  return { paths: found.map(facts), ...(more ? { next: last?.key } : {}) }
+  return { paths, next }
+}
+
+async function readSome(
+  depot: Depot,
+  cache: Cache,
+  after: string | undefined,
+  limit: number,
+): Promise<readonly KvRecord[]> {
+  return depot.kv.list(cache.id, PATH_KIND, { from: '', limit, ...(after === undefined ? {} : { after }) })
 }
 
 function begins(baseName: string, prefix: string): boolean {

@@ -1,3 +1,4 @@
+import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { hasCode } from '../../src/errors.ts'
 import { prefixEnd } from '../../src/key-prefix.ts'
@@ -37,6 +38,7 @@ export async function* referrersOf(depot: Depot, cache: Cache, hash: string): As
   do {
     const bounds = { from: prefix, to: prefixEnd(prefix), limit: PAGE, ...(after === undefined ? {} : { after }) }
     const page = await depot.kv.list(cache.id, REFERRER_KIND, bounds)
+    await breath()
     for (const { key } of page) yield key.slice(prefix.length)
     after = page.length < PAGE ? undefined : page.at(-1)?.key
   } while (after !== undefined)
