@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Install the package clients of the tests, each in a folder of its own below ~/.cache/depot-tools (DEPOT_TEST_TOOLS).
 # What is there already and still runs is left alone, so a second call takes two seconds.
+# `test/tools.sh peers` installs the servers that the benches stand beside instead.
 set -euo pipefail
 exec </dev/null
 
@@ -26,7 +27,8 @@ install_npm() {
   echo "installing $1 $2" >&2
   rm -rf "$dir"
   mkdir -p "$dir"
-  echo '{"private":true}' >"$dir/package.json"
+  # Some mirror lacks the tag that a dependency of Verdaccio's asks for.
+  echo '{"private":true,"overrides":{"node-fetch":"2.7.0"}}' >"$dir/package.json"
   npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel=error "${3:-$1}@$2" >&2
   touch "$dir/.installed"
 }
@@ -108,6 +110,14 @@ EOF
   fi
   touch "$dir/.installed"
 }
+
+if [ "${1:-}" = peers ]; then
+  install_npm verdaccio "$VERDACCIO"
+  install_python pip "$PIP"
+  install_python devpi-server "$DEVPI"
+  install_python pypiserver "$PYPISERVER"
+  exit
+fi
 
 install_npm npm "$NPM_10"
 install_npm npm "$NPM_11"

@@ -46,26 +46,33 @@ export async function fillNpm(url: string, name: string, versions: number): Prom
       engines: { node: '>=18' },
     }
     const tarball = tarGz([{ name: 'package/package.json', content: JSON.stringify(manifest) }])
-    const dist = {
-      shasum: createHash('sha1').update(tarball).digest('hex'),
-      integrity: `sha512-${createHash('sha512').update(tarball).digest('base64')}`,
-      tarball: `http://localhost/${name}/-/${name}-${version}.tgz`,
-    }
-    const attachment = {
-      content_type: 'application/octet-stream',
-      data: tarball.toString('base64'),
-      length: tarball.length,
-    }
-    const body = {
-      _id: name,
-      name,
-      'dist-tags': { latest: version },
-      versions: { [version]: { ...manifest, dist } },
-      _attachments: { [`${name}-${version}.tgz`]: attachment },
-    }
-    await send(`${url}/npm/${name}`, 'PUT', JSON.stringify(body), { 'content-type': 'application/json' })
+    const body = publishBody(manifest, tarball)
+    await send(`${url}/npm/${name}`, 'PUT', body, { 'content-type': 'application/json' })
   }
   return `/npm/${name}`
+}
+
+/** The body of `npm publish` for a tarball with that manifest inside. */
+export function publishBody(manifest: { readonly name: string; readonly version: string }, tarball: Buffer): string {
+  const { name, version } = manifest
+  const file = `${name}-${version}.tgz`
+  const dist = {
+    shasum: createHash('sha1').update(tarball).digest('hex'),
+    integrity: `sha512-${createHash('sha512').update(tarball).digest('base64')}`,
+    tarball: `http://localhost/${name}/-/${file}`,
+  }
+  const attachment = {
+    content_type: 'application/octet-stream',
+    data: tarball.toString('base64'),
+    length: tarball.length,
+  }
+  return JSON.stringify({
+    _id: name,
+    name,
+    'dist-tags': { latest: version },
+    versions: { [version]: { ...manifest, dist } },
+    _attachments: { [file]: attachment },
+  })
 }
 
 /** Upload wheels of one project, a version each. */

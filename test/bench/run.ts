@@ -7,7 +7,10 @@ import { auth } from './auth.ts'
 import { localStore } from './local-store.ts'
 import { coldStartAndMemory } from './memory.ts'
 import { output } from './load.ts'
+import { nixClients } from './nix-clients.ts'
+import { npmRegistry } from './npm-registry.ts'
 import { proxied } from './proxied.ts'
+import { pythonIndex } from './python-index.ts'
 import { reads } from './reads.ts'
 import { uploads } from './uploads.ts'
 
@@ -27,6 +30,9 @@ const SECTIONS = {
   proxy: proxied,
   auth,
   'local-store': localStore,
+  'nix-clients': nixClients,
+  npm: npmRegistry,
+  python: pythonIndex,
   memory: coldStartAndMemory,
 } as const
 

@@ -5,6 +5,7 @@ import path from 'node:path'
 import process from 'node:process'
 
 import { freePort } from '../helpers/free-port.ts'
+import { output } from './load.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
 
@@ -30,6 +31,12 @@ export async function startDepot(dataDir: string, args: readonly string[] = []):
   )
 }
 
+/** Run a command of the built depot to its end, in a HOME without keys. @throws Error when it fails */
+export async function runDepot(args: readonly string[]): Promise<string> {
+  const script = path.join(ROOT, 'dist', 'cmd', 'depot.js')
+  return output('env', ['-i', 'HOME=/nonexistent', process.execPath, script, ...args])
+}
+
 /** The built proxy in front of a depot that asks nobody for credentials, in a HOME without keys. */
 export async function startProxy(home: string, target: string): Promise<BenchServer> {
   const port = await freePort()
@@ -40,8 +47,8 @@ export async function startProxy(home: string, target: string): Promise<BenchSer
   return started(spawn(process.execPath, args, { stdio: 'ignore', env }), port, '/healthz')
 }
 
-/** nginx as the ceiling: one worker, sendfile on, its access log on as well. */
-export async function startNginx(dir: string, files: string): Promise<BenchServer> {
+/** nginx as the ceiling: one worker, sendfile on, its access log on as well; with further directives of its server. */
+export async function startNginx(dir: string, files: string, directives = ''): Promise<BenchServer> {
   const port = await freePort()
   mkdirSync(dir, { recursive: true })
   const conf = path.join(dir, 'nginx.conf')
@@ -52,17 +59,23 @@ export async function startNginx(dir: string, files: string): Promise<BenchServe
     `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
 events { worker_connections 1024; }
 http { ${temps.join(' ')} access_log ${dir}/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000;
-server { listen 127.0.0.1:${port}; root ${files}; } }`,
+server { listen 127.0.0.1:${port}; root ${files}; ${directives} } }`,
   )
   writeFileSync(path.join(files, 'healthz'), 'ok')
   return started(spawn('nginx', ['-c', conf, '-p', dir], { stdio: 'ignore' }), port, '/healthz')
 }
 
-async function started(child: ChildProcess, port: number, probe: string): Promise<BenchServer> {
+/** Wait until a server that was started answers on its port. */
+export async function started(
+  child: ChildProcess,
+  port: number,
+  probe: string,
+  timeoutMs = 30_000,
+): Promise<BenchServer> {
   const since = performance.now()
   const url = `http://127.0.0.1:${port}`
   while (!(await answers(url + probe))) {
-    if (performance.now() - since > 30_000) throw new Error(`no answer from ${url}`)
+    if (performance.now() - since > timeoutMs) throw new Error(`no answer from ${url}`)
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

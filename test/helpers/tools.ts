@@ -41,8 +41,8 @@ export const TOOLS = {
   backends,
 } satisfies Record<string, () => Promise<Found>>
 
-/** Where `test/tools.sh` puts a program. */
-function tool(name: string, pin: string, relative: string): string {
+/** Where `test/tools.sh` puts a program, and `test/tools.sh peers` a server: its name, the pin of its version, and the file inside. */
+export function tool(name: string, pin: string, relative: string): string {
   return path.join(FOLDER, `${name}-${PINS[pin] ?? ''}`, relative)
 }
 
