@@ -211,6 +211,8 @@ export const LIMITS = {
   pythonFileNameLengthMax: 255,
   /** Requires-Python is copied into every listing: PyPI's longest is some 100 characters. */
   requiresPythonLengthMax: 1 * KIB,
+  /** Proxies bound a status line as a header; a terminal's few lines are enough to say what is wrong. */
+  reasonPhraseLengthMax: 256,
   /** Why a file was yanked is copied into every listing too. */
   yankReasonLengthMax: 1 * KIB,
   /** Attestations of one upload: a publisher makes one or two, and each has some kilobytes. */

@@ -23,6 +23,8 @@ export interface Protocol {
   routes(depot: Depot): readonly Route[]
   /** The body of a failure as this ecosystem's clients show it, for the target that was asked for. Without it: the message as plain text. */
   errorBody?(error: DepotError, target: string): { readonly contentType: string; readonly body: string } | undefined
+  /** Whether its clients show the reason phrase of a refusal's status line in place of the body; then it is the message. */
+  readonly messageInStatusLine?: boolean
 }
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH'

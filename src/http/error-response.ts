@@ -11,7 +11,13 @@ export function errorResponse(error: unknown, protocol: Protocol | undefined, ta
   const retry = PASSING.has(error.status) ? { 'Retry-After': String(LIMITS.retryAfterSeconds) } : {}
   // A message may quote what came in, and clients print it into the logs of others.
   const body = redacted(rendered?.body ?? `${error.message}\n`)
-  return respond(error.status, contentType, body, { ...retry, ...error.headers })
+  const statusText = protocol?.messageInStatusLine === true ? reasonPhrase(redacted(error.message)) : ''
+  return respond(error.status, contentType, body, { ...retry, ...error.headers }, statusText)
+}
+
+/** A message as RFC 9112 §4 lets it stand in a status line: one line of visible ASCII, spaces and tabs. */
+function reasonPhrase(message: string): string {
+  return message.replaceAll(/[^\t\x20-\x7e]/g, '?').slice(0, LIMITS.reasonPhraseLengthMax)
 }
 
 /** What another try may find gone. */
@@ -22,9 +28,11 @@ function respond(
   contentType: string,
   body: string,
   headers: Readonly<Record<string, string>>,
+  statusText = '',
 ): Response {
   return new Response(body, {
     status,
+    statusText,
     headers: {
       'Content-Type': contentType,
       'Content-Length': String(Buffer.byteLength(body)),

@@ -166,6 +166,8 @@ function slowHandler(app: App) {
         body: body.read,
         sendsSources: true,
       })
+      // The listener would write the standard phrase.
+      if (response.statusText !== '') outgoing.statusMessage = response.statusText
       if (!incoming.complete) lingerAfterRefusal(incoming, outgoing, body.waitsForContinue)
       const promised = sourceOf(response)
       if (promised === undefined) return response
