@@ -79,6 +79,8 @@ export const LIMITS = {
   narListingBytesMax: 64 * MIB,
   /** Content of an archive that is passed over rather than decoded when a listing is made: less is not worth a new place to read from. */
   narSkipBytesMin: 16 * MIB,
+  /** Archives of the local store that are read at once for bytes that nobody asked for, around a range: hashing them takes a processor. */
+  localArchivesPassedAtOnce: 2,
   /** Trees of the local store that are walked at once for their listings, each as long as its answer and all of them on the main thread. */
   localListingsAtOnce: 2,
   /** The log of one build, decompressed: those of browsers have some tens of megabytes. */

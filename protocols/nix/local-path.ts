@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 
+import { createTurns } from '../../src/codec/turns.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { FileTree } from '../../src/file-tree.ts'
+import { LIMITS } from '../../src/limits.ts'
 import type { LocalPath, LocalStore } from '../../src/local-store.ts'
 import type { Source } from '../../src/source.ts'
 import { writeNar } from './nar-writer.ts'
@@ -25,7 +27,8 @@ export function findLocal(store: LocalStore | undefined, storeHash: string): Fou
 
 /**
  * The archive of a local path. It is made from the files and hashed while it is sent, from the beginning also for a range of it; its last
- * byte leaves only when it was the archive that the database tells of.
+ * byte leaves only when it was the archive that the database tells of. While nothing of a piece is wanted the piece is empty, so that a
+ * reader who has gone is noticed.
  */
 export function localSource({ entry, tree }: FoundPath): Source {
   return {
@@ -36,6 +39,9 @@ export function localSource({ entry, tree }: FoundPath): Source {
   }
 }
 
+/** A request of some bytes for one byte costs as much as the whole archive. */
+const passing = createTurns(LIMITS.localArchivesPassedAtOnce)
+
 async function* checked(
   entry: PathEntry,
   archive: AsyncIterable<Uint8Array>,
@@ -45,13 +51,25 @@ async function* checked(
   const hash = createHash('sha256')
   const last = new Uint8Array(1)
   let position = 0
+  let passes = false
+  const pass = async (wanted: boolean): Promise<void> => {
+    if (passes === wanted) return
+    if (wanted) await passing.take()
+    else passing.giveBack()
+    passes = wanted
+  }
   try {
+    await pass(start > 0)
     for await (const piece of archive) {
       hash.update(piece)
       const [from, to] = [Math.max(start - position, 0), Math.min(end - position, piece.byteLength)]
       position += piece.byteLength
       if (position > entry.narSizeBytes) throw new DepotError('CONTENT_MISMATCH', 'it is longer')
-      if (from >= to) continue
+      await pass(from >= to)
+      if (from >= to) {
+        yield NOTHING
+        continue
+      }
       const isLast = position >= end
       if (isLast) last.set(piece.subarray(to - 1, to))
       if (to - from > (isLast ? 1 : 0)) yield piece.subarray(from, isLast ? to - 1 : to)
@@ -62,9 +80,13 @@ async function* checked(
       throw new DepotError('CONTENT_MISMATCH', `its archive has the hash sha256:${nix32OfHex(narHash)}`)
   } catch (error) {
     throw error instanceof DepotError ? broken(entry, error) : error
+  } finally {
+    await pass(false)
   }
   yield last
 }
+
+const NOTHING = new Uint8Array(0)
 
 function broken({ baseName, narHash }: PathEntry, error: DepotError): DepotError {
   return new DepotError(

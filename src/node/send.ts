@@ -32,7 +32,10 @@ export async function sendSource(
 class ClientGone extends Error {}
 
 async function sendChunks(outgoing: ServerResponse, source: Source, range: ByteRange): Promise<void> {
-  for await (const bytes of source.chunks(range)) await write(outgoing, bytes)
+  for await (const bytes of source.chunks(range)) {
+    if (outgoing.destroyed) throw new ClientGone()
+    if (bytes.byteLength > 0) await write(outgoing, bytes)
+  }
 }
 
 async function sendStored(outgoing: ServerResponse, stored: StoredBytes, { start, end }: ByteRange): Promise<void> {
