@@ -55,7 +55,7 @@ interface Representation {
 }
 
 /** Clients ask again each time, and mostly hear 304: what was published a second ago must be found. */
-const REVALIDATE = ['Cache-Control', 'no-cache'] as const
+const REVALIDATE = ['Cache-Control', 'no-cache', 'X-Content-Type-Options', 'nosniff'] as const
 const HEADERS: Readonly<Record<Form, HeaderList>> = {
   full: ['Content-Type', FULL_TYPE, 'Vary', 'Accept, Accept-Encoding', ...REVALIDATE],
   abbreviated: ['Content-Type', ABBREVIATED_TYPE, 'Vary', 'Accept, Accept-Encoding', ...REVALIDATE],

@@ -31,8 +31,17 @@ export function tarballRoutes(depot: Depot): readonly Route[] {
   ]
 }
 
-/** The bytes of a version never change, so nobody needs to ask twice. */
-const HEADERS: HeaderList = ['Content-Type', 'application/octet-stream', 'Cache-Control', 'max-age=31536000, immutable']
+const HEADERS: HeaderList = [
+  'Content-Type',
+  'application/octet-stream',
+  // The bytes of a version never change, so nobody needs to ask twice.
+  'Cache-Control',
+  'max-age=31536000, immutable',
+  'Content-Disposition',
+  'attachment',
+  'X-Content-Type-Options',
+  'nosniff',
+]
 
 async function tarball(depot: Depot, request: DepotRequest<unknown>, name: string, file: string): Promise<Response> {
   const { cache } = request

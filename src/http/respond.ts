@@ -13,7 +13,9 @@ export function textResponse(status: number, body: string, headers: Readonly<Rec
 }
 
 export function jsonResponse(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Response {
-  return bytesResponse(status, JSON.stringify(value), { 'Content-Type': 'application/json', ...headers })
+  // What publishers wrote must not become a page, whatever it looks like.
+  const own = { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' }
+  return bytesResponse(status, JSON.stringify(value), { ...own, ...headers })
 }
 
 function bytesResponse(status: number, body: string, headers: Readonly<Record<string, string>>): Response {

@@ -50,7 +50,7 @@ interface Known extends Caller {
 }
 
 const withinScope: Known['may'] = (_action, ecosystem, name) => {
-  if (ecosystem === 'npm') return name?.startsWith('@in/') === true
+  if (ecosystem === 'npm') return name === undefined || name.startsWith('@in/')
   return ecosystem === 'python' && (name === undefined || name.startsWith('in-'))
 }
 const callers: readonly Known[] = [

@@ -219,8 +219,16 @@ describe('the registry itself', () => {
     expect(answer.headers.get('content-type')).toBe('application/json')
     expect([answer.status, await json(answer)]).toEqual([404, { error: 'not found here, or not for you to see' }])
     for (const path of [
-      '/npm/-/v1/search?text=x',
+      '/npm',
       '/npm/',
+      '/npm/pnpm',
+      '/npm/-/package/plain/visibility',
+      '/npm/-/package/plain/collaborators',
+      '/npm/-/org/acme/user',
+      '/npm/-/org/acme/team?format=cli',
+      '/npm/-/user/somebody/package',
+      '/npm/-/v1/hooks',
+      '/npm/-/stage?page=0&perPage=100',
       '/npm/a/b/c/d',
       '/npm/-/package/@acme%2fmissing/dist-tags',
     ]) {
