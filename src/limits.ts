@@ -35,6 +35,10 @@ export const LIMITS = {
   commitsPerBatch: 256,
   /** Commits waiting for the database; beyond it the answer is 503, not memory. */
   commitsWaitingMax: 10_000,
+  /** Documents up to this size are handed to their connections whole: the memory of as many slow readers as a server has. */
+  documentInlineBytesMax: 1 * MIB,
+  /** Larger ones that are on their way at once, each counted once for all its readers. */
+  largeDocumentsBytesMax: 256 * MIB,
   /** Origins that documents are stored for, of one process: each has its own copy of every packument. */
   documentOriginsMax: 16,
   /** Connections to PostgreSQL of one process, unless told otherwise: its default limit is 100 for all. */

@@ -3,6 +3,7 @@ import { DepotError } from '../errors.ts'
 import type { BlobRow, Document } from '../kv-store.ts'
 import type { DepotRequest, HeaderList } from '../protocol.ts'
 import { noneMatch, parseRange } from './conditions.ts'
+import { isLarge, lendDocument } from './large-document.ts'
 import type { Source } from '../source.ts'
 
 type Asked = Pick<DepotRequest, 'method' | 'headers'>
@@ -22,11 +23,20 @@ function bytesResponse(status: number, body: string, headers: Readonly<Record<st
   return new Response(body, { status, headers: { 'Content-Length': String(Buffer.byteLength(body)), ...headers } })
 }
 
-/** A document as a GET or HEAD asks for it: 200, or 304 when the client has it. */
+/**
+ * A document as a GET or HEAD asks for it: 200, or 304 when the client has it. The body of a large one is taken from `sourceOf`.
+ *
+ * @throws DepotError `STORAGE_DOWN` (503) when it is large and too many others are on their way
+ */
 export function documentResponse(request: Asked, document: Document, headers: HeaderList): Response {
   const answer = new Headers(pairs(documentHeaders(document, headers)))
   if (noneMatch(request.headers.get('if-none-match'), document.etag)) return notModified(answer)
-  return new Response(request.method === 'HEAD' ? null : asBody(document.body), { headers: answer })
+  if (request.method === 'HEAD') return new Response(null, { headers: answer })
+  if (!isLarge(document)) return new Response(asBody(document.body), { headers: answer })
+  const source = lendDocument(document)
+  const response = new Response(null, { headers: answer })
+  SOURCES.set(response, { source, range: { start: 0, end: source.sizeBytes } })
+  return response
 }
 
 function asBody(body: string | Uint8Array): string | Uint8Array<ArrayBuffer> {

@@ -5,11 +5,14 @@ import { blobLocation } from '../blob-location.ts'
 import type { BlobStore } from '../blob-store.ts'
 import type { Admitted, RawRequest } from '../gate.ts'
 import { noneMatch } from '../http/conditions.ts'
+import { isLarge, lendDocument } from '../http/large-document.ts'
 import { documentHeaders, notModifiedHeaders, privately, storedEtag } from '../http/respond.ts'
 import type { BlobRow } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import type { HeaderList, HotRead } from '../protocol.ts'
 import { createRecent } from '../recent.ts'
+import type { Source } from '../source.ts'
+import { sendSource } from './send.ts'
 
 /** An answer that is ready to be written. */
 export interface HotAnswer {
@@ -18,6 +21,8 @@ export interface HotAnswer {
   readonly body: string | Uint8Array
   /** How a text becomes bytes; a small blob is one character a byte. */
   readonly textEncoding: 'utf8' | 'latin1'
+  /** Set in place of the body of a large document, and disposed when it is sent. */
+  readonly source?: Source
 }
 
 /**
@@ -57,7 +62,9 @@ async function documentAnswer(
   const document = (found instanceof Promise ? await found : found) ?? (await read.otherwise?.())
   if (document === undefined) return undefined
   const headers = documentHeaders(document, read.headers)
-  return conditional(request, { etag: document.etag, headers, body: document.body, textEncoding: 'utf8' })
+  const answer = conditional(request, { etag: document.etag, headers, body: document.body, textEncoding: 'utf8' })
+  if (answer.status === 304 || request.method === 'HEAD' || !isLarge(document)) return answer
+  return { ...answer, body: '', source: lendDocument(document) }
 }
 
 async function blobAnswer(
@@ -108,11 +115,13 @@ function conditional(
   return { status: 304, headers: notModifiedHeaders(full.headers), body: '', textEncoding: 'utf8' }
 }
 
-export function sendHot(
+export async function sendHot(
   outgoing: ServerResponse,
-  { status, headers, body, textEncoding }: HotAnswer,
+  { status, headers, body, textEncoding, source }: HotAnswer,
   method: string,
-): void {
+): Promise<void> {
+  if (source !== undefined)
+    return sendSource(outgoing, { status, headers }, source, { start: 0, end: source.sizeBytes })
   outgoing.writeHead(status, headers)
   if (method === 'HEAD' || status === 304) outgoing.end()
   else if (typeof body === 'string') outgoing.end(body, textEncoding)

@@ -133,7 +133,7 @@ async function answerHot(app: App, request: RawRequest, outgoing: ServerResponse
     return admission
   }
   if (answer === undefined) return admission
-  sendHot(outgoing, answer, request.method)
+  await sendHot(outgoing, answer, request.method)
   return 'answered'
 }
 
