@@ -6,15 +6,15 @@ import { cleanEnv } from './clean-env.ts'
 import { tempDir, type TempDir } from './temp-dir.ts'
 import type { BuiltFile } from './wheel.ts'
 
-interface Ran {
+export interface Ran {
   readonly status: number
   readonly output: string
 }
 
 /** A person's machine with Python clients and nothing else: its own HOME, its own caches, no configuration. */
 export interface PythonClient extends AsyncDisposable {
-  /** Run a program; its output is stdout and stderr together. */
-  run(program: string, args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>
+  /** Run a program, by default in its HOME; its output is stdout and stderr together. */
+  run(program: string, args: readonly string[], env?: Readonly<Record<string, string>>, cwd?: string): Promise<Ran>
   /** As `run`, but a failure of the program is one of the test. */
   ok(program: string, args: readonly string[], env?: Readonly<Record<string, string>>): Promise<string>
   /** Write a file, and return its path. */
@@ -30,7 +30,8 @@ const TIME_LIMIT_MS = 60_000
 export async function pythonClient(): Promise<PythonClient> {
   const home = await tempDir('python')
   const write = writerIn(home)
-  const run: PythonClient['run'] = (program, args, env) => start(program, args, { home, env: { ...SETTINGS, ...env } })
+  const run: PythonClient['run'] = (program, args, env, cwd) =>
+    start(program, args, { home, cwd: cwd ?? home.path, env: { ...SETTINGS, ...env } })
   return {
     run,
     async ok(program, args, env) {
@@ -70,12 +71,13 @@ function writerIn(home: TempDir): PythonClient['write'] {
 
 interface StartOptions {
   readonly home: TempDir
+  readonly cwd: string
   readonly env: Readonly<Record<string, string>>
 }
 
-function start(program: string, args: readonly string[], { home, env }: StartOptions): Promise<Ran> {
+function start(program: string, args: readonly string[], { home, cwd, env }: StartOptions): Promise<Ran> {
   const options = {
-    cwd: home.path,
+    cwd,
     env: cleanEnv(home.path, env),
     timeout: TIME_LIMIT_MS,
     killSignal: 'SIGKILL',
