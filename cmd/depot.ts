@@ -52,6 +52,16 @@ const nix: CommandGroup = {
   },
 }
 
+const npm: CommandGroup = {
+  descriptions: { import: 'Bring in the packages of a Verdaccio' },
+  commands: { import: async () => (await import('./npm-import.ts')).npmImportCommand(process.env, STDIO) },
+}
+
+const python: CommandGroup = {
+  descriptions: { import: 'Bring in the wheels and sdists of a folder' },
+  commands: { import: async () => (await import('./python-import.ts')).pythonImportCommand(process.env, STDIO) },
+}
+
 const cli: Cli = {
   version: depotVersion(),
   descriptions: {
@@ -60,6 +70,8 @@ const cli: Cli = {
     audit: 'Read and check the audit log',
     key: 'Keys that sign Nix paths',
     nix: 'Store paths in a depot',
+    npm: 'npm packages in a depot',
+    python: 'Python distributions in a depot',
     login: 'Find the SSH key that a depot knows, and remember both',
     whoami: 'Say who a depot takes you for',
     use: 'Let nix, npm, pip and uv work with a depot',
@@ -73,6 +85,8 @@ const cli: Cli = {
     audit,
     key,
     nix,
+    npm,
+    python,
     login: async () => (await import('./login.ts')).loginCommand(process.env, STDIO),
     whoami: async () => (await import('./whoami.ts')).whoamiCommand(process.env, STDIO),
     use: async () => (await import('./use.ts')).useCommand(process.env, STDIO),

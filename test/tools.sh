@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install the package clients of the tests, each in a folder of its own below ~/.cache/depot-tools (DEPOT_TEST_TOOLS).
 # What is there already and still runs is left alone, so a second call takes two seconds.
-# `test/tools.sh peers` installs the servers that the benches stand beside instead.
+# `test/tools.sh peers` installs only the servers that others move from, which the benches stand beside.
 set -euo pipefail
 exec </dev/null
 
@@ -111,13 +111,12 @@ EOF
   touch "$dir/.installed"
 }
 
-if [ "${1:-}" = peers ]; then
-  install_npm verdaccio "$VERDACCIO"
-  install_python pip "$PIP"
-  install_python devpi-server "$DEVPI"
-  install_python pypiserver "$PYPISERVER"
-  exit
-fi
+# What others move from, and what the benches stand beside.
+install_npm verdaccio "$VERDACCIO"
+install_python pip "$PIP"
+install_python devpi-server "$DEVPI"
+install_python pypiserver "$PYPISERVER"
+[ "${1:-}" != peers ] || exit 0
 
 install_npm npm "$NPM_10"
 install_npm npm "$NPM_11"

@@ -89,7 +89,7 @@ export function withHistory(record: PackageRecord, history: History): PackageRec
   return {
     ...record,
     tags,
-    created: created === undefined ? record.created : earliest([created, ...all]),
+    created: earliest([created ?? record.created, ...all]),
     modified: modified === undefined ? record.modified : latestOf([modified, ...all]),
     times,
     fields: { ...record.fields, ...history.fields },

@@ -38,6 +38,9 @@ export const TOOLS = {
   pipTools: () => environment('pip-tools', 'PIP_TOOLS', 'pip-compile'),
   hatch: () => environment('hatch', 'HATCH'),
   flit: () => environment('flit', 'FLIT'),
+  verdaccio,
+  pypiserver: () => environment('pypiserver', 'PYPISERVER', 'pypi-server'),
+  devpi: () => environment('devpi-server', 'DEVPI'),
   backends,
 } satisfies Record<string, () => Promise<Found>>
 
@@ -60,6 +63,13 @@ async function environment(name: string, pin: string, script = name): Promise<Fo
   const version = ['-c', 'import importlib.metadata, sys; importlib.metadata.version(sys.argv[1])', name]
   const usable = existsSync(file) && (await runs(tool(name, pin, 'bin/python'), version))
   return usable ? { path: file } : { missing: `no ${name} ${PINS[pin] ?? ''} (${HINT})` }
+}
+
+/** As a script for our own Node, and not started to be found: that alone takes it seconds. */
+async function verdaccio(): Promise<Found> {
+  const file = tool('verdaccio', 'VERDACCIO', 'node_modules/verdaccio/bin/verdaccio')
+  const installed = existsSync(file) && existsSync(tool('verdaccio', 'VERDACCIO', '.installed'))
+  return installed ? { path: file } : { missing: `no verdaccio ${PINS['VERDACCIO'] ?? ''} (${HINT})` }
 }
 
 /** The folder of build backends, named as `test/tools.sh` names it. */

@@ -1,0 +1,56 @@
+import { openAsBlob } from 'node:fs'
+
+import type { Distribution } from '../protocols/python/filename.ts'
+import type { DevpiFile } from '../protocols/python/wheelhouse.ts'
+import { LIMITS } from '../src/limits.ts'
+import { findFile, hashFile, type FoundFile } from './import-files.ts'
+import { failItem, type ImportRun } from './import-run.ts'
+import { filePath, type FileHere } from './python-import-depot.ts'
+
+export interface FileImport extends ImportRun {
+  readonly item: string
+  readonly path: string
+  readonly distribution: Distribution
+  /** What an export of devpi says of the file. */
+  readonly devpi: DevpiFile | undefined
+  /** What the depot has of a project, by file name. */
+  readonly here: (project: string) => Promise<ReadonlyMap<string, FileHere>>
+}
+
+/** Bring one distribution in, then when it was uploaded first. A failure is reported. */
+export async function importFile(task: FileImport): Promise<void> {
+  const { item, path, distribution, devpi, report } = task
+  try {
+    const file = await findFile(path)
+    if (file === undefined) throw new Error('it is gone')
+    if (file.sizeBytes > LIMITS.blobBytesMax) throw new Error('it is larger than a depot takes')
+    const { sha256 } = await hashFile(path, ['sha256'])
+    if (devpi?.sha256 !== undefined && devpi.sha256 !== sha256) {
+      throw new Error(`it is damaged: devpi's list says sha256 ${devpi.sha256}, but it has ${sha256}`)
+    }
+    const known = (await task.here(distribution.project)).get(distribution.filename)
+    if (known !== undefined && known.sha256 !== sha256) {
+      throw new Error(`the depot has another file of this name, with sha256 ${known.sha256}`)
+    }
+    if (!task.dryRun) await send(task, { ...file, sha256 }, known)
+    report.add({ item, result: known === undefined ? 'sent' : 'there', sizeBytes: file.sizeBytes })
+  } catch (error) {
+    failItem(report, item, error)
+  }
+}
+
+async function send(
+  { transfer, distribution, devpi }: FileImport,
+  { path, sizeBytes, modifiedMs, sha256 }: FoundFile & { readonly sha256: string },
+  known: FileHere | undefined,
+): Promise<void> {
+  const { project, filename } = distribution
+  const at = filePath(project, filename)
+  if (known === undefined) await transfer.send({ method: 'PUT', path: at, body: () => openAsBlob(path) })
+  const uploadedMs = devpi?.uploadedMs ?? modifiedMs
+  // The first upload counts, and none lies ahead.
+  if (uploadedMs > Date.now() || (known !== undefined && Date.parse(known.uploadTime) <= uploadedMs)) return
+  const uploadTime = new Date(uploadedMs).toISOString()
+  const entry = { filename, hashes: { sha256 }, size: sizeBytes, 'upload-time': uploadTime }
+  await transfer.send({ method: 'PUT', path: `${at}.json`, body: () => JSON.stringify(entry) })
+}
