@@ -14,6 +14,7 @@ import { bootAuth } from './boot-auth.ts'
 import type { BootedAuth } from './booted-auth.ts'
 import { UsageError } from './cli.ts'
 import type { ServeConfig } from './config.ts'
+import { loadNpmKeys } from './npm-signing-keys.ts'
 import { loadSigningKeys } from './signing-keys.ts'
 
 export interface BootOptions {
@@ -34,9 +35,11 @@ export interface OpenedApp extends AsyncDisposable {
   readonly publicKeys: readonly string[]
   /** Make it say that it is on its way out. */
   turnUnready(): void
+  /** Begin what the protocols do beside answering; disposing ends it. */
+  tend(): AsyncDisposable
 }
 
-export interface BootedDepot extends Omit<OpenedApp, 'turnUnready'> {
+export interface BootedDepot extends Omit<OpenedApp, 'turnUnready' | 'tend'> {
   readonly server: RunningServer
   /** Address that clients on this machine use. */
   readonly url: string
@@ -47,8 +50,9 @@ export interface BootedDepot extends Omit<OpenedApp, 'turnUnready'> {
 /** Open the storage, mount the protocols and listen: everything `depot serve` does but talk. */
 export async function boot(options: BootOptions): Promise<BootedDepot> {
   const { config, accessLog } = options
-  const { turnUnready, ...opened } = await openApp(options)
+  const { turnUnready, tend, ...opened } = await openApp(options)
   const close = opened[Symbol.asyncDispose]
+  const tending = tend()
   try {
     const server = await startServer({
       app: opened.app,
@@ -65,14 +69,17 @@ export async function boot(options: BootOptions): Promise<BootedDepot> {
       async drain() {
         turnUnready()
         await server.close()
+        await tending[Symbol.asyncDispose]()
         await close()
       },
       async [Symbol.asyncDispose]() {
         await server[Symbol.asyncDispose]()
+        await tending[Symbol.asyncDispose]()
         await close()
       },
     }
   } catch (error) {
+    await tending[Symbol.asyncDispose]()
     await close()
     throw error
   }
@@ -89,23 +96,23 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
   const signingKeys = (await loadSigningKeys(config)).map(({ key }) => key)
   const depot = createDepot({ blobs, kv, events })
   const auth = opening.use(await bootAuth({ config, depot, warn }))
+  const npmKeys = await loadNpmKeys(config)
   const lifecycle = { draining: false }
+  const mounted = protocols(
+    allProtocols({
+      signingKeys,
+      trustedKeys: config.trustedPublicKeys.map(parsePublicKey),
+      requireTrustedSignature: config.requireTrustedSignature,
+      requireReferences: config.requireReferences,
+      localStore,
+      accounts: auth.accounts,
+      npmKeys,
+    }),
+  )
   const app = createApp({
     depot,
     access: auth.access,
-    protocols: [
-      auth.account,
-      ...protocols(
-        allProtocols({
-          signingKeys,
-          trustedKeys: config.trustedPublicKeys.map(parsePublicKey),
-          requireTrustedSignature: config.requireTrustedSignature,
-          requireReferences: config.requireReferences,
-          localStore,
-          accounts: auth.accounts,
-        }),
-      ),
-    ],
+    protocols: [auth.account, ...mounted],
     site: {
       loopback: config.loopback,
       allowedHosts: config.allowedHosts,
@@ -119,11 +126,29 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
     depot,
     app,
     auth,
+    tend: () => tendAll(depot, mounted),
     publicKeys: signingKeys.map(({ publicKey }) => publicKey),
     turnUnready() {
       lifecycle.draining = true
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+function tendAll(depot: Depot, protocols: readonly Protocol[]): AsyncDisposable {
+  const stop = new AbortController()
+  const work = protocols.map(async (protocol) => {
+    try {
+      await protocol.tend?.(depot, stop.signal)
+    } catch (error) {
+      depot.events.unexpectedError(`tending ${protocol.name}`, error)
+    }
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await Promise.all(work)
+    },
   }
 }
 

@@ -50,6 +50,12 @@ export const SERVE_SETTINGS = {
     description: 'Serve the valid paths of this Nix store as well: / for that of the host, or the root of another',
     hint: 'DIR',
   },
+  'npm-keys': {
+    type: 'list',
+    description:
+      'Keys of another npm registry, as its /-/npm/v1/keys answers: signatures of packages from there verify; repeatable',
+    hint: 'FILE',
+  },
   'auth-file': {
     type: 'string',
     description: "SSH public keys that may read or write, one a line: 'w ssh-ed25519 AAAA… comment'",
@@ -103,6 +109,8 @@ export interface ServeConfig extends StorageConfig {
   readonly requireReferences: boolean
   /** Root of a Nix store that is read through to. */
   readonly nixStore: string | undefined
+  /** Answers of other registries' `/-/npm/v1/keys`. */
+  readonly npmKeyFiles: readonly string[]
   readonly publicUrl: string | undefined
   readonly allowedHosts: readonly string[]
   readonly insecureOpen: boolean
@@ -148,6 +156,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     requireTrustedSignature: flagOf(values, 'require-trusted-signature'),
     requireReferences: flagOf(values, 'require-references', 'true'),
     nixStore: nixStore === undefined ? undefined : path.resolve(nixStore),
+    npmKeyFiles: (values.get('npm-keys') ?? []).map((file) => path.resolve(file)),
     publicUrl,
     allowedHosts: values.get('allowed-host') ?? [],
     insecureOpen: flagOf(values, 'insecure-open'),

@@ -3,22 +3,22 @@ import path from 'node:path'
 import { generateSecretKey, isKeyName, parseSecretKey } from '../protocols/nix/signing.ts'
 import { UsageError, type CliIo, type Command, type ParsedArgs } from './cli.ts'
 import { keyPlace, SERVE_SETTINGS } from './config.ts'
-import { lastOf } from './flags.ts'
+import { isOn, lastOf } from './flags.ts'
+import { writeKeyFile } from './key-files.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
+import { makeNextNpmKey, readNpmKeys } from './npm-signing-keys.ts'
 import type { Environment } from './settings.ts'
-import {
-  nextKeyFile,
-  randomKeyName,
-  readKeyFile,
-  readSigningKeys,
-  writeKeyFile,
-  type KeyPlace,
-} from './signing-keys.ts'
+import { NIX_KEY_FILES, randomKeyName, readKeyFile, readSigningKeys, type KeyPlace } from './signing-keys.ts'
 
 const NAME_ARG = {
   type: 'string',
   description: 'What clients call it; letters, digits, dots and dashes, with a number at the end by custom',
   valueHint: 'NAME',
+} as const
+
+const NPM_ARG = {
+  type: 'boolean',
+  description: 'Those that sign npm packages, instead of those for Nix paths',
 } as const
 
 const PLACE_SETTINGS = {
@@ -75,11 +75,12 @@ export function keyListCommand(env: Environment, io: CliIo): Command {
     name: 'key list',
     description:
       'List the keys that depot serve signs with when it is started with the same settings: public key and file.',
-    args: { ...settingArgs(PLACE_SETTINGS), ...CONFIG_ARGS },
+    args: { npm: NPM_ARG, ...settingArgs(PLACE_SETTINGS), ...CONFIG_ARGS },
     notes: SETTINGS_NOTE,
-    examples: ['depot key list', 'depot key list --store-path /srv/depot'],
+    examples: ['depot key list', 'depot key list --store-path /srv/depot', 'depot key list --npm'],
     async run({ flags }) {
       const place = placeOf(flags, env, io)
+      if (isOn(flags, 'npm')) return listNpmKeys(place, io)
       const stored = await readSigningKeys(place)
       for (const { file, key } of stored) io.out(`${key.publicKey}  ${file}`)
       if (stored.length === 0) io.err(`no key in ${place.storePath} yet: depot serve makes one at its first start`)
@@ -95,14 +96,20 @@ export function keyRotateCommand(env: Environment, io: CliIo): Command {
     description:
       'Make a further key in the store path. From its next start on, the server signs every path with all of them, also those that it holds.',
     args: {
+      npm: NPM_ARG,
       ...settingArgs(PLACE_SETTINGS),
       ...CONFIG_ARGS,
       name: { ...NAME_ARG, description: `${NAME_ARG.description} (default: that of the last key, counted up)` },
     },
     notes: `An old key ends when its file is moved away and the server is started again.\n\n${SETTINGS_NOTE}`,
-    examples: ['depot key rotate', 'depot key rotate --store-path /srv/depot --name cache.example.org-2'],
+    examples: [
+      'depot key rotate',
+      'depot key rotate --store-path /srv/depot --name cache.example.org-2',
+      'depot key rotate --npm',
+    ],
     async run({ flags }) {
       const { storePath, privateKeyFiles } = placeOf(flags, env, io)
+      if (isOn(flags, 'npm')) return rotateNpmKey(storePath, io)
       if (privateKeyFiles !== undefined)
         throw new UsageError(
           'the keys of this depot are named by --private-key: make one with depot key generate --output FILE, and name it besides',
@@ -114,7 +121,7 @@ export function keyRotateCommand(env: Environment, io: CliIo): Command {
       const name = nameOf(flags) ?? nextName(names)
       if (names.includes(name)) throw new UsageError(`there is a key called ${name} already`)
       const secret = generateSecretKey(name)
-      const file = await nextKeyFile(storePath)
+      const file = await NIX_KEY_FILES.next(storePath)
       await writeNew(file, secret)
       io.out(parseSecretKey(secret).publicKey)
       for (const line of nextSteps(
@@ -125,6 +132,28 @@ export function keyRotateCommand(env: Environment, io: CliIo): Command {
       return 0
     },
   }
+}
+
+async function listNpmKeys({ storePath }: KeyPlace, io: CliIo): Promise<number> {
+  const stored = await readNpmKeys(storePath)
+  for (const { file, key } of stored) io.out(`${key.entry.keyid}  ${file}`)
+  if (stored.length === 0) io.err(`no key in ${storePath} yet: depot serve makes one at its first start`)
+  return 0
+}
+
+async function rotateNpmKey(storePath: string, io: CliIo): Promise<number> {
+  const old = await readNpmKeys(storePath)
+  if (old.length === 0) throw new UsageError(`no key in ${storePath} yet: depot serve makes one at its first start`)
+  const { file, key } = await makeNextNpmKey(storePath)
+  io.out(key.entry.keyid)
+  io.err(`made ${file}. What comes next:`)
+  io.err(
+    '1. Start the server again (every server of this depot, with the same key files): it signs all packages with the new key.',
+  )
+  io.err(
+    `2. Clients learn of it by themselves. Move ${old.map((one) => one.file).join(' and ')} away when no client has old metadata any more.`,
+  )
+  return 0
 }
 
 function nextSteps(file: string, old: readonly string[]): readonly string[] {

@@ -11,6 +11,7 @@ import { isOn } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import { routeTable } from './print-routes.ts'
 import type { Environment } from './settings.ts'
+import { readForeignKeys, readNpmKeys } from './npm-signing-keys.ts'
 import { readSigningKeys } from './signing-keys.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -40,6 +41,8 @@ export function serveCommand(env: Environment): Command {
       if (isOn(flags, 'check-config')) {
         // A key that would be made at the start is no mistake, and a check makes nothing.
         await readSigningKeys(config)
+        await readNpmKeys(config.storePath)
+        await readForeignKeys(config.npmKeyFiles)
         if (config.authFile !== undefined) await checkAuthFile(config.authFile)
         await using _localStore = await openLocalStore(config)
         process.stdout.write('the configuration is fine\n')

@@ -1,4 +1,4 @@
-import { SOME_NAME, type Action, type Principal, type Resource, type RoutePolicy } from './access.ts'
+import { ANONYMOUS, SOME_NAME, type Action, type Principal, type Resource, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
 import type { AuditEntry, Cache, Document, DocumentKey } from './kv-store.ts'
@@ -21,6 +21,11 @@ export interface Protocol {
   normalize?(segments: readonly string[]): readonly string[]
   /** Routes, most specific first. */
   routes(depot: Depot): readonly Route[]
+  /**
+   * Work on what is stored that a server does beside answering, from its start on until it is done or `stop` says so. Several servers may
+   * do it at once. What it throws is told as an event, and the next start tries again.
+   */
+  tend?(depot: Depot, stop: AbortSignal): Promise<void>
   /** The body of a failure as this ecosystem's clients show it, for the target that was asked for. Without it: the message as plain text. */
   errorBody?(error: DepotError, target: string): { readonly contentType: string; readonly body: string } | undefined
   /** Whether its clients show the reason phrase of a refusal's status line in place of the body; then it is the message. */
@@ -144,6 +149,13 @@ export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
 
 /** Who writes, and where to: what a commit needs of a request. */
 export type Caller = Pick<DepotRequest, 'cache' | 'principal' | 'address' | 'userAgent'>
+
+/** Stands in the audit log for what a server does by itself. */
+export const SERVER: Omit<Caller, 'cache'> = {
+  principal: { ...ANONYMOUS, id: 'depot', name: 'depot' },
+  address: '',
+  userAgent: '',
+}
 
 /** A line of the audit log about something that this caller does. */
 export function auditEntry(

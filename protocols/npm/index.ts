@@ -1,12 +1,16 @@
 import type { DepotError } from '../../src/errors.ts'
+import { MAIN_CACHE } from '../../src/kv-store.ts'
 import type { Protocol } from '../../src/protocol.ts'
 import { accountRoutes, type NpmAccounts } from './account-routes.ts'
 import { importRoutes } from './import-routes.ts'
+import { keysRoutes } from './keys-routes.ts'
 import { packumentRoutes } from './packument-routes.ts'
 import { publishRoutes } from './publish-routes.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { searchRoutes } from './search-routes.ts'
 import { seedRoutes } from './seed-routes.ts'
+import { signStored } from './sign-stored.ts'
+import type { RegistryKeys } from './signing.ts'
 import { tarballRoutes } from './tarball-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
 import { webLoginRoutes } from './web-login-routes.ts'
@@ -14,10 +18,12 @@ import { webLoginRoutes } from './web-login-routes.ts'
 export interface NpmOptions {
   /** Without them npm has no logins and no tokens here. */
   readonly accounts?: NpmAccounts
+  /** What packages are signed with; without them none is. */
+  readonly npmKeys?: RegistryKeys
 }
 
 /** The npm registry, as npm, pnpm, yarn and bun speak to it. */
-export function npmProtocol({ accounts }: NpmOptions = {}): Protocol {
+export function npmProtocol({ accounts, npmKeys: keys }: NpmOptions = {}): Protocol {
   const ofAccounts =
     accounts === undefined ? [] : [...accountRoutes(accounts), ...tokenRoutes(accounts), ...webLoginRoutes(accounts)]
   return {
@@ -31,11 +37,13 @@ export function npmProtocol({ accounts }: NpmOptions = {}): Protocol {
       ...tarballRoutes(depot),
       ...packumentRoutes(depot),
       ...searchRoutes(depot),
-      ...publishRoutes(depot),
-      ...seedRoutes(depot),
+      ...keysRoutes(depot, keys),
+      ...publishRoutes(depot, keys?.signer),
+      ...seedRoutes(depot, keys?.signer),
       ...importRoutes(depot),
     ],
     errorBody,
+    ...(keys === undefined ? {} : { tend: (depot, stop) => signStored(depot, MAIN_CACHE, keys.signer, stop) }),
   }
 }
 

@@ -17,6 +17,7 @@ import {
   type VersionRecord,
 } from './records.ts'
 import { loadForWrite } from './tombstones.ts'
+import type { SigningKey } from './signing.ts'
 import type { Selector } from './version.ts'
 
 /** A package record and the version it was read at; 0 for one that does not exist yet. */
@@ -118,6 +119,8 @@ export interface NewVersion {
   /** Puts the tarball's bytes into storage; absent when they are there. */
   readonly publish?: () => Promise<BlobRow>
   readonly puts?: Commit['puts']
+  /** Signs the version, where there is a key. */
+  readonly signer?: SigningKey | undefined
   /** The waiting tarball that this version is made from, as it was read. */
   readonly replaces?: RecordDelete
 }
@@ -133,6 +136,8 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
   const { name, version, digest, manifest } = added
   const key = versionKey(name, version)
   let row: BlobRow | undefined
+  const signature = await added.signer?.sign(name, version, manifest.dist?.integrity ?? '')
+  const own = signature === undefined ? {} : { signatures: [signature] }
 
   return depot.retryConflicts(async () => {
     const known = await loadForWrite(depot, caller.cache, name, version)
@@ -148,7 +153,7 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
     const record = changedPackage(loaded?.record, { ...added.change, version, now: new Date().toISOString() })
     await depot.commit(caller.cache, {
       puts: [
-        { kind: KIND.version, key, value: JSON.stringify({ digest, manifest }), expected: 0, refs: [digest] },
+        { kind: KIND.version, key, value: JSON.stringify({ digest, manifest, ...own }), expected: 0, refs: [digest] },
         { kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded?.version ?? 0 },
         ...(added.puts ?? []),
       ],

@@ -105,7 +105,7 @@ function etagOf(variant: string, body: string | Uint8Array): string {
 async function manifest(depot: Depot, request: DepotRequest<{ name: string; selector: Selector }>): Promise<Response> {
   const { cache, params } = request
   const found = await requireVersion(depot, cache, params.name, params.selector)
-  return json(request, servedManifest(found.manifest, request.baseUrl()))
+  return json(request, servedManifest(found, request.baseUrl()))
 }
 
 async function distTags(depot: Depot, request: DepotRequest<{ name: string }>): Promise<Response> {

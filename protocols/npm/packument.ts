@@ -1,5 +1,6 @@
 import type { Form } from './accept.ts'
 import type { PackageRecord, VersionRecord } from './records.ts'
+import type { Signature } from './signing.ts'
 import { tarballPath } from './tarball-name.ts'
 import { highestVersion } from './version.ts'
 
@@ -25,7 +26,7 @@ function full({ name, record, versions, origin, revision }: PackumentSource): ob
     name,
     'dist-tags': tagsOf(record),
     // The package's readme stands at the top; one for each of a thousand versions would be most of the document.
-    versions: mapVersions(versions, ({ manifest }) => withoutReadme(servedManifest(manifest, origin))),
+    versions: mapVersions(versions, (version) => withoutReadme(servedManifest(version, origin))),
     time: { created: record.created, modified: record.modified, ...record.times },
     ...describe(record, versions),
   }
@@ -57,7 +58,7 @@ function abbreviated({ name, record, versions, origin }: PackumentSource): objec
     name,
     modified: record.modified,
     'dist-tags': tagsOf(record),
-    versions: mapVersions(versions, ({ manifest }) => project(servedManifest(manifest, origin))),
+    versions: mapVersions(versions, (version) => project(servedManifest(version, origin))),
     time: { created: record.created, modified: record.modified, ...record.times },
   }
 }
@@ -69,14 +70,36 @@ export function tagsOf({ tags, times }: PackageRecord): Readonly<Record<string, 
   return latest === undefined ? tags : { latest, ...tags }
 }
 
-/** One version's manifest with the address that its tarball has here. */
-export function servedManifest(manifest: VersionRecord['manifest'], origin: string): VersionRecord['manifest'] {
+/** One version's manifest with our signatures, and with the addresses that its tarball and its attestations have here. */
+export function servedManifest(record: VersionRecord, origin: string): VersionRecord['manifest'] {
+  const { manifest, signatures } = record
   const { name, version, dist } = manifest
+  const attestations = dist['attestations']
   return {
     ...manifest,
     _id: `${name}@${version}`,
-    dist: { ...dist, tarball: `${origin}/${tarballPath(name, version)}` },
+    dist: {
+      ...dist,
+      tarball: `${origin}/${tarballPath(name, version)}`,
+      ...(signatures === undefined ? {} : { signatures: withOwn(dist['signatures'], signatures) }),
+      ...(typeof attestations === 'object' && attestations !== null
+        ? { attestations: { ...attestations, url: `${origin}/${attestationsPath(name, version)}` } }
+        : {}),
+    },
   }
+}
+
+/** The signatures that came with a version as they came, and ours behind them. One by our key that came along may be of anything. */
+function withOwn(theirs: unknown, own: readonly Signature[]): readonly unknown[] {
+  const ids = new Set(own.map(({ keyid }) => keyid))
+  const isOwn = (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && 'keyid' in value && ids.has(String(value.keyid))
+  return [...(Array.isArray(theirs) ? theirs.filter((value) => !isOwn(value)) : []), ...own]
+}
+
+/** Clients take the path alone and ask it of their registry's host, so it has to begin with our mount (pacote). */
+function attestationsPath(name: string, version: string): string {
+  return `-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`
 }
 
 /** Fields of a version that installers read, npmjs's list. */

@@ -5,16 +5,18 @@ import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { hashMismatch } from './integrity.ts'
-import { keptManifest } from './manifest.ts'
+import { keptManifest, type Manifest } from './manifest.ts'
+import { parseProvenance } from './attestation.ts'
 import { parsePackageName, requireNewName } from './package-name.ts'
 import { addVersion } from './packages.ts'
 import { parsePublication, type Publication } from './publication.ts'
 import { readPublishBody } from './publish-body.ts'
 import { KIND, versionKey } from './records.ts'
+import type { SigningKey } from './signing.ts'
 import { requireOwnName, stageTarball, type StagedTarball } from './stage-tarball.ts'
 
 /** `PUT /{pkg}`: what `npm publish`, pnpm, yarn and bun send. */
-export function publishRoutes(depot: Depot): readonly Route[] {
+export function publishRoutes(depot: Depot, signer?: SigningKey): readonly Route[] {
   return [
     route({
       method: 'PUT',
@@ -22,12 +24,12 @@ export function publishRoutes(depot: Depot): readonly Route[] {
       params: { name: parsePackageName },
       action: 'write',
       resource: ({ name }) => name,
-      handle: (request) => publish(depot, request),
+      handle: (request) => publish(depot, request, signer),
     }),
   ]
 }
 
-async function publish(depot: Depot, request: DepotRequest<{ name: string }>): Promise<Response> {
+async function publish(depot: Depot, request: DepotRequest<{ name: string }>, signer?: SigningKey): Promise<Response> {
   const { name } = request.params
   requireNewName(name)
   await using held = new AsyncDisposableStack()
@@ -41,7 +43,7 @@ async function publish(depot: Depot, request: DepotRequest<{ name: string }>): P
   }
   const publication = parsePublication(name, document, tarball.file)
   verifyTarball(name, publication, tarball.taken)
-  const outcome = await add(depot, request, publication, tarball.taken)
+  const outcome = await add(depot, request, publication, tarball.taken, signer)
   return outcome === 'created'
     ? jsonResponse(201, { ok: 'created new package', success: true })
     : jsonResponse(200, { ok: 'this version is here with the same bytes: nothing changed', success: true })
@@ -63,6 +65,7 @@ function add(
   request: DepotRequest<{ name: string }>,
   { version, manifest, tags, fields, attestation }: Publication,
   { blob, hashes, own }: StagedTarball,
+  signer: SigningKey | undefined,
 ): Promise<'created' | 'known'> {
   const { name } = request.params
   const key = versionKey(name, version)
@@ -70,9 +73,17 @@ function add(
     name,
     version,
     digest: blob.digest,
-    manifest: keptManifest(manifest, { hashes, hasInstallScript: own.hasInstallScript }),
+    manifest: withProvenance(keptManifest(manifest, { hashes, hasInstallScript: own.hasInstallScript }), attestation),
     change: { tags, fields, latestByDefault: true },
     publish: () => blob.publish(),
+    signer,
     puts: attestation === undefined ? [] : [{ kind: KIND.attestation, key, value: JSON.stringify(attestation) }],
   })
+}
+
+/** The manifest, told that there is a statement about how the package was made. @throws DepotError `BAD_REQUEST` for what is none */
+function withProvenance(manifest: Manifest, bundle: string | undefined): Manifest {
+  if (bundle === undefined) return manifest
+  const { predicateType } = parseProvenance(bundle)
+  return { ...manifest, dist: { ...manifest.dist, attestations: { provenance: { predicateType } } } }
 }

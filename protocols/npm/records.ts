@@ -13,6 +13,8 @@ export const KIND = {
   tarball: 'npm-tarball',
   /** Key: `name@version`. The sigstore bundle that `npm publish --provenance` sent along, as one string. */
   attestation: 'npm-attestation',
+  /** In the system cache, key: the name of a cache. The id of the key that has signed all versions there. */
+  signed: 'npm-signed',
 } as const
 
 /** The package as a whole. Which versions there are is what `times` says, in the order of their arrival; none when all were deleted. */
@@ -46,6 +48,8 @@ const versionSchema = z.object({
   /** sha256 of the tarball. */
   digest: z.string(),
   manifest: z.looseObject({ name: z.string(), version: z.string(), dist: z.looseObject({}) }),
+  /** Our own, beside those that the manifest brought along. */
+  signatures: z.array(z.object({ keyid: z.string(), sig: z.string() })).optional(),
 })
 
 /** What is left of a deleted version: its name stays taken for ever, and no blob is held by it. */

@@ -94,10 +94,9 @@ async function changesBehind(
   }
 }
 
-/** `name` of `name`, `name@1.0.0` or `name@tag`; a scope begins with an `@` of its own. */
+/** `name` of `name`, `name@1.0.0`, `name@tag`, or `name` and further words; a scope begins with an `@` of its own. */
 function packageIn(resource: string): string {
-  const at = resource.indexOf('@', 1)
-  return at === -1 ? resource : resource.slice(0, at)
+  return /^@?[^@\s]*/.exec(resource)?.[0] ?? ''
 }
 
 type Change = readonly [name: string, entry: SearchEntry | undefined]

@@ -9,6 +9,7 @@ import { keptManifest, parseManifest, type Manifest } from './manifest.ts'
 import { parsePackageName } from './package-name.ts'
 import { addVersion, cannotPublishOver, changedPackage, requirePackage } from './packages.ts'
 import { KIND, readTarball, versionKey, type VersionRecord } from './records.ts'
+import type { SigningKey } from './signing.ts'
 import { requireOwnName, stageTarball } from './stage-tarball.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 import { loadForWrite } from './tombstones.ts'
@@ -18,7 +19,7 @@ import { parseSelector, type Selector } from './version.ts'
  * The two routes by which packages published elsewhere are brought in: first the tarball, then its manifest, then the
  * manifest once more under each dist-tag. Names of old are welcome here, unlike in a publish.
  */
-export function seedRoutes(depot: Depot): readonly Route[] {
+export function seedRoutes(depot: Depot, signer?: SigningKey): readonly Route[] {
   return [
     route({
       method: 'PUT',
@@ -34,7 +35,7 @@ export function seedRoutes(depot: Depot): readonly Route[] {
       params: { name: parsePackageName, selector: parseSelector },
       action: 'write',
       resource: ({ name }) => name,
-      handle: (request) => putManifest(depot, request),
+      handle: (request) => putManifest(depot, request, signer),
     }),
   ]
 }
@@ -65,22 +66,28 @@ async function putTarball(depot: Depot, request: DepotRequest<{ name: string; fi
 async function putManifest(
   depot: Depot,
   request: DepotRequest<{ name: string; selector: Selector }>,
+  signer: SigningKey | undefined,
 ): Promise<Response> {
   const { name, selector } = request.params
   const body = await readJson(request, LIMITS.npmManifestBytesMax)
   if (typeof body === 'string') throw new DepotError('BAD_REQUEST', 'send the manifest of the version, not its number')
   const manifest = parseManifest(body)
   if (manifest.name !== name) throw mismatch(`the URL names ${name}, but the manifest is of ${manifest.name}`)
-  if ('version' in selector) await putVersion(depot, request, selector.version, manifest)
+  if ('version' in selector) await putVersion(depot, request, { version: selector.version, manifest, signer })
   else await putTag(depot, request, selector.tag, manifest)
   return jsonResponse(201, { ok: 'the manifest is here', success: true })
+}
+
+interface SentVersion {
+  readonly version: string
+  readonly manifest: Manifest
+  readonly signer: SigningKey | undefined
 }
 
 async function putVersion(
   depot: Depot,
   request: DepotRequest<{ name: string }>,
-  version: string,
-  manifest: Manifest,
+  { version, manifest, signer }: SentVersion,
 ): Promise<void> {
   const { cache, params } = request
   const { name } = params
@@ -104,6 +111,7 @@ async function putVersion(
     digest,
     manifest: keptManifest(manifest, { hashes, hasInstallScript }),
     change: { tags: [] },
+    signer,
     // Expected as it was read: another tarball may have come meanwhile, which these hashes say nothing of.
     replaces: { kind: KIND.tarball, key, expected: uploaded.version },
   })

@@ -5,7 +5,7 @@ import type { RouteLine } from '../../src/app.ts'
 import { loginFor, type LoginKey } from './forged-logins.ts'
 import { sha256Hex } from './nar.ts'
 import { nixUpload } from './nix-upload.ts'
-import { publishOf, tarballOf } from './npm-fixtures.ts'
+import { publishOf, tarballOf, withProvenance } from './npm-fixtures.ts'
 import { rawRequest, type RawResponse } from './raw-http.ts'
 import { buildWheel } from './wheel.ts'
 import type { World } from './world.ts'
@@ -94,6 +94,8 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'npm /-/v1/done/:secret': plain('/-/v1/done/dpt_nothing'),
   'npm /-/:file': plain('/-/npm-1.0.0.tgz', 'npm'),
   'npm /-/v1/search': form('/-/v1/search?text='),
+  'npm /-/npm/v1/keys': plain('/-/npm/v1/keys'),
+  'npm /-/npm/v1/attestations/:spec': npm((name) => `/-/npm/v1/attestations/${name}@1.0.0`),
   'npm /:name': npm((name) => `/${name}`),
   'npm /:name/:selector': npm((name) => `/${name}/1.0.0`),
   'npm /:name/-/:file': npm((name, file) => `/${name}/-/${file}`),
@@ -135,7 +137,10 @@ export async function storeNames(world: World, authorization: string): Promise<v
   }
   for (const place of ['inside', 'outside'] as const) {
     const manifest = { name: NPM[place], version: '1.0.0' }
-    await put(`/npm/${NPM[place]}`, JSON.stringify(publishOf(manifest, await tarballOf(manifest))))
+    await put(
+      `/npm/${NPM[place]}`,
+      JSON.stringify(withProvenance(manifest, publishOf(manifest, await tarballOf(manifest)))),
+    )
     const wheel = buildWheel({ name: PYTHON[place], version: '1.0' })
     await put(`/python/${PYTHON[place]}/${wheel.filename}`, wheel.bytes)
   }

@@ -120,8 +120,27 @@ describe('latest', () => {
 
 it('gives a manifest the address that its tarball has here, and its own _id', () => {
   const manifest = { name: 'a', version: '1.0.0', _id: 'b@9', dist: { tarball: 'http://evil/' } }
-  expect(servedManifest(manifest, 'http://h')).toMatchObject({
+  expect(servedManifest({ digest: '', manifest }, 'http://h')).toMatchObject({
     _id: 'a@1.0.0',
     dist: { tarball: 'http://h/a/-/a-1.0.0.tgz' },
+  })
+})
+
+it('gives a manifest the address that its attestations have here, and our signatures behind those that came with it', () => {
+  const theirs = { keyid: 'SHA256:theirs', sig: 'a', more: 1 }
+  const attestations = {
+    url: 'https://elsewhere.example/-/npm/v1/attestations/@s%2fa@1.0.0',
+    provenance: { predicateType: 'https://slsa.dev/provenance/v1' },
+  }
+  const dist = { attestations, signatures: [theirs, { keyid: 'SHA256:ours', sig: 'forged' }] }
+  const manifest = { name: '@s/a', version: '1.0.0', dist }
+  const signatures = [{ keyid: 'SHA256:ours', sig: 'b' }]
+  expect(servedManifest({ digest: '', manifest, signatures }, 'http://h/npm')['dist']).toEqual({
+    tarball: 'http://h/npm/@s/a/-/a-1.0.0.tgz',
+    attestations: { ...attestations, url: 'http://h/npm/-/npm/v1/attestations/@s%2fa@1.0.0' },
+    signatures: [theirs, ...signatures],
+  })
+  expect(servedManifest({ digest: '', manifest: { ...manifest, dist: {} } }, 'http://h')['dist']).toEqual({
+    tarball: 'http://h/@s/a/-/a-1.0.0.tgz',
   })
 })

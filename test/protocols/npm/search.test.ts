@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { parseSearchText } from '../../../protocols/npm/search-query.ts'
-import { relevance, searchEntry } from '../../../protocols/npm/search-entry.ts'
+import { relevance, searchEntry, type SearchEntry } from '../../../protocols/npm/search-entry.ts'
 import { startGuardedWorld } from '../../helpers/guarded-world.ts'
 import { publishOf, tarballOf } from '../../helpers/npm-fixtures.ts'
 import { json, publish, startNpmWorld } from '../../helpers/npm-world.ts'
@@ -19,8 +19,8 @@ async function search(world: World, query: string): Promise<Answer> {
   return (await answer.json()) as Answer
 }
 
-async function names(world: World, query: string): Promise<unknown[]> {
-  return (await search(world, query)).objects.map(({ package: { name } }) => name)
+async function names(world: World, query: string): Promise<string[]> {
+  return (await search(world, query)).objects.map(({ package: { name } }) => String(name))
 }
 
 const ANN = { name: 'Ann Example', email: 'ann@example.org' }
@@ -69,7 +69,7 @@ describe('a search', () => {
     ['unknown:ui', []],
   ])('understands %s as npmjs does', async (text, expected) => {
     await using world = await filled()
-    expect((await names(world, `text=${encodeURIComponent(text)}`)).toSorted()).toEqual(expected)
+    expect((await names(world, `text=${encodeURIComponent(text)}`)).toSorted(byUnits)).toEqual(expected)
   })
 
   it('tells of a package what clients show, with the version, ISO times and only addresses that can be opened', async () => {
@@ -217,14 +217,25 @@ describe('the text of a search', () => {
       const length = round % 200
       for (let at = 0; at < length; at++)
         text += alphabet[(round * 31 + at * at * 7 + ((at * round) % 13)) % alphabet.length] ?? ''
-      const start = performance.now()
-      try {
-        relevance(entry, parseSearchText(text))
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'BAD_REQUEST' })
-      }
-      slowestMs = Math.max(slowestMs, performance.now() - start)
+      // A busy machine is slow now and then; a text that is costly is slow each time.
+      let ms = Infinity
+      for (let tries = 0; tries < 5 && ms > 5; tries++) ms = Math.min(ms, timed(entry, text))
+      slowestMs = Math.max(slowestMs, ms)
     }
-    expect(slowestMs).toBeLessThan(25)
+    expect(slowestMs).toBeLessThanOrEqual(5)
   })
 })
+
+function byUnits(one: string, other: string): number {
+  return one < other ? -1 : 1
+}
+
+function timed(entry: SearchEntry, text: string): number {
+  const start = performance.now()
+  try {
+    relevance(entry, parseSearchText(text))
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'BAD_REQUEST' })
+  }
+  return performance.now() - start
+}
