@@ -10,6 +10,8 @@ import { tempDir } from './temp-dir.ts'
 export interface NixClient extends AsyncDisposable {
   /** Where its store lies, for `--store`: real `/nix/store` names, away from the host's. */
   readonly root: string
+  /** File of the certificates that it trusts for `https`; there is none until somebody writes it. */
+  readonly certificates: string
   /** Run a command of `nix` on that store; resolves with what it printed. @throws Error with its output when it fails */
   run(...args: readonly string[]): Promise<string>
   /** Copy closures to a cache. */
@@ -34,7 +36,8 @@ export function nixClient(...trustedKeys: readonly string[]): Promise<NixClient>
 export async function nixClientOf(part: 'nix' | 'nixNew', ...trustedKeys: readonly string[]): Promise<NixClient> {
   const program = have.paths[part]
   const home = await tempDir('nix')
-  const env = cleanEnv(home.join('home'), { NIX_CONF_DIR: home.join('conf') })
+  const certificates = home.join('certificates.pem')
+  const env = cleanEnv(home.join('home'), { NIX_CONF_DIR: home.join('conf'), NIX_SSL_CERT_FILE: certificates })
   await mkdir(home.join('conf'))
   await writeFile(home.join('conf', 'nix.conf'), configuration(home.join('registry.json'), trustedKeys))
   await writeFile(home.join('registry.json'), '{"version":2,"flakes":[]}')
@@ -55,6 +58,7 @@ export async function nixClientOf(part: 'nix' | 'nixNew', ...trustedKeys: readon
 
   return {
     root,
+    certificates,
     run: (command = '', ...args) => onStore(command, args),
     push: (to, ...paths) => nix(['copy', '--from', root, '--to', to, ...paths]),
     pull: (from, ...paths) => nix(['copy', '--from', from, '--to', root, ...paths]),
