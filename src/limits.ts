@@ -135,6 +135,14 @@ export const LIMITS = {
   decodersMax: 4,
   /** Decompressions that are open, most of them waiting for their client: bounds what all of them hold in memory. */
   decodersOpenMax: 16,
+  /** What a client must have sent, unless it has sent all, before it gets one of them: as much as its socket holds for it anyway. */
+  decoderHeadBytes: 64 * KIB,
+  /** While others wait for one of them, a client that sends slower than this loses its own: 16 of them would stop all uploads. */
+  decoderBytesPerSecondMin: 16 * KIB,
+  /** Time of waiting for that client over which its pace is measured. */
+  decoderPaceWindowMs: 5 * SECOND,
+  /** Decompressions of what clients read, open as long as they read. */
+  decodersReadMax: 16,
   /** A decoder hands out pieces of this size: fewer trips through the thread pool. */
   decoderOutputBytes: 256 * KIB,
   /** Content that the xz decoder makes before it hands out anything; one chunk of the format may add 2 MiB. */

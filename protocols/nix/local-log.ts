@@ -68,5 +68,5 @@ async function* part(log: LocalLog | undefined, start: number, end: number): Asy
 }
 
 function contentOf({ coding, bytes }: LocalLog): AsyncIterable<Uint8Array> {
-  return coding === 'none' ? bytes : decodeAs(coding, bytes)
+  return coding === 'none' ? bytes : decodeAs(coding, bytes, 'read')
 }

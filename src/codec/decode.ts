@@ -3,6 +3,7 @@ import { createBrotliDecompress, createGunzip } from 'node:zlib'
 
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { createPlaces, type Places } from './places.ts'
 import { through } from './through.ts'
 import { createTurns } from './turns.ts'
 import { decodeZstd } from './zstd-frames.ts'
@@ -49,7 +50,7 @@ export async function decode(body: AsyncIterable<Uint8Array>, plain: Uint8Array,
   }
   return {
     codec,
-    content: codec === 'none' ? wire() : inTurn(codec, wire()),
+    content: codec === 'none' ? wire() : inTurn(codec, wire(), uploads),
     wire: () => ({ sizeBytes, ...(hash === undefined ? {} : { sha256: hash.digest('hex') }) }),
   }
 }
@@ -57,13 +58,18 @@ export async function decode(body: AsyncIterable<Uint8Array>, plain: Uint8Array,
 /**
  * Decode a body as a header says, within the same limits; iterate it once. A piece is valid until the next one is asked for.
  *
+ * @param purpose `read` for what is decoded while a client reads it
  * @throws DepotError `CONTENT_MISMATCH` when the body is broken, cut short or followed by something else
  */
-export async function* decodeAs(coding: Coding, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* decodeAs(
+  coding: Coding,
+  body: AsyncIterable<Uint8Array>,
+  purpose: 'upload' | 'read' = 'upload',
+): AsyncGenerator<Uint8Array> {
   async function* wire(): AsyncGenerator<Uint8Array> {
     yield* body
   }
-  yield* inTurn(coding, wire())
+  yield* inTurn(coding, wire(), purpose === 'upload' ? uploads : reads)
 }
 
 type Decoder = (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
@@ -78,7 +84,9 @@ const DECODERS: Readonly<Record<Coding, () => Decoder | Promise<Decoder>>> = {
 }
 
 /** Bounds the memory of all decoders. */
-const open = createTurns(LIMITS.decodersOpenMax)
+const uploads = createPlaces(LIMITS.decodersOpenMax)
+/** Of their own: whoever reads slowly must not keep anybody from writing. */
+const reads = createPlaces(LIMITS.decodersReadMax)
 /** Bounds the processors they take from everybody else. */
 const working = createTurns(LIMITS.decodersMax)
 
@@ -86,29 +94,27 @@ const working = createTurns(LIMITS.decodersMax)
  * A decoder holds its turn while it has something to decode, and gives it back while its client is silent: four slow uploads must
  * not stop all others.
  */
-async function* inTurn(codec: Coding, wire: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* inTurn(codec: Coding, wire: AsyncGenerator<Uint8Array>, places: Places): AsyncGenerator<Uint8Array> {
+  // Whoever has sent next to nothing waits outside.
+  const { rest } = await peek(wire, LIMITS.decoderHeadBytes)
+  const place = await places.take(rest)
   async function* awaited(): AsyncGenerator<Uint8Array> {
-    try {
-      for (;;) {
-        const next = await wire.next()
-        if (next.done === true) return
-        await working.take()
-        try {
-          yield next.value
-        } finally {
-          working.giveBack()
-        }
+    for (;;) {
+      const next = await place.next()
+      if (next.done === true) return
+      await working.take()
+      try {
+        yield next.value
+      } finally {
+        working.giveBack()
       }
-    } finally {
-      await wire.return(undefined)
     }
   }
-  await open.take()
   try {
     const decoder = await DECODERS[codec]()
     yield* decoder(awaited())
   } finally {
-    open.giveBack()
+    place.leave()
   }
 }
 
