@@ -7,8 +7,9 @@ import type { Caller } from '../../src/protocol.ts'
 import { brokenArchive } from './archive-error.ts'
 import type { Distribution } from './filename.ts'
 import { isRequiresPython } from './inspect.ts'
-import { FILE_KIND, fileKey, parseFile, type PythonFile } from './records.ts'
-import { updateFile } from './store-file.ts'
+import { isReason } from './reason.ts'
+import { updateFiles } from './change-files.ts'
+import { FILE_KIND, fileKey, isTombstone, parseFile, type PythonFile } from './records.ts'
 
 const UPLOAD_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)$/
 
@@ -26,7 +27,7 @@ const entrySchema = z.object({
     .regex(UPLOAD_TIME)
     .refine((time) => !Number.isNaN(Date.parse(time)))
     .nullish(),
-  yanked: z.union([z.boolean(), z.string().max(LIMITS.yankReasonLengthMax)]).nullish(),
+  yanked: z.union([z.boolean(), z.string().refine(isReason)]).nullish(),
 })
 
 /** The part of an entry that is used. */
@@ -60,10 +61,11 @@ export async function mergeEntry(
     const record = await depot.get(caller.cache, FILE_KIND, fileKey(project, filename))
     if (record === undefined) throw new DepotError('NOT_FOUND', 'file not found: send the file before its entry')
     const known = parseFile(record)
+    if (isTombstone(known)) throw new DepotError('CONFLICT', `${filename} was deleted, and its name stays taken`)
     refuseOther(entry, known)
     const file = merged(known, entry)
     if (JSON.stringify(file) === JSON.stringify(known)) return
-    await updateFile(depot, caller, { project, file, version: record.version })
+    await updateFiles(depot, caller, project, [{ file, version: record.version }])
   })
 }
 
@@ -72,6 +74,10 @@ function refuseOther(entry: FileEntry, known: PythonFile): void {
   const sha256 = entry.hashes?.['sha256']
   if (sha256 !== undefined && sha256.toLowerCase() !== known.sha256) {
     throw brokenArchive('the entry gives another sha256 than the file that is here')
+  }
+  const time = entry['upload-time']
+  if (typeof time === 'string' && Date.parse(time) > Date.now() + LIMITS.clockSkewSeconds * 1000) {
+    throw brokenArchive('the entry has an upload-time that lies in the future')
   }
   if (typeof entry.size === 'number' && entry.size > 0 && entry.size !== known.sizeBytes) {
     throw brokenArchive('the entry gives another size than the file that is here')

@@ -3,13 +3,16 @@ import { DepotError } from '../../src/errors.ts'
 import { sourceResponse } from '../../src/http/respond.ts'
 import type { DepotRequest, HeaderList } from '../../src/protocol.ts'
 import type { FileName } from './params.ts'
+import { readStatus } from './project.ts'
 import type { ProjectName } from './project-name.ts'
-import { FILE_KIND, fileKey, KIND_PREFIX, parseFile } from './records.ts'
+import { INTEGRITY_TYPE } from './provenance.ts'
+import { FILE_KIND, fileKey, KIND_PREFIX, liveFile, type PythonFile } from './records.ts'
+import { compareVersions, parseVersion, type Version } from './version.ts'
+
+type FileRequest = DepotRequest<{ readonly project: ProjectName; readonly file: FileName }>
 
 /** A name never gets other bytes, so clients need not ask again: without this uv fetches `.metadata` at every run. */
-const HEADERS: HeaderList = [
-  'Content-Type',
-  'application/octet-stream',
+const COMMON: HeaderList = [
   'Cache-Control',
   'max-age=365000000, immutable',
   'X-Content-Type-Options',
@@ -17,23 +20,49 @@ const HEADERS: HeaderList = [
   'Content-Disposition',
   'attachment',
 ]
+const FILE_HEADERS: HeaderList = ['Content-Type', 'application/octet-stream', ...COMMON]
+const PROVENANCE_HEADERS: HeaderList = ['Content-Type', INTEGRITY_TYPE, ...COMMON]
 
-/** A distribution file, or the METADATA beside a wheel. @throws DepotError `NOT_FOUND`, `RANGE_NOT_SATISFIABLE` */
-export async function fileResponse(
+/** A distribution file, or the metadata beside it. @throws DepotError `NOT_FOUND`, `RANGE_NOT_SATISFIABLE` */
+export async function fileResponse(depot: Depot, request: FileRequest): Promise<Response> {
+  const file = await offeredFile(depot, request)
+  const digest = request.params.file.reading?.part === 'metadata' ? file.metadata?.sha256 : file.sha256
+  return blobResponse(depot, request, digest, FILE_HEADERS)
+}
+
+/** What the publisher of a file attests (PEP 740). @throws DepotError `NOT_FOUND`, `RANGE_NOT_SATISFIABLE` */
+export async function provenanceResponse(
   depot: Depot,
-  request: DepotRequest<{ readonly project: ProjectName; readonly file: FileName }>,
+  request: DepotRequest<FileRequest['params'] & { readonly version: Version }>,
 ): Promise<Response> {
-  const { project, file } = request.params
+  const { version, file: name } = request.params
+  const file = await offeredFile(depot, request)
+  const own = parseVersion(file.version)
+  if (name.reading?.part !== 'content' || own === undefined || compareVersions(own, version) !== 0) throw notFound()
+  return blobResponse(depot, request, file.provenance?.sha256, PROVENANCE_HEADERS)
+}
+
+async function offeredFile(depot: Depot, { cache, params }: FileRequest): Promise<PythonFile> {
+  const { project, file } = params
   if (file.reading === undefined) throw notFound()
-  const { distribution, part } = file.reading
-  const record = await depot.get(request.cache, FILE_KIND, fileKey(project.normalized, distribution.filename))
-  if (record === undefined) throw notFound()
-  const known = parseFile(record)
-  const digest = part === 'content' ? known.sha256 : known.metadata?.sha256
+  const key = fileKey(project.normalized, file.reading.distribution.filename)
+  const known = liveFile(await depot.get(cache, FILE_KIND, key))
+  if (known === undefined) throw notFound()
+  const status = await readStatus(depot, cache, project.normalized)
+  if (status?.status === 'quarantined') throw notFound()
+  return known
+}
+
+async function blobResponse(
+  depot: Depot,
+  request: FileRequest,
+  digest: string | undefined,
+  headers: HeaderList,
+): Promise<Response> {
   const row = digest === undefined ? undefined : await depot.blobOf(request.cache, KIND_PREFIX, digest)
   if (row === undefined) throw notFound()
   const blob = await depot.open(row)
-  return sourceResponse(request, blob.content(), { headers: HEADERS, etag: `"${row.digest}"` })
+  return sourceResponse(request, blob.content(), { headers, etag: `"${row.digest}"` })
 }
 
 function notFound(): DepotError {

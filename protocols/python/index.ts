@@ -6,11 +6,14 @@ import { LIMITS } from '../../src/limits.ts'
 import { route, type Protocol, type Route } from '../../src/protocol.ts'
 import { brokenArchive } from './archive-error.ts'
 import { mergeEntry, parseEntry } from './file-entry.ts'
-import { fileResponse } from './files.ts'
-import { choosePage, LIST_SOURCE, projectListResponse, projectPageResponse, type PageStyle } from './pages.ts'
-import { fileParam, projectParam } from './params.ts'
+import { fileResponse, provenanceResponse } from './files.ts'
+import { LIST_SOURCE, projectListReader } from './list-page.ts'
+import { choosePage, projectPageResponse, type PageStyle } from './pages.ts'
+import { fileParam, projectParam, versionParam } from './params.ts'
 import type { ProjectName } from './project-name.ts'
+import { projectRoutes } from './project-routes.ts'
 import { PROJECT_KIND } from './records.ts'
+import { releasesResponse } from './release-page.ts'
 import { storeFile } from './store-file.ts'
 import { receiveUpload } from './upload-form.ts'
 
@@ -19,15 +22,24 @@ export const python: Protocol = {
   name: 'python',
   mount: '/python',
   normalize: dropEmptySegments,
+  // twine, hatch and flit print the status line and nothing else; PyPI tells them there too.
+  messageInStatusLine: true,
+  // What the depot's own command line asks for; index clients print the body as it is.
+  errorBody: ({ message }, target) =>
+    target.startsWith('/python/-/')
+      ? { contentType: 'application/json', body: JSON.stringify({ error: message }) }
+      : undefined,
   routes: (depot) => [
     ...UPLOAD_PATTERNS.map((pattern) => formUpload(depot, pattern)),
-    projectList(depot, '/simple/'),
-    projectList(depot, '/'),
+    ...projectRoutes(depot),
+    ...projectLists(depot),
     listRedirect(),
     projectPage(depot, '/simple/:project/', 'simple'),
     projectRedirect('/simple/:project'),
     projectPage(depot, '/:project/', 'short'),
     projectRedirect('/:project'),
+    releases(depot),
+    provenance(depot),
     ...(['/files/:project/:file', '/simple/:project/:file', '/:project/:file'] as const).map((at) =>
       fileDownload(depot, at),
     ),
@@ -54,20 +66,23 @@ function formUpload(depot: Depot, pattern: (typeof UPLOAD_PATTERNS)[number]): Ro
     resource: SOME_NAME,
     async handle(request) {
       await using upload = await receiveUpload(depot, request)
-      await storeFile(depot, request, upload.distribution, upload.staged)
+      await storeFile(depot, request, upload)
       return textResponse(200, 'OK\n')
     },
   })
 }
 
-function projectList(depot: Depot, pattern: `/${string}`): Route {
-  return route({
-    method: 'GET',
-    pattern,
-    action: 'read',
-    hot: (_, { cache, header }) => choosePage(cache, LIST_SOURCE, header),
-    handle: (request) => projectListResponse(depot, request),
-  })
+function projectLists(depot: Depot): readonly Route[] {
+  const handle = projectListReader(depot)
+  return (['/simple/', '/'] as const).map((pattern) =>
+    route({
+      method: 'GET',
+      pattern,
+      action: 'read',
+      hot: (_, { cache, header }) => choosePage(cache, LIST_SOURCE, header),
+      handle,
+    }),
+  )
 }
 
 function listRedirect(): Route {
@@ -110,6 +125,33 @@ function projectRedirect(pattern: `/${string}`): Route {
   })
 }
 
+/** `GET <project>/json`: what pip-tools looks for beside an index, and a person for a project. */
+function releases(depot: Depot): Route {
+  return route({
+    method: 'GET',
+    pattern: '/:project/json',
+    params: { project: projectParam },
+    action: 'read',
+    resource: ({ project }) => project.normalized,
+    handle: async (request) => {
+      const { project } = request.params
+      if (!isNormalized(project)) return redirect(`../${project.normalized}/json`)
+      return releasesResponse(depot, request)
+    },
+  })
+}
+
+function provenance(depot: Depot): Route {
+  return route({
+    method: 'GET',
+    pattern: '/integrity/:project/:version/:file/provenance',
+    params: { project: projectParam, version: versionParam, file: fileParam },
+    action: 'read',
+    resource: ({ project }) => project.normalized,
+    handle: (request) => provenanceResponse(depot, request),
+  })
+}
+
 function fileDownload(depot: Depot, pattern: `/${string}`): Route {
   return route({
     method: 'GET',
@@ -141,7 +183,7 @@ function fileUpload(depot: Depot, pattern: `/${string}`): Route {
         return textResponse(200, 'OK\n')
       }
       await using staged = await depot.stage(request.cache, request.body(LIMITS.blobBytesMax), { encoding: 'raw' })
-      const outcome = await storeFile(depot, request, distribution, staged)
+      const outcome = await storeFile(depot, request, { distribution, staged })
       return textResponse(outcome === 'created' ? 201 : 200, 'OK\n')
     },
   })

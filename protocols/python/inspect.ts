@@ -2,7 +2,7 @@ import { LIMITS } from '../../src/limits.ts'
 import { brokenArchive } from './archive-error.ts'
 import type { Distribution } from './filename.ts'
 import { type CoreMetadata, parseCoreMetadata } from './metadata.ts'
-import { normalizeProjectName } from './project-name.ts'
+import { isProjectName, normalizeProjectName } from './project-name.ts'
 import { readSdistMetadata } from './sdist.ts'
 import { compareVersions, parseVersion } from './version.ts'
 import { readWheelMetadata } from './wheel.ts'
@@ -13,7 +13,7 @@ export interface Inspected {
   /** The project's name in its own spelling. */
   readonly name: string
   readonly requiresPython: string | undefined
-  /** METADATA of a wheel. An sdist's PKG-INFO is no promise about the wheel built from it, so it is not served. */
+  /** METADATA of a wheel, or PKG-INFO of an sdist where that is a promise about the wheels made from it. */
   readonly metadata: Uint8Array | undefined
 }
 
@@ -24,17 +24,17 @@ export async function inspectDistribution(source: ByteSource, distribution: Dist
   if (content === undefined) return { name: distribution.project, requiresPython: undefined, metadata: undefined }
   const label = isWheel ? 'METADATA' : 'PKG-INFO'
   const core = parseCoreMetadata(content)
-  if (core === undefined) throw brokenArchive(`${label} does not give one Name and one Version`)
+  if (core === undefined) throw brokenArchive(`${label} does not give one Name and one Version, or has too many lines`)
   refuseStranger(core, distribution, label)
   return {
     name: core.name,
     requiresPython: requiresPythonOf(core, label),
-    metadata: isWheel ? content : undefined,
+    metadata: isWheel || core.holdsForWheels ? content : undefined,
   }
 }
 
 function refuseStranger(core: CoreMetadata, { project, version }: Distribution, label: string): void {
-  if (normalizeProjectName(core.name) !== project) {
+  if (!isProjectName(core.name) || normalizeProjectName(core.name) !== project) {
     throw brokenArchive(`${label} names another project than the file name, which is for ${project}`)
   }
   const stated = parseVersion(core.version)

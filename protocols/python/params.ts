@@ -1,9 +1,15 @@
 import { findDistribution, parseDistribution, type Distribution } from './filename.ts'
 import { parseProjectName, type ProjectName } from './project-name.ts'
+import { parseVersion, type Version } from './version.ts'
 
 /** A path segment that names a project. An empty one, as behind a trailing slash, is none. */
 export function projectParam(segment: string): ProjectName | undefined {
   return segment === '' ? undefined : parseProjectName(segment)
+}
+
+/** A path segment that is a version, in any spelling. */
+export function versionParam(segment: string): Version | undefined {
+  return parseVersion(segment)
 }
 
 /** The last segment of a file's path. What it means depends on the method, so that a GET of nonsense is a plain 404. */

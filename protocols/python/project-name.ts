@@ -17,9 +17,14 @@ export function normalizeProjectName(name: string): string {
   return name.replace(/[-_.]+/g, '-').toLowerCase()
 }
 
+/** Whether somebody may call a project that: other letters may have one of these as their lower case. */
+export function isProjectName(typed: string): boolean {
+  return typed.length <= LIMITS.pythonFileNameLengthMax && NAME.test(typed)
+}
+
 /** @throws DepotError `INVALID_NAME` for what cannot name a project */
 export function parseProjectName(typed: string): ProjectName {
-  if (typed.length > LIMITS.pythonFileNameLengthMax || !NAME.test(typed)) {
+  if (!isProjectName(typed)) {
     throw new DepotError(
       'INVALID_NAME',
       'a project name consists of ASCII letters and digits, with ".", "-" and "_" between them',

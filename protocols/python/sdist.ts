@@ -9,7 +9,7 @@ import { brokenArchive, refuseOutside } from './archive-error.ts'
 import type { Distribution } from './filename.ts'
 import { normalizeProjectName } from './project-name.ts'
 import { compareVersions, parseVersion } from './version.ts'
-import { type ByteSource, readZipDirectory, readZipEntry } from './zip.ts'
+import { type ByteSource, entriesNamed, readZipDirectory, readZipEntry } from './zip.ts'
 
 /**
  * The PKG-INFO of an sdist's own top folder, or undefined when it has none (old ones need not). The archive is read to its end,
@@ -23,7 +23,7 @@ export function readSdistMetadata(source: ByteSource, sdist: Distribution): Prom
 
 async function readZipInfo(source: ByteSource, sdist: Distribution): Promise<Uint8Array | undefined> {
   const entries = await readZipDirectory(source)
-  const [entry, second] = entries.filter(({ name }) => isOwnInfo(name, sdist))
+  const [entry, second] = await entriesNamed(entries, (name) => isOwnInfo(name, sdist))
   if (second !== undefined) throw twice()
   return entry === undefined ? undefined : readZipEntry(source, entry, LIMITS.packageMetadataBytesMax)
 }

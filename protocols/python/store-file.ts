@@ -1,51 +1,46 @@
 import type { Depot, StagedBlob } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { BlobRow, RecordPut } from '../../src/kv-store.ts'
+import type { BlobRow, Cache } from '../../src/kv-store.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Distribution } from './filename.ts'
 import { inspectDistribution, type Inspected } from './inspect.ts'
-import {
-  FILE_KIND,
-  fileKey,
-  fileRefs,
-  LIST_KEY,
-  LIST_KIND,
-  parseFile,
-  PROJECT_KIND,
-  type PythonFile,
-} from './records.ts'
+import { readStatus, withFile } from './project.ts'
+import { FILE_KIND, fileKey, fileRefs, isTombstone, parseFile, type PythonFile, type Tombstone } from './records.ts'
+
+/** A distribution that has arrived whole. */
+export interface Arrived {
+  readonly distribution: Distribution
+  readonly staged: StagedBlob
+  /** What its publisher attests, as the integrity API serves it. */
+  readonly provenance?: string | undefined
+}
 
 /**
  * Make a staged distribution part of its project, after its bytes have been held against its name. The same bytes again change
  * nothing, except that a blob which storage had lost is back.
  *
- * @throws DepotError `CONFLICT` when the name is taken by other bytes, `CONTENT_MISMATCH` (400) when the archive is not what
- * its name says
+ * @throws DepotError `CONFLICT` when the name is taken by other bytes or was deleted, `FORBIDDEN` when the project takes no files,
+ * `CONTENT_MISMATCH` (400) when the archive is not what its name says
  */
-export async function storeFile(
-  depot: Depot,
-  caller: Caller,
-  distribution: Distribution,
-  staged: StagedBlob,
-): Promise<'created' | 'unchanged'> {
-  const key = fileKey(distribution.project, distribution.filename)
+export async function storeFile(depot: Depot, caller: Caller, arrived: Arrived): Promise<'created' | 'unchanged'> {
+  const { distribution, staged } = arrived
+  const { project, filename } = distribution
+  const key = fileKey(project, filename)
   const inspected = await inspectDistribution(staged, distribution)
-  refuseOtherBytes(await depot.get(caller.cache, FILE_KIND, key).then((known) => known && parseFile(known)), staged)
-  const blobs = await publish(depot, caller, staged, inspected)
+  await refuseTaken(depot, caller.cache, arrived)
+  const blobs = await publish(depot, caller, arrived, inspected)
   const file = describeFile(distribution, inspected, blobs, new Date())
   return depot.retryConflicts(async () => {
-    const known = await depot.get(caller.cache, FILE_KIND, key)
-    if (known !== undefined) {
-      refuseOtherBytes(parseFile(known), staged)
-      await depot.commit(caller.cache, { blobs })
+    if (await refuseTaken(depot, caller.cache, arrived)) {
+      await depot.commit(caller.cache, { blobs: rowsOf(blobs) })
       return 'unchanged'
     }
+    await refuseClosed(depot, caller.cache, project)
+    const change = await withFile(depot, caller.cache, project, inspected.name)
     await depot.commit(caller.cache, {
-      puts: [
-        { kind: FILE_KIND, key, value: JSON.stringify(file), expected: 0, refs: fileRefs(file) },
-        ...(await touchProject(depot, caller, distribution.project, inspected.name)),
-      ],
-      blobs,
+      ...change,
+      puts: [{ kind: FILE_KIND, key, value: JSON.stringify(file), expected: 0, refs: fileRefs(file) }, ...change.puts],
+      blobs: rowsOf(blobs),
       audit: [auditEntry(caller, { action: 'python:write', resource: key, digest: file.sha256 })],
     })
     depot.events.recordWritten('python', key)
@@ -53,47 +48,65 @@ export async function storeFile(
   })
 }
 
-/** Replace what is known of a file, and let its project's pages be rendered anew. */
-export async function updateFile(depot: Depot, caller: Caller, update: FileUpdate): Promise<void> {
-  const { project, file, version } = update
-  const key = fileKey(project, file.filename)
-  await depot.commit(caller.cache, {
-    puts: [
-      { kind: FILE_KIND, key, value: JSON.stringify(file), expected: version, refs: fileRefs(file) },
-      ...(await touchProject(depot, caller, project, project)),
-    ],
-    audit: [auditEntry(caller, { action: 'python:write', resource: key, digest: file.sha256 })],
-  })
-  depot.events.recordWritten('python', key)
-}
-
-export interface FileUpdate {
-  /** Normalised project name. */
-  readonly project: string
-  readonly file: PythonFile
-  /** Of the record that `file` was made from. */
-  readonly version: number
-}
-
-function refuseOtherBytes(known: PythonFile | undefined, staged: StagedBlob): void {
-  if (known === undefined || known.sha256 === staged.digest) return
+/** Whether the name has these bytes already. @throws DepotError `CONFLICT` */
+async function refuseTaken(depot: Depot, cache: Cache, { distribution, staged }: Arrived): Promise<boolean> {
+  const { project, filename } = distribution
+  const record = await depot.get(cache, FILE_KIND, fileKey(project, filename))
+  if (record === undefined) return false
+  const known: PythonFile | Tombstone = parseFile(record)
+  if (isTombstone(known)) {
+    throw new DepotError(
+      'CONFLICT',
+      `${filename} was deleted, and its name stays taken: publish under another version or build number`,
+    )
+  }
+  if (known.sha256 === staged.digest) return true
   // twine looks for "already exist"; the digest tells whose bytes these are.
   throw new DepotError(
     'CONFLICT',
-    `File already exists (${known.filename} with sha256 ${known.sha256}): publish other content under another version or build number`,
+    `File already exists (${filename} with sha256 ${known.sha256}): publish other content under another version or build number`,
   )
+}
+
+/** PEP 792: archived and quarantined projects take no uploads. @throws DepotError `FORBIDDEN` */
+async function refuseClosed(depot: Depot, cache: Cache, project: string): Promise<void> {
+  const closed = await readStatus(depot, cache, project)
+  if (closed === undefined || closed.status === 'deprecated') return
+  throw new DepotError(
+    'FORBIDDEN',
+    `the project ${project} is ${closed.status} and takes no new files: depot python status ${project} active opens it`,
+  )
+}
+
+/** Rows of what was published. */
+interface Published {
+  readonly content: BlobRow
+  readonly metadata: BlobRow | undefined
+  readonly provenance: BlobRow | undefined
+}
+
+function rowsOf({ content, metadata, provenance }: Published): readonly BlobRow[] {
+  return [content, metadata, provenance].filter((row) => row !== undefined)
 }
 
 async function publish(
   depot: Depot,
   caller: Caller,
-  staged: StagedBlob,
+  { staged, provenance }: Arrived,
   { metadata }: Inspected,
-): Promise<readonly BlobRow[]> {
-  const row = await staged.publish()
-  if (metadata === undefined) return [row]
-  await using beside = await depot.stage(caller.cache, once(metadata), { encoding: 'raw' })
-  return [row, await beside.publish()]
+): Promise<Published> {
+  const content = await staged.publish()
+  const beside = async (bytes: Uint8Array | undefined): Promise<BlobRow | undefined> => {
+    if (bytes === undefined) return undefined
+    await using extra = await depot.stage(caller.cache, once(bytes), { encoding: 'raw' })
+    // Awaited here: leaving the block takes the staged bytes away.
+    return await extra.publish()
+  }
+  return {
+    content,
+    metadata: await beside(metadata),
+    provenance: await beside(provenance === undefined ? undefined : Buffer.from(provenance)),
+  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -101,38 +114,20 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 function describeFile(
-  distribution: Distribution,
-  inspected: Inspected,
-  blobs: readonly BlobRow[],
+  { filename, version }: Distribution,
+  { requiresPython }: Inspected,
+  { content, metadata, provenance }: Published,
   now: Date,
 ): PythonFile {
-  const [content, metadata] = blobs
   return {
-    filename: distribution.filename,
-    version: distribution.version.text,
-    sha256: content?.digest ?? '',
-    sizeBytes: content?.sizeBytes ?? 0,
-    ...(inspected.requiresPython === undefined ? {} : { requiresPython: inspected.requiresPython }),
+    filename,
+    version: version.text,
+    sha256: content.digest,
+    sizeBytes: content.sizeBytes,
+    ...(requiresPython === undefined ? {} : { requiresPython }),
     uploadTime: now.toISOString(),
     yanked: false,
     ...(metadata === undefined ? {} : { metadata: { sha256: metadata.digest } }),
+    ...(provenance === undefined ? {} : { provenance: { sha256: provenance.digest } }),
   }
-}
-
-/**
- * A put of the project whatever its version is: two uploads at once both win. Only the first file of a project changes the
- * list of projects too.
- */
-async function touchProject(
-  depot: Depot,
-  { cache }: Caller,
-  project: string,
-  name: string,
-): Promise<readonly RecordPut[]> {
-  const known = await depot.get(cache, PROJECT_KIND, project)
-  if (known !== undefined) return [{ kind: PROJECT_KIND, key: project, value: known.value }]
-  return [
-    { kind: PROJECT_KIND, key: project, value: JSON.stringify({ name }), expected: 0 },
-    { kind: LIST_KIND, key: LIST_KEY, value: '{}' },
-  ]
 }

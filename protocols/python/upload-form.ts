@@ -6,13 +6,12 @@ import { brokenArchive } from './archive-error.ts'
 import { parseDistribution, type Distribution } from './filename.ts'
 import { type FormPart, readMultipart } from './multipart.ts'
 import { normalizeProjectName, parseProjectName } from './project-name.ts'
+import { checkAttestations, provenanceOf } from './provenance.ts'
+import type { Arrived } from './store-file.ts'
 import { compareVersions, parseVersion } from './version.ts'
 
 /** An upload whose form has been read whole and agrees with itself. Disposing it leaves no trace. */
-export interface ReceivedUpload extends AsyncDisposable {
-  readonly distribution: Distribution
-  readonly staged: StagedBlob
-}
+export type ReceivedUpload = Arrived & AsyncDisposable
 
 /**
  * Read the form that twine, `uv publish` and poetry send: fields about the file, then the file itself as `content`. What the
@@ -34,14 +33,14 @@ export async function receiveUpload(depot: Depot, request: DepotRequest<unknown>
     if (upload === undefined) throw new DepotError('BAD_REQUEST', 'the form has no content: the file is missing')
     checkFields(form.values, upload.distribution)
     checkDigests(form.values, upload.staged)
-    return upload
+    return { ...upload, provenance: provenanceIn(form.values, upload) }
   } catch (error) {
     await upload?.[Symbol.asyncDispose]()
     throw error
   }
 }
 
-/** What is held against the file. Everything else, `gpg_signature` and `attestations` too, is accepted and ignored. */
+/** What is used. Everything else, `gpg_signature` too, is accepted and ignored. */
 const KNOWN = new Set([
   ':action',
   'protocol_version',
@@ -51,6 +50,7 @@ const KNOWN = new Set([
   'sha256_digest',
   'md5_digest',
   'blake2_256_digest',
+  'attestations',
 ])
 
 interface FormFields {
@@ -130,6 +130,13 @@ function checkFields(fields: ReadonlyMap<string, string>, { kind, project, versi
   if (statedVersion === undefined || compareVersions(statedVersion, version) !== 0) {
     throw brokenArchive(`the form gives another version than the file name, which is for ${version.text}`)
   }
+}
+
+function provenanceIn(fields: ReadonlyMap<string, string>, { distribution, staged }: Arrived): string | undefined {
+  const attestations = fields.get('attestations')
+  if (attestations === undefined) return undefined
+  checkAttestations(attestations, { filename: distribution.filename, sha256: staged.digest })
+  return provenanceOf(attestations)
 }
 
 const DIGESTS = [

@@ -1,6 +1,6 @@
 import { LIMITS } from '../../src/limits.ts'
 import { brokenArchive } from './archive-error.ts'
-import { type ByteSource, readZipDirectory, readZipEntry, type ZipEntry } from './zip.ts'
+import { type ByteSource, entriesNamed, readZipDirectory, readZipEntry, type ZipEntry } from './zip.ts'
 
 const METADATA = /^[^/]+\.dist-info\/METADATA$/
 
@@ -12,11 +12,11 @@ const METADATA = /^[^/]+\.dist-info\/METADATA$/
  */
 export async function readWheelMetadata(source: ByteSource): Promise<Uint8Array> {
   const entries = await readZipDirectory(source)
-  return readZipEntry(source, onlyMetadata(entries), LIMITS.packageMetadataBytesMax)
+  return readZipEntry(source, await onlyMetadata(entries), LIMITS.packageMetadataBytesMax)
 }
 
-function onlyMetadata(entries: readonly ZipEntry[]): ZipEntry {
-  const [entry, second] = entries.filter(({ name }) => METADATA.test(name))
+async function onlyMetadata(entries: readonly ZipEntry[]): Promise<ZipEntry> {
+  const [entry, second] = await entriesNamed(entries, (name) => METADATA.test(name))
   if (entry === undefined) throw brokenArchive('the wheel has no .dist-info/METADATA')
   if (second !== undefined) throw brokenArchive('the wheel has more than one .dist-info/METADATA')
   return entry

@@ -2,6 +2,7 @@ import { crc32, inflateRaw } from 'node:zlib'
 import { promisify } from 'node:util'
 
 import type { ByteRange } from '../../src/blob-store.ts'
+import { breath } from '../../src/breath.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { brokenArchive, refuseOutside } from './archive-error.ts'
 
@@ -41,9 +42,23 @@ export async function readZipDirectory(source: ByteSource): Promise<readonly Zip
     refuseOutside(entry.name)
     entries.push(entry)
     position = end
+    await breath()
   }
   if (entries.length !== count) throw brokenArchive('the zip file does not have the entries that it announces')
   return entries
+}
+
+/** The first two entries whose names are wanted: one more than any caller can use. */
+export async function entriesNamed(
+  entries: readonly ZipEntry[],
+  isWanted: (name: string) => boolean,
+): Promise<readonly ZipEntry[]> {
+  const found: ZipEntry[] = []
+  for (const entry of entries) {
+    if (isWanted(entry.name) && found.push(entry) === 2) break
+    await breath()
+  }
+  return found
 }
 
 const inflate = promisify(inflateRaw)
@@ -198,8 +213,10 @@ function slice(whole: DataView, start: number, end: number): DataView {
   return new DataView(whole.buffer, whole.byteOffset + start, end - start)
 }
 
+const UTF8 = new TextDecoder()
+
 function text(bytes: DataView): string {
-  return new TextDecoder().decode(bytes)
+  return UTF8.decode(bytes)
 }
 
 /** Above 2^53 nothing in a file can lie: such a value then fails the bounds check. */

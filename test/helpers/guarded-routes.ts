@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { Agent } from 'node:http'
 
 import type { RouteLine } from '../../src/app.ts'
+import { attestation } from './attestation.ts'
 import { loginFor, type LoginKey } from './forged-logins.ts'
 import { sha256Hex } from './nar.ts'
 import { nixUpload } from './nix-upload.ts'
 import { publishOf, tarballOf, withProvenance } from './npm-fixtures.ts'
+import { uploadForm } from './python-upload.ts'
 import { rawRequest, type RawResponse } from './raw-http.ts'
 import { buildWheel } from './wheel.ts'
 import type { World } from './world.ts'
@@ -98,6 +100,12 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'npm /-/npm/v1/attestations/:spec': npm((name) => `/-/npm/v1/attestations/${name}@1.0.0`),
   'npm /:name': npm((name) => `/${name}`),
   'npm /:name/:selector': npm((name) => `/${name}/1.0.0`),
+  // What is stored stays here too: these revisions, versions and tombstones are never there.
+  'npm /:name/-rev/:revision': npm((name) => `/${name}/-rev/0-0`),
+  'npm /:name/-/:file/-rev/:revision': npm((name, file) => `/${name}/-/${file}/-rev/0-0`),
+  'npm DELETE /:name/:version': npm((name) => `/${name}/9.9.9`),
+  'npm /-/package/:name/dist-tags/:tag': npm((name) => `/-/package/${name}/dist-tags/latest`),
+  'npm /-/tombstones/:key': npm((name) => `/-/tombstones/${name}@9.9.9`),
   'npm /:name/-/:file': npm((name, file) => `/${name}/-/${file}`),
   'npm /-/packages/:name/history': npm((name) => `/-/packages/${name}/history`),
   'npm /-/package/:name/dist-tags': npm((name) => `/-/package/${name}/dist-tags`),
@@ -109,6 +117,17 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'python POST /simple/': form('/simple/'),
   'python POST /simple': form('/simple'),
   'python POST /': form('/'),
+  'python /-/projects': plain('/-/projects'),
+  'python /-/projects/:project': python((name) => `/-/projects/${name}`),
+  // Each wants a body that names something: what is stored stays for those that come after.
+  'python /-/projects/:project/yanks': python((name) => `/-/projects/${name}/yanks`),
+  'python /-/projects/:project/deletions': python((name) => `/-/projects/${name}/deletions`),
+  'python /-/projects/:project/status': python((name) => `/-/projects/${name}/status`),
+  'python /-/tombstones/:project/:file': python((name, file) => `/-/tombstones/${name}/${file}`),
+  'python /:project/json': python((name) => `/${name}/json`),
+  'python /integrity/:project/:version/:file/provenance': python(
+    (name, file) => `/integrity/${name}/1.0/${file}/provenance`,
+  ),
   'python /simple/:project/': python((name) => `/simple/${name}/`),
   'python /simple/:project': python((name) => `/simple/${name}`),
   'python /:project/': python((name) => `/${name}/`),
@@ -131,10 +150,11 @@ export function fill({ ecosystem, method, path }: RouteLine, place: Place): Fill
 /** Put what is inside and outside there. @throws Error when it is refused */
 export async function storeNames(world: World, authorization: string): Promise<void> {
   const headers = { Authorization: authorization }
-  const put = async (path: string, body: Uint8Array | string): Promise<void> => {
-    const answer = await rawRequest(world.url, { method: 'PUT', path, body, headers })
+  const send = async (method: string, path: string, body: Uint8Array | string, more = {}): Promise<void> => {
+    const answer = await rawRequest(world.url, { method, path, body, headers: { ...headers, ...more } })
     if (answer.status >= 300) throw new Error(`${path}: ${answer.status} ${answer.body.toString()}`)
   }
+  const put = (path: string, body: Uint8Array | string): Promise<void> => send('PUT', path, body)
   for (const place of ['inside', 'outside'] as const) {
     const manifest = { name: NPM[place], version: '1.0.0' }
     await put(
@@ -142,7 +162,8 @@ export async function storeNames(world: World, authorization: string): Promise<v
       JSON.stringify(withProvenance(manifest, publishOf(manifest, await tarballOf(manifest)))),
     )
     const wheel = buildWheel({ name: PYTHON[place], version: '1.0' })
-    await put(`/python/${PYTHON[place]}/${wheel.filename}`, wheel.bytes)
+    const { contentType, body } = uploadForm(wheel, { attestations: JSON.stringify([attestation(wheel)]) })
+    await send('POST', '/python/legacy/', body, { 'Content-Type': contentType })
   }
   await put(`/nix/nar/${demo.fileName}`, demo.body)
   await put(`/nix/${demo.storeHash}.narinfo`, demo.narinfo())

@@ -17,6 +17,10 @@ export interface DistributionOptions {
   readonly stated?: { readonly name?: string; readonly version?: string }
   readonly requires?: readonly string[]
   readonly requiresPython?: string
+  /** `2.1` unless a test is about it. */
+  readonly metadataVersion?: string
+  /** Further headers of the metadata. */
+  readonly headers?: readonly string[]
   /** Wheels: compatibility tag, with a build tag in front where one is wanted. */
   readonly tag?: string
   /** Value of `VALUE` in the module. */
@@ -69,9 +73,11 @@ export function buildSdist(options: DistributionOptions & { readonly archive?: '
   return built(`${folder}.${archive}`, archive === 'zip' ? zip(files) : tarGz(files), metadata)
 }
 
-export function coreMetadata({ name, version, stated, requires = [], requiresPython }: DistributionOptions): string {
+export function coreMetadata(options: DistributionOptions): string {
+  const { name, version, stated, requires = [], requiresPython, metadataVersion = '2.1', headers = [] } = options
   return [
-    'Metadata-Version: 2.1',
+    `Metadata-Version: ${metadataVersion}`,
+    ...headers,
     `Name: ${stated?.name ?? name}`,
     `Version: ${stated?.version ?? version}`,
     'Summary: made by a test',

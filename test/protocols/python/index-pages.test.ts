@@ -168,7 +168,7 @@ describe('the list of projects', () => {
   it('is empty, not null, in a new depot', async () => {
     await using empty = await startWorld({ protocols: [python], blobs: 'memory' })
     const json = await empty.fetch('/python/simple/', { headers: { Accept: JSON_TYPE } })
-    expect(await json.json()).toEqual({ meta: { 'api-version': '1.1' }, projects: [] })
+    expect(await json.json()).toEqual({ meta: { 'api-version': '1.4' }, projects: [] })
     expect((await empty.fetch('/python/simple/')).headers.get('content-type')).toBe('text/html; charset=utf-8')
   })
 
@@ -254,7 +254,7 @@ describe('a distribution file', () => {
     'my_pkg_x-9.9-py3-none-any.whl.metadata',
     'my_pkg_x-1.0+local.tar.gz.metadata',
     'other-1.0.tar.gz',
-    'json',
+    'jsonx',
     'METADATA',
     '.metadata',
   ])('that is not there is a plain 404: %s', async (name) => {

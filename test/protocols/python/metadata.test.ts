@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { parseCoreMetadata } from '../../../protocols/python/metadata.ts'
+import { LIMITS } from '../../../src/limits.ts'
 
 const parse = (text: string) => parseCoreMetadata(Buffer.from(text))
 
@@ -12,7 +13,24 @@ describe('core metadata', () => {
       name: 'My.Pkg_x',
       version: '1.0+local',
       requiresPython: '>=3.8, <4',
+      holdsForWheels: false,
     })
+  })
+
+  it.each([
+    ['Metadata-Version: 2.2', true],
+    ['Metadata-Version: 2.4\nDynamic: Summary', true],
+    ['Metadata-Version: 2.10', true],
+    ['Metadata-Version: 2.1', false],
+    ['Metadata-Version: 3.0', false],
+    ['Metadata-Version: 2.2\nMetadata-Version: 2.2', false],
+    ['Summary: no version', false],
+    ['Metadata-Version: 2.2\nDynamic: Requires-Dist', false],
+    ['Metadata-Version: 2.2\nDynamic: Summary\nDynamic: requires-dist', false],
+    ['Metadata-Version: 2.2\nDynamic: Provides-Extra', false],
+    ['Metadata-Version: 2.2\nDynamic: Requires-Python', false],
+  ])('with %j holds for the wheels made from an sdist: %s (PEP 643)', (head, holds) => {
+    expect(parse(`${head}\nName: a\nVersion: 1\n`)?.holdsForWheels).toBe(holds)
   })
 
   it('reads header names in any case, CRLF, and folded lines', () => {
@@ -33,14 +51,15 @@ describe('core metadata', () => {
   })
 
   it.each([
-    [' a\n', 'a'],
-    ['\t\n', 'a'],
-    [' ', 'a'],
-    ['X:\n', 'a'],
-    ['Name: b\n', undefined],
-  ])('reads megabytes of %j once', (piece, name) => {
-    const core = parse(`Name: a\nVersion: 1\nRequires-Python: >3\n${piece.repeat(8_000_000 / piece.length)}`)
-    expect(core?.name).toBe(name)
+    [' a\n', 'a', undefined],
+    ['\t\n', 'a', undefined],
+    [' ', 'a', 'a'],
+    ['X:\n', 'a', undefined],
+    ['Name: b\n', undefined, undefined],
+  ])('reads as many headers as anybody writes, and never megabytes of %j', (piece, some, megabytes) => {
+    const core = (times: number) => parse(`Name: a\nVersion: 1\nRequires-Python: >3\n${piece.repeat(times)}`)?.name
+    expect(core(LIMITS.metadataLinesMax - 10)).toBe(some)
+    expect(core(8_000_000 / piece.length)).toBe(megabytes)
   })
 
   it('joins folded lines by one blank each, and passes over empty ones', () => {

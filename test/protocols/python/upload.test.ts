@@ -42,7 +42,6 @@ describe('an upload', () => {
       md5_digest: createHash('md5').update(WHEEL.bytes).digest('hex'),
       sha256_digest: WHEEL.sha256.toUpperCase(),
       blake2_256_digest: blake,
-      attestations: '[{"version":1}]',
       requires_python: '>=3.8',
     })
     const repeated = ['classifiers', 'classifiers', 'requires_dist', 'requires_dist'].map(
