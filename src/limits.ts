@@ -165,7 +165,7 @@ export const LIMITS = {
   /** The JSON of a publish without its attachments: the manifest, readme included. */
   npmManifestBytesMax: 16 * MIB,
   /** A packument that a client sends back to change a word of it: that of typescript has 14 MB. */
-  npmDocumentBytesMax: 64 * MIB,
+  npmDocumentBytesMax: 32 * MIB,
   /** Every publish writes the times of all of them anew, and every packument carries them; typescript has 3,500 after ten years. */
   npmVersionsPerPackageMax: 20_000,
   /** What one commit deletes of a package: reading so many records holds nobody else up. */

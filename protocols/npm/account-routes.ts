@@ -40,6 +40,14 @@ export function accountRoutes(accounts: NpmAccounts): readonly Route[] {
       action: 'account',
       handle: ({ principal }) => accountResponse(200, profileOf(known(principal))),
     }),
+    // `npm owner add` asks who it adds. Names are only what a package says of itself, so any will do, and none is given away.
+    route({
+      method: 'GET',
+      pattern: '/-/user/:user',
+      params: { user: parseUser },
+      action: 'account',
+      handle: ({ params: { user } }) => accountResponse(200, { _id: USER_PREFIX + user, name: user, email: '' }),
+    }),
     route({
       method: 'PUT',
       pattern: '/-/user/:user',
@@ -118,7 +126,8 @@ async function logOut({ tokens }: NpmAccounts, request: DepotRequest<{ token: st
   return accountResponse(200, { ok: true })
 }
 
-function userName({ id, name }: Principal): string {
+/** What people call a caller: the name of their key or token. */
+export function userName({ id, name }: Principal): string {
   return name === '' ? id : name
 }
 

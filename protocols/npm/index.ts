@@ -3,6 +3,8 @@ import { MAIN_CACHE } from '../../src/kv-store.ts'
 import type { Protocol } from '../../src/protocol.ts'
 import { accountRoutes, type NpmAccounts } from './account-routes.ts'
 import { importRoutes } from './import-routes.ts'
+import { deletionRoutes } from './deletion-routes.ts'
+import { documentRoutes } from './document-routes.ts'
 import { keysRoutes } from './keys-routes.ts'
 import { packumentRoutes } from './packument-routes.ts'
 import { publishRoutes } from './publish-routes.ts'
@@ -11,8 +13,10 @@ import { searchRoutes } from './search-routes.ts'
 import { seedRoutes } from './seed-routes.ts'
 import { signStored } from './sign-stored.ts'
 import type { RegistryKeys } from './signing.ts'
+import { tagRoutes } from './tag-routes.ts'
 import { tarballRoutes } from './tarball-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
+import { tombstoneRoutes } from './tombstone-routes.ts'
 import { webLoginRoutes } from './web-login-routes.ts'
 
 export interface NpmOptions {
@@ -39,6 +43,10 @@ export function npmProtocol({ accounts, npmKeys: keys }: NpmOptions = {}): Proto
       ...searchRoutes(depot),
       ...keysRoutes(depot, keys),
       ...publishRoutes(depot, keys?.signer),
+      ...documentRoutes(depot),
+      ...deletionRoutes(depot),
+      ...tagRoutes(depot),
+      ...tombstoneRoutes(depot),
       ...seedRoutes(depot, keys?.signer),
       ...importRoutes(depot),
     ],

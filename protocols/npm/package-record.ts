@@ -41,3 +41,20 @@ function without(
 ): Record<string, string> {
   return Object.fromEntries(Object.entries(table).filter(([key, value]) => !dropped(key, value)))
 }
+
+/** A package's record after the texts of some of its versions were changed; the same one when they say what was there. */
+export function withDeprecations(before: PackageRecord, texts: ReadonlyMap<string, string>): PackageRecord {
+  const changed = [...texts].filter(
+    ([version, text]) => Object.hasOwn(before.times, version) && before.deprecated?.[version] !== text,
+  )
+  return changed.length === 0
+    ? before
+    : { ...before, deprecated: { ...before.deprecated, ...Object.fromEntries(changed) } }
+}
+
+/** A package's record after somebody starred it, or took that back. */
+export function withStar(before: PackageRecord, user: string, starred: boolean): PackageRecord {
+  const { stars = [] } = before
+  if (stars.includes(user) === starred) return before
+  return { ...before, stars: starred ? [...stars, user] : stars.filter((name) => name !== user) }
+}

@@ -48,6 +48,11 @@ function isEmpty({ times }: PackageRecord): boolean {
   return true
 }
 
+/** @throws DepotError `CONFLICT` when the package was written since a client read it */
+export function requireRevision({ revision }: LoadedPackage, seen: string): void {
+  if (revision !== seen) throw new DepotError('CONFLICT', 'somebody changed this package after you read it: try again')
+}
+
 export function packageMissing(name: string): DepotError {
   return new DepotError('NOT_FOUND', `the package ${name} is not in this depot`)
 }

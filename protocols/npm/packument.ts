@@ -1,7 +1,7 @@
 import type { Form } from './accept.ts'
 import type { PackageRecord, VersionRecord } from './records.ts'
-import type { Signature } from './signing.ts'
 import { tarballPath } from './tarball-name.ts'
+import type { Signature } from './signing.ts'
 import { highestVersion } from './version.ts'
 
 export interface PackumentSource {
@@ -29,6 +29,7 @@ function full({ name, record, versions, origin, revision }: PackumentSource): ob
     versions: mapVersions(versions, (version) => withoutReadme(servedManifest(version, origin))),
     time: { created: record.created, modified: record.modified, ...record.times },
     ...describe(record, versions),
+    ...said(record),
   }
 }
 
@@ -36,6 +37,14 @@ function full({ name, record, versions, origin, revision }: PackumentSource): ob
 function describe(record: PackageRecord, versions: ReadonlyMap<string, VersionRecord>): object {
   const latest = versions.get(tagsOf(record)['latest'] ?? '')?.manifest
   return { ...(latest === undefined ? {} : pick(latest, DESCRIPTIVE_FIELDS)), ...record.fields }
+}
+
+/** What was said of the package by itself, with no version. */
+function said({ maintainers, stars = [] }: PackageRecord): object {
+  return {
+    ...(maintainers === undefined ? {} : { maintainers }),
+    ...(stars.length === 0 ? {} : { users: Object.fromEntries(stars.map((name) => [name, true])) }),
+  }
 }
 
 const DESCRIPTIVE_FIELDS = [

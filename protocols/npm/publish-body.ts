@@ -5,16 +5,20 @@ import { AttachmentScanner, type Piece } from './attachment-scanner.ts'
 import { createBase64Decoder } from './base64.ts'
 
 /** The body of `PUT /{pkg}`, taken apart. */
-export interface PublishBody<T> {
-  /** All of the JSON, with an empty `data` in the attachment that was taken. */
-  readonly document: unknown
-  /** The tarball's attachment, when there is one: its key, and what was made of its bytes. */
-  readonly tarball?: { readonly file: string; readonly taken: T }
-}
+export type PublishBody<T> =
+  | {
+      /** All of the JSON, with an empty `data` in the attachment that was taken. */
+      readonly document: unknown
+      /** The tarball's attachment: its key, and what was made of its bytes. */
+      readonly tarball: { readonly file: string; readonly taken: T }
+    }
+  /** No tarball in it: its text as it came, not yet known to be JSON. */
+  | { readonly tarball: undefined; readonly text: readonly Uint8Array[] }
 
 /**
  * Read the body of a publish with bounded memory: `take` gets the decoded tarball while it arrives, and must read it to
- * its end; everything else is kept, up to `LIMITS.npmManifestBytesMax`. Any order of keys will do.
+ * its end; everything else is kept, up to `LIMITS.npmManifestBytesMax` (without a tarball, `LIMITS.npmDocumentBytesMax`).
+ * Any order of keys will do.
  *
  * @throws DepotError `BAD_REQUEST` for what is not JSON or base64 or has two tarballs, `TOO_LARGE`, and what `take` throws
  */
@@ -32,7 +36,8 @@ export async function readPublishBody<T>(
       const piece = next.value
       if (piece.kind === 'text') {
         textBytes += piece.bytes.byteLength
-        if (textBytes > LIMITS.npmManifestBytesMax) throw new DepotError('TOO_LARGE', 'the manifest is too large')
+        const limitBytes = tarball === undefined ? LIMITS.npmDocumentBytesMax : LIMITS.npmManifestBytesMax
+        if (textBytes > limitBytes) throw new DepotError('TOO_LARGE', 'the manifest is too large')
         // A copy: the pieces are views, and may lie in a buffer that is used again.
         text.push(Uint8Array.from(piece.bytes))
       } else if (piece.kind === 'open') {
@@ -43,8 +48,7 @@ export async function readPublishBody<T>(
   } finally {
     await pieces.return(undefined)
   }
-  const document = parseJson(decodeText(Buffer.concat(text)))
-  return tarball === undefined ? { document } : { document, tarball }
+  return tarball === undefined ? { tarball, text } : { tarball, document: parseJson(decodeText(Buffer.concat(text))) }
 }
 
 async function* scan(body: AsyncIterable<Uint8Array>): AsyncGenerator<Piece, undefined> {

@@ -4,6 +4,7 @@ import { decodedBody } from '../../src/http/body.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { changeDocument } from './document-routes.ts'
 import { hashMismatch } from './integrity.ts'
 import { keptManifest, type Manifest } from './manifest.ts'
 import { parseProvenance } from './attestation.ts'
@@ -15,7 +16,7 @@ import { KIND, versionKey } from './records.ts'
 import type { SigningKey } from './signing.ts'
 import { requireOwnName, stageTarball, type StagedTarball } from './stage-tarball.ts'
 
-/** `PUT /{pkg}`: what `npm publish`, pnpm, yarn and bun send. */
+/** `PUT /{pkg}`: what `npm publish`, pnpm, yarn and bun send; without a tarball, a change of what the packument says. */
 export function publishRoutes(depot: Depot, signer?: SigningKey): readonly Route[] {
   return [
     route({
@@ -31,16 +32,14 @@ export function publishRoutes(depot: Depot, signer?: SigningKey): readonly Route
 
 async function publish(depot: Depot, request: DepotRequest<{ name: string }>, signer?: SigningKey): Promise<Response> {
   const { name } = request.params
-  requireNewName(name)
   await using held = new AsyncDisposableStack()
-  const { document, tarball } = await readPublishBody(
-    decodedBody(request, LIMITS.npmPublishBytesMax),
-    async (content) => held.use(await stageTarball(depot, request.cache, content)),
-  )
-  if (tarball === undefined) {
-    const hint = 'a publish carries a tarball; deprecating, starring and changing owners are not possible on this depot'
-    throw new DepotError('BAD_REQUEST', hint)
-  }
+  const body = await readPublishBody(decodedBody(request, LIMITS.npmPublishBytesMax), async (content) => {
+    // Packages of old were brought in under names that nobody may publish any more, and still can be deprecated.
+    requireNewName(name)
+    return held.use(await stageTarball(depot, request.cache, content))
+  })
+  if (body.tarball === undefined) return changeDocument(depot, request, body.text)
+  const { document, tarball } = body
   const publication = parsePublication(name, document, tarball.file)
   verifyTarball(name, publication, tarball.taken)
   const outcome = await add(depot, request, publication, tarball.taken, signer)

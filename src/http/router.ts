@@ -24,7 +24,10 @@ export const RESERVED: ReadonlySet<string> = new Set(
 )
 
 export interface Router {
-  /** The protocol whose mount the path lies under, for the form of an error; undefined at the root. */
+  /**
+   * The protocol whose mount the path lies under, for the form of an error; at the root the first one that spells its first word out,
+   * or undefined.
+   */
   protocolAt(segments: readonly string[]): Protocol | undefined
   /**
    * The one route for a method and decoded path.
@@ -52,7 +55,12 @@ export function createRouter(mounts: readonly Mount[]): Router {
   }
 
   return {
-    protocolAt: (segments) => under(segments)?.mount.mount.protocol,
+    protocolAt(segments) {
+      const [first = ''] = segments
+      const spelled = ({ mount }: CompiledMount): boolean =>
+        mount.routes.some(({ pattern }) => pattern === `/${first}` || pattern.startsWith(`/${first}/`))
+      return (under(segments)?.mount ?? atRoot.find(spelled))?.mount.protocol
+    },
     match(method, segments) {
       const found = under(segments)
       const allowed = new Set<string>()

@@ -1,0 +1,102 @@
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
+import { readJson } from '../../src/http/body.ts'
+import { jsonResponse } from '../../src/http/respond.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { auditEntry, route, type Caller, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { parsePackageName } from './package-name.ts'
+import { changedPackage, loadVersion, requirePackage } from './packages.ts'
+import { tagsOf } from './packument.ts'
+import { KIND, versionKey, type PackageRecord } from './records.ts'
+import { parseTag, parseVersion } from './version.ts'
+
+/** `npm dist-tag add` and `rm`; what `ls` reads is one of the packument's routes. */
+export function tagRoutes(depot: Depot): readonly Route[] {
+  const pattern = '/-/package/:name/dist-tags/:tag'
+  const params = { name: parsePackageName, tag: parseTag }
+  const resource = ({ name }: { readonly name: string }): string => name
+  return [
+    route({
+      method: 'GET',
+      pattern,
+      params,
+      action: 'read',
+      resource,
+      handle: async (request) =>
+        jsonResponse(200, await taggedVersion(depot, request), { 'Cache-Control': 'no-cache' }),
+    }),
+    route({ method: 'PUT', pattern, params, action: 'write', resource, handle: (request) => putTag(depot, request) }),
+    route({
+      method: 'DELETE',
+      pattern,
+      params,
+      action: 'write',
+      resource,
+      handle: (request) => deleteTag(depot, request),
+    }),
+  ]
+}
+
+type TagRequest = DepotRequest<{ name: string; tag: string }>
+
+/** @throws DepotError `NOT_FOUND` */
+async function taggedVersion(depot: Depot, { cache, params: { name, tag } }: TagRequest): Promise<string> {
+  const tags = tagsOf((await requirePackage(depot, cache, name)).record)
+  const version = Object.hasOwn(tags, tag) ? tags[tag] : undefined
+  if (version === undefined) throw new DepotError('NOT_FOUND', `${name} has no dist-tag ${tag}`)
+  return version
+}
+
+/** The body is the version, a JSON string. */
+async function putTag(depot: Depot, request: TagRequest): Promise<Response> {
+  const { name, tag } = request.params
+  const body = await readJson(request, LIMITS.npmKeyBytesMax)
+  const version = typeof body === 'string' ? parseVersion(body) : undefined
+  if (version === undefined) throw new DepotError('BAD_REQUEST', 'the body is the version as a JSON string: "1.2.3"')
+  await moveTag(depot, request, { name, tag, version })
+  return jsonResponse(201, { ok: `${tag} is ${version}`, success: true })
+}
+
+/**
+ * Point a dist-tag at a version.
+ *
+ * @throws DepotError `NOT_FOUND` without the package or the version, `TOO_LARGE` for one tag too many
+ */
+export async function moveTag(
+  depot: Depot,
+  caller: Caller,
+  { name, tag, version }: { readonly name: string; readonly tag: string; readonly version: string },
+): Promise<void> {
+  await depot.retryConflicts(async () => {
+    const loaded = await requirePackage(depot, caller.cache, name)
+    const found = await loadVersion(depot, caller.cache, name, version)
+    if (found === undefined) throw new DepotError('NOT_FOUND', `version ${version} of ${name} is not in this depot`)
+    const { tags } = loaded.record
+    if (Object.hasOwn(tags, tag) && tags[tag] === version) return
+    const record = changedPackage(loaded.record, { tags: [tag], version, now: new Date().toISOString() })
+    if (Object.keys(record.tags).length > LIMITS.npmTagsPerPackageMax)
+      throw new DepotError('TOO_LARGE', `${name} has ${LIMITS.npmTagsPerPackageMax} dist-tags: remove some first`)
+    await depot.commit(caller.cache, {
+      // That it is still there is part of the change: who deletes it writes the package too.
+      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
+      audit: [auditEntry(caller, { action: 'npm:write', resource: versionKey(name, tag), digest: found.digest })],
+    })
+  })
+}
+
+async function deleteTag(depot: Depot, request: TagRequest): Promise<Response> {
+  const { name, tag } = request.params
+  if (tag === 'latest')
+    throw new DepotError('BAD_REQUEST', 'every package has the dist-tag latest: move it with npm dist-tag add')
+  await depot.retryConflicts(async () => {
+    const loaded = await requirePackage(depot, request.cache, name)
+    if (!Object.hasOwn(loaded.record.tags, tag)) throw new DepotError('NOT_FOUND', `${name} has no dist-tag ${tag}`)
+    const { [tag]: _gone, ...tags } = loaded.record.tags
+    const record: PackageRecord = { ...loaded.record, tags, modified: new Date().toISOString() }
+    await depot.commit(request.cache, {
+      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
+      audit: [auditEntry(request, { action: 'npm:write', resource: versionKey(name, tag), digest: '' })],
+    })
+  })
+  return jsonResponse(201, { ok: `${tag} is no tag of ${name} any more`, success: true })
+}
