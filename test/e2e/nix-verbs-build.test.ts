@@ -55,6 +55,16 @@ function suite(part: 'nix' | 'nixNew'): void {
   )
 
   it(
+    'fetches a path that is named whole',
+    async () => {
+      await using nix = await nixClientOf(part, world.publicKey)
+      await nix.run('build', '--no-link', '--option', 'substituters', cache(), '--max-jobs', '0', top)
+      expect((await nix.run('store verify', '-r', top)).match(/^checking /gm)).toHaveLength(PATHS)
+    },
+    LIMIT_MS,
+  )
+
+  it(
     'does it for many at once',
     async () => {
       const clients = await Promise.all(Array.from({ length: 4 }, () => nixClientOf(part, world.publicKey)))
