@@ -18,6 +18,8 @@ import { buildWheel, moduleName } from '../helpers/wheel.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 const LIMIT_MS = 180_000
+/** Installers of which each builds in a way of its own. */
+const FROM_SOURCE = new Set<string>(['pip19', 'pip', 'uv'])
 const publishers = PYTHON_PUBLISHERS.filter(({ part, with: others = [] }) =>
   [part, ...others].every((one) => have[one]),
 )
@@ -65,7 +67,7 @@ async function filesOf(project: string): Promise<{ filename: string; hashes: { s
 }
 
 for (const publisher of PYTHON_PUBLISHERS) {
-  const { part, with: others = [], project, taken } = publisher
+  const { part, with: others = [], project, taken, skip } = publisher
   describeWith([part, ...others, 'backends', 'python'], `e2e/clients: ${part} publishes`, () => {
     it('the wheel and the sdist that it built, of a name and a version that must be normalised', async () => {
       expect(published.get(publisher)).toMatchObject({ status: 0 })
@@ -82,6 +84,10 @@ for (const publisher of PYTHON_PUBLISHERS) {
       const refused = await publisher.publish(folder)
       expect(refused.status).not.toBe(0)
       expect(refused.output).toMatch(taken)
+      if (skip !== undefined) {
+        const skipped = await publisher.publish(folder, ...skip.args)
+        expect(skipped).toMatchObject({ status: 0, output: expect.stringMatching(skip.says) as unknown })
+      }
       expect(await filesOf(project)).toEqual(before)
     })
   })
@@ -121,6 +127,28 @@ describe.each(PYTHON_INSTALLERS)('installing with $name', ({ part, name, install
     })
   })
 })
+
+/** What can be built from source: uv's own backend is a program of many megabytes, which is not among those at hand. */
+const SOURCES = publishers.filter(({ part }) => part !== 'uv')
+
+describe.each(PYTHON_INSTALLERS.filter(({ part }) => FROM_SOURCE.has(part)))(
+  'building with $name',
+  ({ part, name, install }) => {
+    describeWith([part, 'backends', 'python'], `e2e/clients: ${name} builds`, () => {
+      it('the sdists of every client, with backends from the depot', { timeout: LIMIT_MS }, async () => {
+        await using client = await pythonClient()
+        const folder = await folderWith(
+          client,
+          SOURCES.map(({ project }) => project),
+        )
+        const noBinary = SOURCES.flatMap(({ project }) => ['--no-binary', project.toLowerCase().replace(/[._]/g, '-')])
+        expect(await install(folder, ...noBinary)).toMatchObject({ status: 0 })
+        const built = SOURCES.map(({ project }) => moduleName(project))
+        expect(await installedValues(folder, 'target', built)).toEqual(SOURCES.map((source) => `from ${source.part}`))
+      })
+    })
+  },
+)
 
 /** A requirement with the hashes of all its files. */
 async function pinned(project: string): Promise<string> {

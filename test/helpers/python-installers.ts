@@ -12,9 +12,19 @@ export interface PythonInstaller {
   install(folder: PythonFolder, ...args: readonly string[]): ReturnType<PythonFolder['run']>
   /** What its user reads when a name is not there. */
   readonly missing: RegExp
+  /** How it is told to pass over what was uploaded in the last year, when it can be. */
+  readonly cooldown?: Cooldown
 }
 
 const { uv, poetry, pdm, pipenv, pipTools, python } = have.paths
+/** Arguments, or files beside the project's own. */
+export interface Cooldown {
+  readonly args?: readonly string[]
+  readonly files?: Readonly<Record<string, string>>
+}
+
+const LONG_AGO = '2025-01-01T00:00:00Z'
+
 const PIP_MISSING = /No matching distribution found for absent-one/
 
 function pip(part: Part, name: string): PythonInstaller {
@@ -32,13 +42,14 @@ export const PYTHON_INSTALLERS: readonly PythonInstaller[] = [
   pip('pip23Late', 'pip 23.2'),
   pip('pip24', 'pip 24'),
   pip('pip25', 'pip 25'),
-  pip('pip', 'pip 26'),
+  { ...pip('pip', 'pip 26'), cooldown: { args: ['--uploaded-prior-to', LONG_AGO] } },
   {
     part: 'uv',
     name: 'uv pip',
     install: (folder, ...args) =>
       folder.run(uv, 'pip', 'install', '--python', python, '--target', 'target', '-r', 'requirements.txt', ...args),
     missing: /absent-one was not found in the package registry/,
+    cooldown: { args: ['--exclude-newer', LONG_AGO] },
   },
 ]
 
@@ -54,8 +65,8 @@ export interface PythonLocker {
   sync(folder: PythonFolder): Promise<unknown>
   /** What its user reads when a name is not there. */
   readonly missing: RegExp
-  /** How it is told to pass over what was uploaded after a date. */
-  readonly before?: string
+  /** How it is told to pass over what was uploaded in the last year, when it can be. */
+  readonly cooldown?: Cooldown
 }
 
 export const PYTHON_LOCKERS: readonly PythonLocker[] = [
@@ -67,7 +78,7 @@ export const PYTHON_LOCKERS: readonly PythonLocker[] = [
     lock: (folder, ...args) => folder.run(uv, 'lock', '--python', python, ...args),
     sync: (folder) => folder.ok(uv, 'sync', '--frozen', '--python', python),
     missing: /absent-one was not found in the package registry/,
-    before: '--exclude-newer',
+    cooldown: { args: ['--exclude-newer', LONG_AGO] },
   },
   {
     part: 'poetry',
@@ -87,6 +98,7 @@ priority = "primary"
     lock: (folder) => folder.run(poetry, 'lock', '-n'),
     sync: (folder) => folder.ok(poetry, 'install', '-n'),
     missing: /depends on absent-one \(\*\) which doesn't match any versions/,
+    cooldown: { files: { 'poetry.toml': '[solver]\nmin-release-age = 365\n' } },
   },
   {
     part: 'pdm',
@@ -96,7 +108,7 @@ priority = "primary"
     lock: (folder, ...args) => folder.run(pdm, 'lock', ...args),
     sync: (folder) => folder.ok(pdm, 'sync'),
     missing: /Unable to find candidates for absent-one/,
-    before: '--exclude-newer',
+    cooldown: { args: ['--exclude-newer', LONG_AGO] },
   },
   {
     part: 'pipenv',

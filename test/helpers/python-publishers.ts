@@ -22,6 +22,8 @@ export interface PythonPublisher {
   publish(folder: PythonFolder, ...args: readonly string[]): Promise<Ran>
   /** What its user reads when the name is taken by other bytes. */
   readonly taken: RegExp
+  /** How it is told to pass over what is there, and what it says then. */
+  readonly skip?: { readonly args: readonly string[]; readonly says: RegExp }
 }
 
 /** What each of them publishes: legal for an index of one's own, though not for PyPI. */
@@ -40,7 +42,7 @@ export const PYTHON_PUBLISHERS: readonly PythonPublisher[] = [
     backend: ['setuptools', 'setuptools.build_meta'],
     build: (folder) => folder.ok(path.join(path.dirname(pipTools), 'pyproject-build')),
     publish: async (folder) => folder.run(twine, 'upload', '--disable-progress-bar', ...(await built(folder))),
-    taken: /HTTPError: 409 File already exists \(my_twine_x-1\.0\+local\.1/,
+    taken: /HTTPError: 409 Conflict [^]* File already exists \(my_twine_x-1\.0\+local\.1/,
   },
   {
     part: 'uv',
@@ -58,6 +60,7 @@ export const PYTHON_PUBLISHERS: readonly PythonPublisher[] = [
     build: (folder) => folder.ok(poetry, 'build', '-n'),
     publish: (folder, ...args) => folder.run(poetry, 'publish', '-n', '-r', 'depot', ...args),
     taken: /HTTP Error 409: .* \| b'File already exists \(my_poetry_x-1\.0\+local\.1/,
+    skip: { args: ['--skip-existing'], says: /my_poetry_x-1\.0\+local\.1\S* File exists\. Skipping/ },
   },
   {
     part: 'pdm',
@@ -65,7 +68,12 @@ export const PYTHON_PUBLISHERS: readonly PythonPublisher[] = [
     backend: ['pdm-backend', 'pdm.backend'],
     build: (folder) => folder.ok(pdm, 'build'),
     publish: (folder, ...args) => folder.run(pdm, 'publish', '--no-build', ...args),
-    taken: /PublishError.*'409 File already exists \(my_pdm_x-1\.0\+local\.1/,
+    // It shows the number alone.
+    taken: /PublishError.*409/,
+    skip: {
+      args: ['--skip-existing'],
+      says: /Skipping my_pdm_x-1\.0\+local\.1\S* because it appears to already exist/,
+    },
   },
   {
     part: 'hatch',
