@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
@@ -17,6 +17,7 @@ import { readmeOutput, readmeScript, unclaimedBlocks } from '../helpers/readme.t
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
 import { makeKey } from '../helpers/ssh-keys.ts'
+import { fillOldServers } from '../helpers/old-servers.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 const execute = promisify(execFile)
@@ -152,3 +153,36 @@ describeWith(['uv', 'python'], 'e2e/readme: Python', () => {
     expect(await follow('python', { uv: have.paths.uv, python3: have.paths.python })).toContain('greeting')
   })
 })
+
+describeWith(
+  ['verdaccio', 'pypiserver', 'devpi', 'npm', 'uv', 'twine', 'python', 'openssh'],
+  'e2e/readme: moving from other servers',
+  () => {
+    it('takes a team from Verdaccio, pypiserver and devpi to installing and publishing as before', async () => {
+      await using home = await tempDir('readme')
+      await fillOldServers(home)
+      const locked = await readFile(home.join('app', 'package-lock.json'), 'utf8')
+      expect(locked).toMatch(/"resolved": "http:\/\/127\.0\.0\.1:\d+\/@acme\/button\/-\//)
+      await mkdir(home.join('.ssh'), { mode: 0o700 })
+      const key = await makeKey(home.join('.ssh'), { kind: 'ed25519' }, 'id_ed25519')
+      await writeFile(home.join('auth.keys'), `w ${key.type} ${key.base64}\n`)
+      await using server = await startServerProcess({ args: ['--auth-file', home.join('auth.keys')] })
+      await mkdir(home.join('bin'))
+      symlinkSync(have.paths.uv, home.join('bin', 'uv'))
+      symlinkSync(have.paths.python, home.join('bin', 'python3'))
+      symlinkSync(path.join(path.dirname(have.paths.devpi), 'devpi-export'), home.join('bin', 'devpi-export'))
+      const script = readmeScript('move').replaceAll('127.0.0.1:8080', new URL(server.url).host)
+      const env = cleanEnv(home.path, { UV_PYTHON_DOWNLOADS: 'never', UV_PYTHON: have.paths.python })
+      const searched = `${home.join('bin')}:${path.dirname(process.execPath)}:${env['PATH'] ?? ''}`
+      const printed = await runShell(script, { ...env, PATH: searched }, ROOT)
+      expect(printed).toContain('would send @acme/button@1.0.0')
+      expect(printed).toMatch(/Successfully installed my-demo-0\.1\.0 old-tool-3\.0/)
+      expect(printed).toMatch(/Successfully installed my-demo-0\.2\.0/)
+      expect(JSON.parse(await readFile(home.join('app/node_modules/@acme/button/package.json'), 'utf8'))).toMatchObject(
+        {
+          version: '1.1.0',
+        },
+      )
+    }, 240_000)
+  },
+)
