@@ -23,6 +23,8 @@ export const LIMITS = {
   databaseBusyTimeoutMs: 5 * SECOND,
   /** And for that of a Nix on this machine, whose writers hold readers up only without WAL: everybody else waits as long. */
   localStoreBusyTimeoutMs: 250,
+  /** After that nobody asks it for this long: every question would hold all others up anew. */
+  localStoreLockedMs: 1 * SECOND,
   /** A Nix database that is copied into memory, because nobody has it open and its folder may not be written in. */
   localStoreSnapshotBytesMax: 512 * MIB,
   /** A PostgreSQL statement that takes longer is cancelled: every one of ours takes milliseconds. */

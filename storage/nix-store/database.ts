@@ -23,6 +23,7 @@ type Connection = StoreDatabase & {
  */
 export function storeDatabase(file: string): StoreDatabase {
   let open: Connection | undefined
+  let lockedUntil = 0
 
   function connection(): Connection {
     if (open?.isCurrent() === true) return open
@@ -35,9 +36,12 @@ export function storeDatabase(file: string): StoreDatabase {
     open = undefined
   }
   function asked<T>(question: (database: Connection) => T): T {
+    // Each question waits for the lock, and everybody else with it.
+    if (performance.now() < lockedUntil) throw locked(file)
     try {
       return question(connection())
     } catch (error) {
+      if (codeOf(error).startsWith('SQLITE_BUSY')) lockedUntil = performance.now() + LIMITS.localStoreLockedMs
       // It may lie there otherwise next time: a database that is put in place later, or was half copied.
       close()
       throw unreadable(file, error)
@@ -108,8 +112,19 @@ function range(storeHash: string): [from: string, to: string] {
 
 /** SQLite could not make the index of the log, which a reader of a WAL database needs. */
 function mayNotWrite(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = codeOf(error)
   return code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
+
+function locked(file: string): DepotError {
+  return new DepotError(
+    'STORAGE_DOWN',
+    `the database of the Nix store, ${file}, is locked by another program: try again`,
+  )
 }
 
 function unreadable(file: string, error: unknown): unknown {

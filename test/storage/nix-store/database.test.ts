@@ -1,8 +1,9 @@
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
+import { LIMITS } from '../../../src/limits.ts'
 import { openNixStore } from '../../../storage/nix-store/open.ts'
 import { snapshotOf } from '../../../storage/nix-store/snapshot.ts'
 import { testStore } from '../../helpers/local-store.ts'
@@ -72,6 +73,20 @@ describe('the database of a Nix store', () => {
     await rm(`${place}-shm`, { force: true })
     await copyFile(path.join(other.root, DATABASE), place)
     expect(opened.find(added.storeHash)).toBeUndefined()
+  })
+
+  it('that has no log and is locked holds others up once and not at every question, and is asked again later', async () => {
+    await using store = await testStore()
+    store.database.pragma('journal_mode = delete')
+    const added = await store.add('added', (name) => file(name)('x'))
+    await using opened = openNixStore(store.root)
+    store.database.exec('begin exclusive')
+    const began = performance.now()
+    for (let question = 0; question < 20; question++)
+      expect(() => opened.find(added.storeHash)).toThrow(expect.objectContaining({ code: 'STORAGE_DOWN' }))
+    expect(performance.now() - began).toBeLessThan(5 * LIMITS.localStoreBusyTimeoutMs)
+    store.database.exec('commit')
+    await vi.waitFor(() => expect(opened.find(added.storeHash)).toBeDefined(), 5 * LIMITS.localStoreLockedMs)
   })
 
   it('must be there, and be that of a Nix store', async () => {
