@@ -8,6 +8,8 @@ import { parseAs } from '../../src/http/parse-as.ts'
 export interface Provenance {
   /** What kind of statement: `https://slsa.dev/provenance/v1`. */
   readonly predicateType: string
+  /** What it is about. */
+  readonly subject: readonly { readonly name: string; readonly digest: { readonly sha512?: string | undefined } }[]
   /** The sigstore bundle. */
   readonly bundle: unknown
 }
@@ -15,7 +17,10 @@ export interface Provenance {
 /** It is an address, and stands in every packument. */
 const PREDICATE_TYPE_LENGTH_MAX = 1024
 const bundleSchema = z.looseObject({ dsseEnvelope: z.looseObject({ payload: z.base64() }) })
-const statementSchema = z.looseObject({ predicateType: z.string().max(PREDICATE_TYPE_LENGTH_MAX) })
+const statementSchema = z.object({
+  predicateType: z.string().max(PREDICATE_TYPE_LENGTH_MAX),
+  subject: z.array(z.object({ name: z.string(), digest: z.object({ sha512: z.string().optional() }) })).default([]),
+})
 
 /**
  * The bundle that `npm publish --provenance` sends along. Whoever installs the package checks its signature; here it only has to be one.
@@ -25,8 +30,28 @@ const statementSchema = z.looseObject({ predicateType: z.string().max(PREDICATE_
 export function parseProvenance(text: string): Provenance {
   const bundle = parseAs(bundleSchema, parseJson(text), 'the provenance')
   const statement = Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8')
-  const { predicateType } = parseAs(statementSchema, parseStatement(statement), 'the statement of the provenance')
-  return { predicateType, bundle }
+  return { ...parseAs(statementSchema, parseStatement(statement), 'the statement of the provenance'), bundle }
+}
+
+/** A version, and the sha512 of its tarball as hex. */
+export interface Subject {
+  readonly name: string
+  readonly version: string
+  readonly sha512: string
+}
+
+/**
+ * Hold a statement to being about the version that it came with, and nothing else: npm names that by its package URL (`npa.toPurl`)
+ * and the sha512 of its tarball.
+ *
+ * @throws DepotError `CONTENT_MISMATCH` (400)
+ */
+export function requireSubject({ subject }: Provenance, { name, version, sha512 }: Subject): void {
+  const url = `pkg:npm/${name.replace(/^@/, '%40')}@${version}`
+  const [first, ...more] = subject
+  if (more.length === 0 && first?.name === url && first.digest.sha512?.toLowerCase() === sha512) return
+  const message = `the provenance is not about ${url} with the sha512 of this tarball`
+  throw new DepotError('CONTENT_MISMATCH', message, { status: 400 })
 }
 
 function parseStatement(text: string): unknown {

@@ -7,7 +7,7 @@ import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { changeDocument } from './document-routes.ts'
 import { hashMismatch } from './integrity.ts'
 import { keptManifest, type Manifest } from './manifest.ts'
-import { parseProvenance } from './attestation.ts'
+import { parseProvenance, requireSubject } from './attestation.ts'
 import { parsePackageName, requireNewName } from './package-name.ts'
 import { addVersion } from './packages.ts'
 import { parsePublication, type Publication } from './publication.ts'
@@ -72,7 +72,10 @@ function add(
     name,
     version,
     digest: blob.digest,
-    manifest: withProvenance(keptManifest(manifest, { hashes, hasInstallScript: own.hasInstallScript }), attestation),
+    manifest: withProvenance(keptManifest(manifest, { hashes, hasInstallScript: own.hasInstallScript }), {
+      bundle: attestation,
+      sha512: hashes.sha512,
+    }),
     change: { tags, fields, latestByDefault: true },
     publish: () => blob.publish(),
     signer,
@@ -80,9 +83,14 @@ function add(
   })
 }
 
-/** The manifest, told that there is a statement about how the package was made. @throws DepotError `BAD_REQUEST` for what is none */
-function withProvenance(manifest: Manifest, bundle: string | undefined): Manifest {
+/** The manifest, told that there is a statement about how the package was made. @throws DepotError for what is none of this version */
+function withProvenance(
+  manifest: Manifest,
+  { bundle, sha512 }: { readonly bundle: string | undefined; readonly sha512: string },
+): Manifest {
   if (bundle === undefined) return manifest
-  const { predicateType } = parseProvenance(bundle)
+  const provenance = parseProvenance(bundle)
+  requireSubject(provenance, { name: manifest.name, version: manifest.version, sha512 })
+  const { predicateType } = provenance
   return { ...manifest, dist: { ...manifest.dist, attestations: { provenance: { predicateType } } } }
 }

@@ -6,7 +6,7 @@ import { attestation } from './attestation.ts'
 import { loginFor, type LoginKey } from './forged-logins.ts'
 import { sha256Hex } from './nar.ts'
 import { nixUpload } from './nix-upload.ts'
-import { publishOf, tarballOf, withProvenance } from './npm-fixtures.ts'
+import { tarballOf, withProvenance } from './npm-fixtures.ts'
 import { uploadForm } from './python-upload.ts'
 import { rawRequest, type RawResponse } from './raw-http.ts'
 import { buildWheel } from './wheel.ts'
@@ -96,6 +96,9 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'npm /-/v1/done/:secret': plain('/-/v1/done/dpt_nothing'),
   'npm /-/:file': plain('/-/npm-1.0.0.tgz', 'npm'),
   'npm /-/v1/search': form('/-/v1/search?text='),
+  'npm /-/npm/v1/security/advisories/bulk': form('/-/npm/v1/security/advisories/bulk'),
+  'npm /-/npm/v1/security/audits': form('/-/npm/v1/security/audits'),
+  'npm /-/npm/v1/security/audits/quick': form('/-/npm/v1/security/audits/quick'),
   'npm /-/npm/v1/keys': plain('/-/npm/v1/keys'),
   'npm /-/npm/v1/attestations/:spec': npm((name) => `/-/npm/v1/attestations/${name}@1.0.0`),
   'npm /:name': npm((name) => `/${name}`),
@@ -157,10 +160,7 @@ export async function storeNames(world: World, authorization: string): Promise<v
   const put = (path: string, body: Uint8Array | string): Promise<void> => send('PUT', path, body)
   for (const place of ['inside', 'outside'] as const) {
     const manifest = { name: NPM[place], version: '1.0.0' }
-    await put(
-      `/npm/${NPM[place]}`,
-      JSON.stringify(withProvenance(manifest, publishOf(manifest, await tarballOf(manifest)))),
-    )
+    await put(`/npm/${NPM[place]}`, JSON.stringify(withProvenance(manifest, await tarballOf(manifest))))
     const wheel = buildWheel({ name: PYTHON[place], version: '1.0' })
     const { contentType, body } = uploadForm(wheel, { attestations: JSON.stringify([attestation(wheel)]) })
     await send('POST', '/python/legacy/', body, { 'Content-Type': contentType })

@@ -87,11 +87,12 @@ export function publishOf(
 
 export const PREDICATE_TYPE = 'https://slsa.dev/provenance/v1'
 
-/** A sigstore bundle as `npm publish --provenance` attaches it, signed by nobody. */
-export function provenanceOf({ name, version }: PackageJson): string {
+/** A sigstore bundle as `npm publish --provenance` attaches it, signed by nobody. The last argument replaces its subject. */
+export function provenanceOf({ name, version }: PackageJson, tarball: Uint8Array, subject?: object): string {
+  const sha512 = createHash('sha512').update(tarball).digest('hex')
   const statement = {
     _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ name: `pkg:npm/${name}@${version}` }],
+    subject: [{ name: `pkg:npm/${name.replace('@', '%40')}@${version}`, digest: { sha512 }, ...subject }],
     predicateType: PREDICATE_TYPE,
     predicate: { runDetails: { builder: { id: 'https://ci.example/builder' } } },
   }
@@ -107,8 +108,9 @@ export function provenanceOf({ name, version }: PackageJson): string {
 }
 
 /** A publish with its provenance. */
-export function withProvenance(packageJson: PackageJson, document: PublishDocument): PublishDocument {
-  const data = provenanceOf(packageJson)
+export function withProvenance(packageJson: PackageJson, tarball: Uint8Array, subject?: object): PublishDocument {
+  const document = publishOf(packageJson, tarball)
+  const data = provenanceOf(packageJson, tarball, subject)
   const attachment = { data, length: data.length, content_type: 'application/vnd.dev.sigstore.bundle.v0.3+json' }
   const file = `${packageJson.name}-${packageJson.version}.sigstore`
   return { ...document, _attachments: { ...document._attachments, [file]: attachment } }

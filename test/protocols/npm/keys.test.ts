@@ -2,7 +2,7 @@ import { createHash, createPublicKey, verify } from 'node:crypto'
 import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 
 import {
   generateSigningKey,
@@ -166,10 +166,12 @@ describe('what was stored before', () => {
 describe('a version with provenance', () => {
   const OWN = { name: '@acme/proven', version: '1.0.0' }
 
+  let tarball: Buffer
+  beforeAll(async () => void (tarball = await tarballOf(OWN)))
+
   async function proven(): Promise<World> {
     const world = await startNpmWorld()
-    const document = publishOf(OWN, await tarballOf(OWN))
-    expect((await put(world, OWN.name, withProvenance(OWN, document))).status).toBe(201)
+    expect((await put(world, OWN.name, withProvenance(OWN, tarball))).status).toBe(201)
     return world
   }
 
@@ -185,7 +187,7 @@ describe('a version with provenance', () => {
     const answer = await fetch(attestations.url)
     expect([answer.status, await json(answer)]).toEqual([
       200,
-      { attestations: [{ predicateType: PREDICATE_TYPE, bundle: JSON.parse(provenanceOf(OWN)) as unknown }] },
+      { attestations: [{ predicateType: PREDICATE_TYPE, bundle: JSON.parse(provenanceOf(OWN, tarball)) as unknown }] },
     ])
     const spelt = await world.fetch(`${mount}/-/npm/v1/attestations/@acme/proven@1.0.0`)
     expect(spelt.status).toBe(200)
@@ -204,13 +206,32 @@ describe('a version with provenance', () => {
     'is not taken with %j in its place',
     async (bundle) => {
       await using world = await startNpmWorld()
-      const document = withProvenance(OWN, publishOf(OWN, await tarballOf(OWN)))
+      const document = withProvenance(OWN, tarball)
       const attachment = document._attachments[`${OWN.name}-1.0.0.sigstore`]
       if (attachment !== undefined) attachment.data = bundle
       expect((await put(world, OWN.name, document)).status).toBe(400)
       expect((await world.fetch('/npm/@acme%2fproven')).status).toBe(404)
     },
   )
+})
+
+describe('provenance of something else', () => {
+  it.each([
+    ['another version', { name: 'pkg:npm/%40acme/proven@2.0.0' }],
+    ['another package', { name: 'pkg:npm/%40acme/other@1.0.0' }],
+    ['another name of it', { name: '@acme/proven@1.0.0' }],
+    ['other bytes', { digest: { sha512: '0'.repeat(128) } }],
+    ['no bytes', { digest: { sha256: '0'.repeat(64) } }],
+  ])('is refused with what it came with: %s', async (_what, subject) => {
+    await using world = await startNpmWorld()
+    const own = { name: '@acme/proven', version: '1.0.0' }
+    const answer = await put(world, own.name, withProvenance(own, await tarballOf(own), subject))
+    expect([answer.status, await json(answer)]).toEqual([
+      400,
+      { error: expect.stringMatching(/provenance/) as unknown },
+    ])
+    expect((await world.fetch('/npm/@acme%2fproven')).status).toBe(404)
+  })
 })
 
 describe('a secret key', () => {
