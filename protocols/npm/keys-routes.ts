@@ -53,6 +53,6 @@ async function attestations(depot: Depot, request: DepotRequest<{ spec: Spec }>)
   // A deleted version takes its statement along, whoever deleted it.
   const live = found !== undefined && (await loadVersion(depot, cache, name, version)) !== undefined
   if (!live) throw new DepotError('NOT_FOUND', `there are no attestations of ${name}@${version}`)
-  const provenance = parseProvenance(String(JSON.parse(found.value)))
-  return jsonResponse(200, { attestations: [provenance] }, { 'Cache-Control': 'no-cache' })
+  const { predicateType, bundle } = parseProvenance(String(JSON.parse(found.value)))
+  return jsonResponse(200, { attestations: [{ predicateType, bundle }] }, { 'Cache-Control': 'no-cache' })
 }
