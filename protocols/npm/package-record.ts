@@ -1,6 +1,33 @@
 import type { PackageRecord, VersionRecord } from './records.ts'
 import { highestVersion } from './version.ts'
 
+export interface PackageChange {
+  readonly version: string
+  /** ISO 8601. */
+  readonly now: string
+  /** Tags to point at the version. */
+  readonly tags: readonly string[]
+  /** Point `latest` at the version when nothing is, as npmjs does for a first `npm publish --tag beta`. */
+  readonly latestByDefault?: boolean
+  /** Top-level fields that come with the version, and hold as long as it is the latest. */
+  readonly fields?: Readonly<Record<string, unknown>>
+}
+
+/** A package's record after one of its versions was added or tagged. */
+export function changedPackage(before: PackageRecord | undefined, change: PackageChange): PackageRecord {
+  const { version, now, latestByDefault = false, fields = {} } = change
+  const wanted =
+    latestByDefault && !Object.hasOwn(before?.tags ?? {}, 'latest') ? ['latest', ...change.tags] : change.tags
+  return {
+    ...before,
+    tags: { ...before?.tags, ...Object.fromEntries(wanted.map((tag) => [tag, version])) },
+    created: before?.created ?? now,
+    modified: now,
+    times: { ...before?.times, ...(Object.hasOwn(before?.times ?? {}, version) ? {} : { [version]: now }) },
+    fields: wanted.includes('latest') ? { ...fields } : (before?.fields ?? {}),
+  }
+}
+
 /** A version as its package's owners want it read: deprecated since, or not any more. */
 export function withDeprecation(
   { deprecated = {} }: PackageRecord,

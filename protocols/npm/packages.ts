@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { BlobRow, Cache, Commit, RecordDelete } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Manifest } from './manifest.ts'
-import { withDeprecation } from './package-record.ts'
+import { changedPackage, withDeprecation, type PackageChange } from './package-record.ts'
 import { tagsOf, type PackumentSource } from './packument.ts'
 import {
   isTombstone,
@@ -135,7 +136,7 @@ export interface NewVersion {
  * two of different versions both do.
  *
  * @returns `known` when the version is there with the same bytes: nothing changes then
- * @throws DepotError `CONFLICT` when it is there with other bytes, or was deleted
+ * @throws DepotError `CONFLICT` when it is there with other bytes, or was deleted; `TOO_LARGE` for one version too many
  */
 export async function addVersion(depot: Depot, caller: Caller, added: NewVersion): Promise<'created' | 'known'> {
   const { name, version, digest, manifest } = added
@@ -156,6 +157,7 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
     }
     const loaded = await loadPackage(depot, caller.cache, name)
     const record = changedPackage(loaded?.record, { ...added.change, version, now: new Date().toISOString() })
+    if (Object.keys(record.times).length > LIMITS.npmVersionsPerPackageMax) throw tooMany(name)
     await depot.commit(caller.cache, {
       puts: [
         { kind: KIND.version, key, value: JSON.stringify({ digest, manifest, ...own }), expected: 0, refs: [digest] },
@@ -172,34 +174,12 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
   })
 }
 
+function tooMany(name: string): DepotError {
+  const hint = `unpublish some: a package has ${LIMITS.npmVersionsPerPackageMax} versions at most`
+  return new DepotError('TOO_LARGE', `${name} has too many versions; ${hint}`)
+}
+
 export function cannotPublishOver(name: string, version: string): DepotError {
   const message = `cannot publish over the existing version ${version} of ${name} with other bytes: choose a new version`
   return new DepotError('CONFLICT', message)
-}
-
-export interface PackageChange {
-  readonly version: string
-  /** ISO 8601. */
-  readonly now: string
-  /** Tags to point at the version. */
-  readonly tags: readonly string[]
-  /** Point `latest` at the version when nothing is, as npmjs does for a first `npm publish --tag beta`. */
-  readonly latestByDefault?: boolean
-  /** Top-level fields that come with the version, and hold as long as it is the latest. */
-  readonly fields?: Readonly<Record<string, unknown>>
-}
-
-/** A package's record after one of its versions was added or tagged. */
-export function changedPackage(before: PackageRecord | undefined, change: PackageChange): PackageRecord {
-  const { version, now, latestByDefault = false, fields = {} } = change
-  const wanted =
-    latestByDefault && !Object.hasOwn(before?.tags ?? {}, 'latest') ? ['latest', ...change.tags] : change.tags
-  return {
-    ...before,
-    tags: { ...before?.tags, ...Object.fromEntries(wanted.map((tag) => [tag, version])) },
-    created: before?.created ?? now,
-    modified: now,
-    times: { ...before?.times, ...(Object.hasOwn(before?.times ?? {}, version) ? {} : { [version]: now }) },
-    fields: wanted.includes('latest') ? { ...fields } : (before?.fields ?? {}),
-  }
 }
