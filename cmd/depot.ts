@@ -53,13 +53,35 @@ const nix: CommandGroup = {
 }
 
 const npm: CommandGroup = {
-  descriptions: { import: 'Bring in the packages of a Verdaccio' },
-  commands: { import: async () => (await import('./npm-import.ts')).npmImportCommand(process.env, STDIO) },
+  descriptions: {
+    import: 'Bring in the packages of a Verdaccio',
+    forget: 'Let the name of a deleted version be used again',
+  },
+  commands: {
+    import: async () => (await import('./npm-import.ts')).npmImportCommand(process.env, STDIO),
+    forget: async () => (await import('./npm-forget.ts')).npmForgetCommand(process.env, STDIO),
+  },
 }
 
 const python: CommandGroup = {
-  descriptions: { import: 'Bring in the wheels and sdists of a folder' },
-  commands: { import: async () => (await import('./python-import.ts')).pythonImportCommand(process.env, STDIO) },
+  descriptions: {
+    import: 'Bring in the wheels and sdists of a folder',
+    list: 'List projects, or the files of one',
+    yank: 'Keep installers from a version',
+    unyank: 'Take a yank back',
+    rm: 'Delete a file, a version or a project',
+    status: 'Archive, quarantine or deprecate a project',
+    forget: 'Let the name of a deleted file be used again',
+  },
+  commands: {
+    import: async () => (await import('./python-import.ts')).pythonImportCommand(process.env, STDIO),
+    list: async () => (await import('./python-projects.ts')).pythonListCommand(process.env, STDIO),
+    yank: async () => (await import('./python-yank.ts')).pythonYankCommand(process.env, STDIO),
+    unyank: async () => (await import('./python-yank.ts')).pythonUnyankCommand(process.env, STDIO),
+    rm: async () => (await import('./python-rm.ts')).pythonRmCommand(process.env, STDIO),
+    status: async () => (await import('./python-projects.ts')).pythonStatusCommand(process.env, STDIO),
+    forget: async () => (await import('./python-rm.ts')).pythonForgetCommand(process.env, STDIO),
+  },
 }
 
 const cli: Cli = {

@@ -1,0 +1,126 @@
+import { z } from 'zod'
+
+import { findDistribution } from '../protocols/python/filename.ts'
+import { isProjectName, normalizeProjectName } from '../protocols/python/project-name.ts'
+import { parseVersion } from '../protocols/python/version.ts'
+import { callApi, type Connection } from './api.ts'
+import { UsageError } from './cli.ts'
+import { plain } from './plain.ts'
+
+/** Words that end up on a terminal. */
+const WORDS = z.string().transform(plain)
+const FILE = z.object({
+  file: WORDS,
+  version: WORDS,
+  size: z.number().int().nonnegative(),
+  yanked: z.union([z.boolean(), WORDS]),
+})
+const FILES = z.object({ files: z.array(FILE) })
+const STATUS = z.object({ project: WORDS, status: WORDS, reason: WORDS.optional() })
+const PROJECT = STATUS.extend({
+  files: z.array(FILE.extend({ sha256: WORDS, uploadTime: WORDS })),
+  deleted: z.array(z.object({ file: WORDS, deleted: WORDS, sha256: WORDS })),
+})
+
+/** A file of a project in a depot; its size in bytes. */
+export type ChangedFile = z.infer<typeof FILE>
+export type ProjectState = z.infer<typeof STATUS>
+export type ProjectInfo = z.infer<typeof PROJECT>
+
+/** What is meant of a project. */
+export type Meant = { readonly file: string } | { readonly version: string } | { readonly all: true }
+
+/** The names of all projects that have files, page by page; pages may be empty. @throws DepotError */
+export async function* listProjects(connection: Connection): AsyncGenerator<readonly string[]> {
+  const page = z.object({ projects: z.array(WORDS), next: z.string().optional() })
+  let after: string | undefined
+  do {
+    const query = after === undefined ? '' : `?${new URLSearchParams({ after }).toString()}`
+    const answer = await callApi(connection, { method: 'GET', path: `/python/-/projects${query}` }, page)
+    yield answer.projects
+    // One that leads nowhere would have us ask for ever.
+    after = answer.next !== undefined && answer.next > (after ?? '') ? answer.next : undefined
+  } while (after !== undefined)
+}
+
+/** @throws DepotError, `NOT_FOUND` for one that never had a file */
+export function projectInfo(connection: Connection, project: string): Promise<ProjectInfo> {
+  return callApi(connection, { method: 'GET', path: `/python/-/projects/${project}` }, PROJECT)
+}
+
+/** Yank files, or take that back. @throws DepotError, `NOT_FOUND` when there is no such file */
+export async function yankFiles(
+  connection: Connection,
+  project: string,
+  body: Meant & { readonly yanked: boolean; readonly reason?: string },
+): Promise<readonly ChangedFile[]> {
+  return (await post(connection, `${project}/yanks`, body, FILES)).files
+}
+
+/** Delete files, or tell which would go. @throws DepotError, `NOT_FOUND` when there is no such file */
+export async function deleteFiles(
+  connection: Connection,
+  project: string,
+  body: Meant & { readonly dryRun?: boolean },
+): Promise<readonly ChangedFile[]> {
+  return (await post(connection, `${project}/deletions`, body, FILES)).files
+}
+
+/** @throws DepotError, `NOT_FOUND` for a project that is not there */
+export function setStatus(
+  connection: Connection,
+  project: string,
+  body: { readonly status: string; readonly reason?: string },
+): Promise<ProjectState> {
+  return post(connection, `${project}/status`, body, STATUS)
+}
+
+/** Let a deleted file's name be used again. @throws DepotError, `NOT_FOUND` when no file of that name was deleted */
+export function forgetFile(
+  connection: Connection,
+  file: string,
+): Promise<{ readonly project: string; readonly file: string }> {
+  const path = `/python/-/tombstones/${projectOf(file)}/${encodeURIComponent(file)}` as const
+  return callApi(connection, { method: 'DELETE', path }, z.object({ project: WORDS, file: WORDS }))
+}
+
+function post<T>(connection: Connection, path: string, body: object, schema: z.ZodType<T>): Promise<T> {
+  return callApi(connection, { method: 'POST', path: `/python/-/projects/${path}`, body }, schema)
+}
+
+/** The project that a distribution file belongs to. @throws UsageError */
+function projectOf(file: string): string {
+  const distribution = findDistribution(file)
+  if (distribution !== undefined) return distribution.project
+  throw new UsageError(`'${plain(file)}' is no file name of a wheel or an sdist`)
+}
+
+/** What was typed, without the URL of a depot behind it if there is one. */
+export interface Typed {
+  readonly words: readonly string[]
+  readonly url: string | undefined
+}
+
+/** Between `least` and `most` words, and behind them the URL of a depot if there is one. @throws UsageError */
+export function wordsAndUrl(positionals: readonly string[], least: number, most: number): Typed {
+  const last = positionals.at(-1)
+  const url = last?.includes('://') === true ? last : undefined
+  const words = url === undefined ? positionals : positionals.slice(0, -1)
+  if (words.length < least) throw new UsageError('something is missing: see --help')
+  if (words.length > most) throw new UsageError(`unexpected argument '${plain(words[most] ?? '')}'`)
+  return { words, url }
+}
+
+/** A project's name, normalised. @throws UsageError */
+export function projectNamed(text: string | undefined): string {
+  if (text !== undefined && isProjectName(text)) return normalizeProjectName(text)
+  throw new UsageError(`'${plain(text ?? '')}' is no name of a project`)
+}
+
+/** A file of the project, or all files of a version. @throws UsageError */
+export function meantBy(project: string, text: string): Meant {
+  const distribution = findDistribution(text)
+  if (distribution?.project === project) return { file: text }
+  if (distribution === undefined && parseVersion(text) !== undefined) return { version: text }
+  throw new UsageError(`'${plain(text)}' is neither a version nor a file of ${project}`)
+}
