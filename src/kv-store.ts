@@ -108,9 +108,15 @@ export interface RecordName {
 /** One atomic change: all of it or none. */
 export interface Commit {
   readonly cache: number
-  /** Records that must be there, at whatever version, when the change is made: what it puts depends on them. */
+  /**
+   * Records that must be there before the change, at whatever version: what it puts depends on them. Nobody deletes one of them while the
+   * change is made, and any number of changes may depend on the same one.
+   */
   readonly present?: readonly RecordName[]
-  /** Kinds and beginnings of keys (the last character ASCII) under which no record may stand once the change is made. */
+  /**
+   * Kinds and beginnings of keys (the last character ASCII) under which no record may stand after the change, its own puts and deletes
+   * counted. A record whose put depends by `present` on one that this change deletes either comes first, and is seen here, or not at all.
+   */
   readonly absent?: readonly { readonly kind: string; readonly prefix: string }[]
   readonly puts?: readonly RecordPut[]
   readonly deletes?: readonly RecordDelete[]
@@ -159,18 +165,21 @@ export interface KvStore extends AsyncDisposable {
   cache(name: string): MaybePromise<Cache | undefined>
   get(cache: number, kind: string, key: string): MaybePromise<KvRecord | undefined>
   /**
-   * Those of `keys`, at most `LIMITS.lookupKeysMax`, under which a record of this kind stands whose blobs are all live; in any order,
-   * each once.
+   * Those of `keys`, at most `LIMITS.lookupKeysMax`, under which a record of this kind stands whose blobs are all live: what can be had,
+   * where `Commit.present` asks only for the record. In any order, each once.
    */
   present(cache: number, kind: string, keys: readonly string[]): MaybePromise<readonly string[]>
   /** Records of one kind in ascending byte order of their keys. */
   list(cache: number, kind: string, options: ListOptions): MaybePromise<readonly KvRecord[]>
   /**
-   * The live blob with this digest, if a record of this cache whose kind starts with `kindPrefix` refers to it: how a
-   * blob is read without giving away what other caches hold.
+   * The live blob with this digest, if a record of this cache whose kind starts with `kindPrefix` (the last character ASCII) refers to
+   * it: how a blob is read without giving away what other caches hold.
    */
   blobOf(cache: number, kindPrefix: string, digest: string): MaybePromise<BlobRow | undefined>
-  /** The records of this cache whose kind starts with `kindPrefix` and that refer to the blob, by kind and key, at most `limit`. */
+  /**
+   * The records of this cache whose kind starts with `kindPrefix` (the last character ASCII) and that refer to the blob, whatever its
+   * state, in ascending order of kind and key, at most `limit`, 1 to 10,000.
+   */
   holders(cache: number, kindPrefix: string, digest: string, limit: number): MaybePromise<readonly RecordName[]>
   /** The blob row, whatever its state and whoever refers to it. For writers and fsck, never for answers. */
   blob(domain: string, digest: string): MaybePromise<BlobRow | undefined>
@@ -185,12 +194,12 @@ export interface KvStore extends AsyncDisposable {
   commit(commit: Commit): Promise<void>
   /** Take a blob out of service, or back into it. */
   setBlobState(domain: string, digest: string, state: BlobState): Promise<void>
-  /** Blob rows in order of (domain, digest), behind `after`, at most `limit`. */
+  /** Blob rows in order of (domain, digest), behind `after`, at most `limit`, 1 to 10,000. */
   blobs(
     after: { readonly domain: string; readonly digest: string } | undefined,
     limit: number,
   ): MaybePromise<readonly BlobRow[]>
-  /** References in a stable order, behind `after`, at most `limit`. */
+  /** References in a stable order, behind `after`, at most `limit`, 1 to 10,000. */
   references(after: Reference | undefined, limit: number): MaybePromise<readonly Reference[]>
   /** The audit log behind line `after` (0 = from its beginning), oldest first, at most `limit`, 1 to 10,000. */
   audit(after: number, limit: number): MaybePromise<readonly AuditRow[]>
