@@ -6,9 +6,8 @@ import process from 'node:process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { describeWith, have } from '../helpers/have.ts'
-import type { NpmClient } from '../helpers/npm-client.ts'
 import { publishOf, tarballOf, type PackageJson } from '../helpers/npm-fixtures.ts'
-import { NPM_TOOLS, type NpmTool, npmToolAt } from '../helpers/npm-tools.ts'
+import { appWith, NPM_TOOLS, type NpmTool, npmToolAt, publishWith } from '../helpers/npm-tools.ts'
 import { publish, put } from '../helpers/npm-world.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
@@ -91,19 +90,8 @@ async function publishPair(tool: NpmTool): Promise<void> {
   await publishWith(tool, atMount, scoped, `require('${plain.name}') + ', with a scope'`)
 }
 
-async function publishWith(tool: NpmTool, client: NpmClient, own: PackageJson, value: string): Promise<void> {
-  const all = { ...tool.files, 'index.js': `module.exports = ${value}\n`, 'README.md': `# ${own.name}\n` }
-  const folder = await client.folder(`publish/${own.name}`, { license: 'MIT', main: 'index.js', ...own }, all)
-  if (tool.installsFirst === true) await client.run(folder, ...tool.install)
-  await client.run(folder, ...tool.publish)
-}
-
-function app(dependencies: Readonly<Record<string, string>>): object {
-  return { name: 'app', version: '0.0.0', private: true, license: 'MIT', dependencies }
-}
-
 function appFor({ readsBundles }: NpmTool): object {
-  return app({
+  return appWith({
     ...Object.fromEntries(tools.map((tool) => [scopedName(tool), '^1.0.0'])),
     native: '1.0.0',
     'with-peers': '1.0.0',
@@ -153,7 +141,7 @@ for (const tool of NPM_TOOLS) {
     it('shows its user why something is refused', { timeout: LIMIT_MS }, async () => {
       await using npm = await npmToolAt(tool, `${world.url}/npm/`)
       const install = async (name: string, version: string): Promise<string> =>
-        npm.failure(await npm.folder(`${name}@${version}`, app({ [name]: version }), tool.files), ...tool.install)
+        npm.failure(await npm.folder(`${name}@${version}`, appWith({ [name]: version }), tool.files), ...tool.install)
       expect(await install('absent-one', '1.0.0')).toMatch(tool.missing)
       expect(await install('shared-lib', '9.9.9')).toMatch(tool.noVersion)
       const again = publishWith(tool, npm, { name: scopedName(tool), version: '1.0.0' }, '"other bytes"')
@@ -163,7 +151,7 @@ for (const tool of NPM_TOOLS) {
     if (cooldown === undefined) return
     it('finds out how old each version is', { timeout: LIMIT_MS }, async () => {
       await using npm = await npmToolAt(tool, `${world.url}/npm/`, ...(cooldown.settings ?? []))
-      const folder = await npm.folder('young', app({ 'shared-lib': '^1.0.0' }), tool.files)
+      const folder = await npm.folder('young', appWith({ 'shared-lib': '^1.0.0' }), tool.files)
       expect(await npm.failure(folder, ...tool.install, ...(cooldown.args ?? []))).toMatch(cooldown.young)
     })
   })

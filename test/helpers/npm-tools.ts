@@ -1,4 +1,5 @@
 import { npmClient, npmrcLine, type NpmClient, type NpmClientName } from './npm-client.ts'
+import type { PackageJson } from './npm-fixtures.ts'
 
 /** How one npm client publishes and installs, and what its user reads when that is refused. */
 export interface NpmTool {
@@ -19,6 +20,12 @@ export interface NpmTool {
   readonly readsBundles: boolean
   /** The version is there with other bytes. */
   readonly taken: RegExp
+  /** How it deletes a version, when it can. */
+  readonly unpublish?: readonly string[]
+  /** The number was that of a deleted version. */
+  readonly deleted: RegExp
+  /** The lock file wants a version that was deleted. */
+  readonly gone: RegExp
   /** There is no such package. */
   readonly missing: RegExp
   /** There is the package, but no such version. */
@@ -31,10 +38,15 @@ export interface NpmTool {
   }
 }
 
+const DELETED = /cannot publish \S+@1\.1\.0: it was deleted on/
+
 type Shared = Omit<NpmTool, 'client' | 'label' | 'taken'>
 
 const NPM: Shared = {
   publish: ['publish'],
+  unpublish: ['unpublish', '--force'],
+  deleted: DELETED,
+  gone: /404 Not Found - GET \S+-1\.1\.0\.tgz - not found here/,
   install: ['install'],
   frozen: ['ci'],
   lockFile: 'package-lock.json',
@@ -47,6 +59,9 @@ const NPM: Shared = {
 const NPM_ASKS_FIRST = /cannot publish over the previously published versions: 1\.0\.0/
 const PNPM: Shared = {
   publish: ['publish', '--no-git-checks'],
+  unpublish: ['unpublish', '--force'],
+  deleted: DELETED,
+  gone: /ERR_PNPM_FETCH_404\s+GET \S+-1\.1\.0\.tgz|ERR_PNPM_TARBALL_HTTP_STATUS[^]*HTTP 404 for [^]*-1\.1\.0\.tgz/,
   install: ['install'],
   frozen: ['install', '--frozen-lockfile'],
   lockFile: 'pnpm-lock.yaml',
@@ -78,7 +93,9 @@ export const NPM_TOOLS: readonly NpmTool[] = [
   {
     client: 'yarn',
     label: 'yarn 1',
-    publish: ['publish', '--non-interactive', '--new-version', '1.0.0'],
+    publish: ['publish', '--non-interactive'],
+    deleted: DELETED,
+    gone: /-1\.1\.0\.tgz: Request failed "404 Not Found"/,
     install: ['install', '--non-interactive', '--no-progress'],
     frozen: ['install', '--frozen-lockfile', '--non-interactive', '--no-progress'],
     lockFile: 'yarn.lock',
@@ -92,6 +109,8 @@ export const NPM_TOOLS: readonly NpmTool[] = [
     client: 'yarnBerry',
     label: 'yarn 4',
     publish: ['npm', 'publish'],
+    deleted: DELETED,
+    gone: /fading-yarnberry@npm:1\.1\.0: Package not found/,
     files: { 'yarn.lock': '' },
     installsFirst: true,
     install: ['install'],
@@ -108,6 +127,8 @@ export const NPM_TOOLS: readonly NpmTool[] = [
     client: 'bun',
     label: 'bun',
     publish: ['publish'],
+    deleted: DELETED,
+    gone: /GET \S+-1\.1\.0\.tgz - 404/,
     install: ['install'],
     frozen: ['install', '--frozen-lockfile'],
     lockFile: 'bun.lock',
@@ -119,6 +140,23 @@ export const NPM_TOOLS: readonly NpmTool[] = [
     cooldown: { args: ['--minimum-release-age', '31536000'], young: /minimum-release-age|minimum release age/ },
   },
 ]
+
+/** Publish a package of one module, whose value is a JavaScript expression. @throws Error with what the client printed */
+export async function publishWith(tool: NpmTool, client: NpmClient, own: PackageJson, value: string): Promise<void> {
+  const files = { ...tool.files, 'index.js': `module.exports = ${value}\n`, 'README.md': `# ${own.name}\n` }
+  const folder = await client.folder(
+    `publish/${own.name}@${own.version}`,
+    { license: 'MIT', main: 'index.js', ...own },
+    files,
+  )
+  if (tool.installsFirst === true) await client.run(folder, ...tool.install)
+  await client.run(folder, ...tool.publish)
+}
+
+/** The package.json of an application. */
+export function appWith(dependencies: Readonly<Record<string, string>>): object {
+  return { name: 'app', version: '0.0.0', private: true, license: 'MIT', dependencies }
+}
 
 /** A client with some token: none of them publishes without. @param registry URL with its trailing slash */
 export function npmToolAt({ client }: NpmTool, registry: string, ...settings: readonly string[]): Promise<NpmClient> {
