@@ -14,6 +14,7 @@ import { bootAuth } from './boot-auth.ts'
 import type { BootedAuth } from './booted-auth.ts'
 import { UsageError } from './cli.ts'
 import type { ServeConfig } from './config.ts'
+import type { FollowedAdvisories } from './npm-advisories.ts'
 import { loadNpmKeys } from './npm-signing-keys.ts'
 import { loadSigningKeys } from './signing-keys.ts'
 
@@ -97,6 +98,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
   const depot = createDepot({ blobs, kv, events })
   const auth = opening.use(await bootAuth({ config, depot, warn }))
   const npmKeys = await loadNpmKeys(config)
+  const advisories = opening.use(await openNpmAdvisories(config, events))
   const lifecycle = { draining: false }
   const mounted = protocols(
     allProtocols({
@@ -107,6 +109,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
       localStore,
       accounts: auth.accounts,
       npmKeys,
+      advisories,
     }),
   )
   const app = createApp({
@@ -133,6 +136,16 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** The advisories that the operator named, if any. @throws UsageError when they cannot be read */
+export async function openNpmAdvisories(
+  { npmAdvisories }: Pick<ServeConfig, 'npmAdvisories'>,
+  events: Events,
+): Promise<FollowedAdvisories | undefined> {
+  if (npmAdvisories === undefined) return undefined
+  const { openAdvisories } = await import('./npm-advisories.ts')
+  return openAdvisories(npmAdvisories, events)
 }
 
 function tendAll(depot: Depot, protocols: readonly Protocol[]): AsyncDisposable {

@@ -56,6 +56,12 @@ export const SERVE_SETTINGS = {
       'Keys of another npm registry, as its /-/npm/v1/keys answers: signatures of packages from there verify; repeatable',
     hint: 'FILE',
   },
+  'npm-advisories': {
+    type: 'string',
+    description:
+      'What npm audit is answered from: OSV records (JSON, JSON lines, or a folder of *.json) or a saved bulk answer',
+    hint: 'PATH',
+  },
   'auth-file': {
     type: 'string',
     description: "SSH public keys that may read or write, one a line: 'w ssh-ed25519 AAAA… comment'",
@@ -111,6 +117,8 @@ export interface ServeConfig extends StorageConfig {
   readonly nixStore: string | undefined
   /** Answers of other registries' `/-/npm/v1/keys`. */
   readonly npmKeyFiles: readonly string[]
+  /** A file or a folder of advisories about npm packages. */
+  readonly npmAdvisories: string | undefined
   readonly publicUrl: string | undefined
   readonly allowedHosts: readonly string[]
   readonly insecureOpen: boolean
@@ -146,6 +154,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
   const publicUrl = publicUrlOf(one(values, 'public-url'))
   const authFile = one(values, 'auth-file')
   const nixStore = one(values, 'nix-store')
+  const advisories = one(values, 'npm-advisories')
   const config: ServeConfig = {
     ...storage,
     host,
@@ -157,6 +166,7 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     requireReferences: flagOf(values, 'require-references', 'true'),
     nixStore: nixStore === undefined ? undefined : path.resolve(nixStore),
     npmKeyFiles: (values.get('npm-keys') ?? []).map((file) => path.resolve(file)),
+    npmAdvisories: advisories === undefined ? undefined : path.resolve(advisories),
     publicUrl,
     allowedHosts: values.get('allowed-host') ?? [],
     insecureOpen: flagOf(values, 'insecure-open'),

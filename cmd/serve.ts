@@ -3,7 +3,7 @@ import { ECOSYSTEMS } from '../protocols/index.ts'
 import { SILENT_EVENTS } from '../src/events.ts'
 import { createLog } from '../src/node/log.ts'
 import { systemCode } from '../src/thrown.ts'
-import { boot, openLocalStore, type BootedDepot } from './boot.ts'
+import { boot, openLocalStore, openNpmAdvisories, type BootedDepot } from './boot.ts'
 import { UsageError, type Command } from './cli.ts'
 import { clientLines } from './client-lines.ts'
 import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
@@ -43,6 +43,7 @@ export function serveCommand(env: Environment): Command {
         await readSigningKeys(config)
         await readNpmKeys(config.storePath)
         await readForeignKeys(config.npmKeyFiles)
+        await using _advisories = await openNpmAdvisories(config, SILENT_EVENTS)
         if (config.authFile !== undefined) await checkAuthFile(config.authFile)
         await using _localStore = await openLocalStore(config)
         process.stdout.write('the configuration is fine\n')

@@ -15,6 +15,10 @@ export interface Events {
   authReloaded(keys: number): void
   /** A content of the auth file was not taken; the one before it still counts. */
   authReloadFailed(reason: string): void
+  /** Another content of the file of advisories counts from now on; packages that have any. */
+  advisoriesLoaded(packages: number): void
+  /** A content of it was not taken; the one before it still counts. */
+  advisoriesRefused(reason: string): void
   /** A bug: something was thrown that nobody expected. */
   unexpectedError(requestId: string, error: unknown): void
 }
@@ -38,5 +42,7 @@ export const SILENT_EVENTS: Events = {
   credentialsRefused: () => {},
   authReloaded: () => {},
   authReloadFailed: () => {},
+  advisoriesLoaded: () => {},
+  advisoriesRefused: () => {},
   unexpectedError: () => {},
 }

@@ -196,6 +196,15 @@ export const LIMITS = {
   npmIntegrityLengthMax: 4 * KIB,
   /** Clients send one; every tag is in every packument from then on. */
   npmTagsPerPublishMax: 100,
+  /** One OSV record, or one saved answer about all packages of a tree; the longest of GitHub's have some 100 KiB. */
+  npmAdvisoryBytesMax: 4 * MIB,
+  /** What an audit asks, after gunzip: some 30 bytes a package, or 300 with a whole tree. */
+  npmAuditBodyBytesMax: 16 * MIB,
+  /** Versions of one package in one tree: each is compared with every advisory about it. */
+  npmAuditVersionsMax: 1_000,
+  /** Places of one version in a tree that a report tells, and the characters of one. */
+  npmAuditPathsMax: 100,
+  npmAuditPathLengthMax: 4 * KIB,
   /** The text of a search; npmjs takes 64 characters. */
   npmSearchTextLengthMax: 512,
   /** Words in it: each is looked for in every package. */

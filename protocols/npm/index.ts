@@ -1,6 +1,8 @@
 import type { DepotError } from '../../src/errors.ts'
 import { MAIN_CACHE } from '../../src/kv-store.ts'
 import type { Protocol } from '../../src/protocol.ts'
+import { NO_ADVISORIES, type Advisories } from './advisories.ts'
+import { auditRoutes } from './audit-routes.ts'
 import { accountRoutes, type NpmAccounts } from './account-routes.ts'
 import { importRoutes } from './import-routes.ts'
 import { deletionRoutes } from './deletion-routes.ts'
@@ -24,10 +26,12 @@ export interface NpmOptions {
   readonly accounts?: NpmAccounts
   /** What packages are signed with; without them none is. */
   readonly npmKeys?: RegistryKeys
+  /** What audits are answered from; without them nothing is found. */
+  readonly advisories?: Advisories | undefined
 }
 
 /** The npm registry, as npm, pnpm, yarn and bun speak to it. */
-export function npmProtocol({ accounts, npmKeys: keys }: NpmOptions = {}): Protocol {
+export function npmProtocol({ accounts, npmKeys: keys, advisories = NO_ADVISORIES }: NpmOptions = {}): Protocol {
   const ofAccounts =
     accounts === undefined ? [] : [...accountRoutes(accounts), ...tokenRoutes(accounts), ...webLoginRoutes(accounts)]
   return {
@@ -42,6 +46,7 @@ export function npmProtocol({ accounts, npmKeys: keys }: NpmOptions = {}): Proto
       ...packumentRoutes(depot),
       ...searchRoutes(depot),
       ...keysRoutes(depot, keys),
+      ...auditRoutes(advisories),
       ...publishRoutes(depot, keys?.signer),
       ...documentRoutes(depot),
       ...deletionRoutes(depot),

@@ -61,6 +61,8 @@ function eventsOf(logger: pino.Logger): Events {
     credentialsRefused: (refusal) => logger.info(refusal, 'credentials refused'),
     authReloaded: (keys) => logger.info({ keys }, 'auth file read again'),
     authReloadFailed: (reason) => logger.error({ reason }, 'auth file not taken'),
+    advisoriesLoaded: (packages) => logger.info({ packages }, 'npm advisories read again'),
+    advisoriesRefused: (reason) => logger.error({ reason }, 'npm advisories not taken'),
     unexpectedError: (id, err) => logger.error({ id, err }, 'unexpected error'),
   }
 }

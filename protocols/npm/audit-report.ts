@@ -1,0 +1,115 @@
+import semver from 'semver'
+
+import { LIMITS } from '../../src/limits.ts'
+import { affects, type Advisory } from './advisories.ts'
+
+/** Where a version stands in a tree of dependencies. */
+interface Place {
+  /** Names from the root: `a>b`. */
+  readonly path: string
+  readonly dev: boolean
+  readonly optional: boolean
+}
+
+/** The packages of a lock file in npm's form of old. */
+export interface Tree {
+  /** By name, then by version. */
+  readonly places: ReadonlyMap<string, ReadonlyMap<string, readonly Place[]>>
+  readonly counts: {
+    readonly dependencies: number
+    readonly devDependencies: number
+    readonly optionalDependencies: number
+  }
+}
+
+/** Read what `POST /-/npm/v1/security/audits` sends: `dependencies` in `dependencies`. What is not of that form is passed over. */
+export function readTree(body: Readonly<Record<string, unknown>>): Tree {
+  const places = new Map<string, Map<string, Place[]>>()
+  const counts = { dependencies: 0, devDependencies: 0, optionalDependencies: 0 }
+  // No recursion: a body may nest as deep as its parser lets it.
+  const waiting: { readonly node: object; readonly path: string }[] = [{ node: body, path: '' }]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for (const [name, node] of childrenOf(next.node)) {
+      const path = next.path === '' ? name : `${next.path}>${name}`
+      const [dev, optional] = [flag(node, 'dev'), flag(node, 'optional')]
+      counts[dev ? 'devDependencies' : optional ? 'optionalDependencies' : 'dependencies']++
+      const version = 'version' in node && typeof node.version === 'string' ? node.version : ''
+      const versions = places.get(name) ?? new Map<string, Place[]>()
+      const known = versions.get(version) ?? []
+      if (known.length < LIMITS.npmAuditPathsMax) known.push({ path, dev, optional })
+      places.set(name, versions.set(version.slice(0, LIMITS.npmVersionLengthMax), known))
+      if (path.length <= LIMITS.npmAuditPathLengthMax) waiting.push({ node, path })
+    }
+  }
+  return { places, counts }
+}
+
+function childrenOf(node: object): readonly [string, object][] {
+  const children: unknown = 'dependencies' in node ? node.dependencies : undefined
+  if (typeof children !== 'object' || children === null) return []
+  return Object.entries(children).filter(
+    (entry): entry is [string, object] => typeof entry[1] === 'object' && entry[1] !== null,
+  )
+}
+
+function flag(node: object, name: 'dev' | 'optional'): boolean {
+  return name in node && (node as Readonly<Record<string, unknown>>)[name] === true
+}
+
+/** The answer that npm 6, yarn 1 and pnpm of old read. */
+export function auditReport({ places, counts }: Tree, found: ReadonlyMap<string, readonly Advisory[]>): object {
+  const advisories: Record<string, object> = {}
+  const actions: object[] = []
+  const vulnerabilities: Record<string, number> = { info: 0, low: 0, moderate: 0, high: 0, critical: 0 }
+  for (const [name, known] of found) {
+    for (const advisory of known) {
+      const findings = findingsOf(advisory, places.get(name) ?? new Map<string, readonly Place[]>())
+      const all = findings.flatMap(({ at }) => at)
+      const severity = advisory.severity ?? 'moderate'
+      if (Object.hasOwn(vulnerabilities, severity))
+        vulnerabilities[severity] = (vulnerabilities[severity] ?? 0) + all.length
+      advisories[String(advisory.id)] = oldAdvisory(name, advisory, findings)
+      actions.push({
+        action: 'review',
+        module: name,
+        resolves: all.map((place) => ({ id: advisory.id, ...place, bundled: false })),
+      })
+    }
+  }
+  const totalDependencies = counts.dependencies + counts.devDependencies + counts.optionalDependencies
+  return { actions, advisories, muted: [], metadata: { vulnerabilities, ...counts, totalDependencies } }
+}
+
+interface Finding {
+  readonly version: string
+  readonly at: readonly Place[]
+}
+
+function findingsOf(advisory: Advisory, versions: ReadonlyMap<string, readonly Place[]>): readonly Finding[] {
+  return [...versions].flatMap(([version, at]) => {
+    const parsed = semver.parse(version, { loose: true })
+    return parsed !== null && affects(advisory, [parsed]) ? [{ version, at }] : []
+  })
+}
+
+function oldAdvisory(name: string, advisory: Advisory, findings: readonly Finding[]): object {
+  const { id, url = '', title = '', severity = 'moderate', vulnerable_versions: versions = '*' } = advisory
+  const github = /GHSA(?:-[0-9a-z]{4}){3}/.exec(url)?.[0]
+  return {
+    ...advisory,
+    id,
+    url,
+    title,
+    severity,
+    module_name: name,
+    vulnerable_versions: versions,
+    patched_versions: '',
+    overview: title,
+    recommendation: '',
+    references: url,
+    cves: [],
+    access: 'public',
+    github_advisory_id: github ?? String(id),
+    findings: findings.map(({ version, at }) => ({ version, paths: at.map(({ path }) => path) })),
+  }
+}
