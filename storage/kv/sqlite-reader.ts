@@ -17,7 +17,7 @@ import { SYSTEM_CACHE } from '../../src/kv-store.ts'
 import { checkKeyCount, checkPageLimit, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
-import { translatedSqlite } from './sqlite-errors.ts'
+import { translatedSqlite } from '../sqlite-errors.ts'
 
 const { and, asc, desc, eq, gt, gte, lt, ne, sql } = orm
 const { drizzle } = loadDrizzle('drizzle-orm/better-sqlite3') as typeof SqliteDriver

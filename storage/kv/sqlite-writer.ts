@@ -5,7 +5,7 @@ import type { Database } from 'better-sqlite3'
 import { DepotError, type ErrorCode } from '../../src/errors.ts'
 import { writeApplier, type Write } from './sqlite-commit.ts'
 import { openConnection, type ConnectionOptions } from './sqlite-connection.ts'
-import { sqliteError } from './sqlite-errors.ts'
+import { sqliteError } from '../sqlite-errors.ts'
 
 /** What the main thread sends: changes that waited, or the wish to end. */
 export type WriterRequest = { readonly writes: readonly Write[] } | 'close'

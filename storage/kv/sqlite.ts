@@ -7,7 +7,7 @@ import { storageError } from '../fs-errors.ts'
 import { checkCommit } from './checks.ts'
 import { migrateSqlite } from './migrate.ts'
 import { journalModeFor, openConnection, type ConnectionOptions } from './sqlite-connection.ts'
-import { translatedSqlite } from './sqlite-errors.ts'
+import { translatedSqlite } from '../sqlite-errors.ts'
 import { openWriteQueue } from './sqlite-queue.ts'
 import { sqliteReader } from './sqlite-reader.ts'
 

@@ -1,4 +1,4 @@
-import { DepotError } from '../../src/errors.ts'
+import { DepotError } from '../src/errors.ts'
 
 /** Primary result codes that speak of the disk or of the lock, and not of a mistake in a statement. */
 const DOWN = [
