@@ -58,7 +58,9 @@ export function conditionsContract(contract: Contract): void {
         expect((await kv.get(1, 'edge', `${key}/x`)) === undefined).toBe(kept === undefined)
         seen[kept === undefined ? 'deleted' : 'kept']++
       }
-      expect(seen.kept + seen.deleted).toBe(60)
+      // Were it always the same one, this would show nothing of the other order.
+      expect(seen.kept).toBeGreaterThan(0)
+      expect(seen.deleted).toBeGreaterThan(0)
     },
   )
 
