@@ -11,6 +11,7 @@ import { withDeprecations, withStar } from './package-record.ts'
 import { loadVersion, requirePackage, requireRevision, type LoadedPackage } from './packages.ts'
 import { tagsOf } from './packument.ts'
 import { KIND, type PackageRecord } from './records.ts'
+import { changeInTurn } from './turns.ts'
 
 /**
  * Change what a packument that comes back may change: texts of deprecation, owners, and the caller's own star. What else may differ in
@@ -24,7 +25,7 @@ export async function changePackage(
   caller: Caller,
   { name, document, revision }: { name: string; document: PackageDocument; revision: string | undefined },
 ): Promise<void> {
-  await depot.retryConflicts(async () => {
+  await changeInTurn(depot, caller.cache, name, async () => {
     const loaded = await requirePackage(depot, caller.cache, name)
     if (revision !== undefined) requireRevision(loaded, revision)
     const change = await changeOf(depot, caller, { name, document, loaded })

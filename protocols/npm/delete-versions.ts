@@ -1,11 +1,11 @@
 import type { Depot } from '../../src/depot.ts'
-import { DepotError } from '../../src/errors.ts'
 import type { RecordPut } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import { withoutVersions } from './package-record.ts'
 import { requirePackage, requireRevision } from './packages.ts'
 import { isTombstone, KIND, readVersion, versionKey, type PackageRecord } from './records.ts'
+import { changeInTurn } from './turns.ts'
 
 export interface Deletion {
   readonly name: string
@@ -43,7 +43,7 @@ function deleteSome(
   caller: Caller,
   { name, versions, revision, change }: Deletion & Required<Pick<Deletion, 'change'>>,
 ): Promise<void> {
-  return depot.retryConflicts(async () => {
+  return changeInTurn(depot, caller.cache, name, async () => {
     const loaded = await requirePackage(depot, caller.cache, name)
     if (revision !== undefined) requireRevision(loaded, revision)
     const now = new Date().toISOString()
@@ -83,9 +83,4 @@ async function bury(
     graves.push({ digest, put: { kind: KIND.version, key, value, expected: found.version, refs: [] } })
   }
   return graves
-}
-
-/** @throws DepotError `BAD_REQUEST` */
-export function requireSome(versions: readonly string[]): void {
-  if (versions.length === 0) throw new DepotError('BAD_REQUEST', 'no version would be left: delete the package instead')
 }

@@ -19,6 +19,7 @@ import {
 } from './records.ts'
 import { loadForWrite } from './tombstones.ts'
 import type { SigningKey } from './signing.ts'
+import { changeInTurn } from './turns.ts'
 import type { Selector } from './version.ts'
 
 /** A package record and the version it was read at; 0 for one that does not exist yet. */
@@ -141,16 +142,21 @@ export interface NewVersion {
 export async function addVersion(depot: Depot, caller: Caller, added: NewVersion): Promise<'created' | 'known'> {
   const { name, version, digest, manifest } = added
   const key = versionKey(name, version)
-  let row: BlobRow | undefined
   const signature = await added.signer?.sign(name, version, manifest.dist?.integrity ?? '')
   const own = signature === undefined ? {} : { signatures: [signature] }
 
-  return depot.retryConflicts(async () => {
+  const free = async (): Promise<boolean> => {
     const known = await loadForWrite(depot, caller.cache, name, version)
     if (known !== undefined && known.digest !== digest) throw cannotPublishOver(name, version)
-    row ??= await added.publish?.()
-    const blobs = row === undefined ? [] : [row]
-    if (known !== undefined) {
+    return known === undefined
+  }
+  // Asked before, so that bytes which nobody will want are not stored; and nobody waits for another one's disk.
+  await free()
+  const row = await added.publish?.()
+  const blobs = row === undefined ? [] : [row]
+
+  return changeInTurn(depot, caller.cache, name, async () => {
+    if (!(await free())) {
       // The same bytes again: nothing changes, but sending a damaged tarball once more heals it.
       await depot.commit(caller.cache, { blobs })
       return 'known'

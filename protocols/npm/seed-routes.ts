@@ -14,6 +14,7 @@ import type { SigningKey } from './signing.ts'
 import { requireOwnName, stageTarball } from './stage-tarball.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 import { loadForWrite } from './tombstones.ts'
+import { changeInTurn } from './turns.ts'
 import { parseSelector, type Selector } from './version.ts'
 
 /**
@@ -132,7 +133,7 @@ async function putTag(
     throw new DepotError('BAD_REQUEST', `version ${version} of ${name} is not here yet: send it, then tag it ${tag}`)
   }
   requireSameBytes(known, manifest)
-  await depot.retryConflicts(async () => {
+  await changeInTurn(depot, cache, name, async () => {
     const loaded = await requirePackage(depot, cache, name)
     if (Object.hasOwn(loaded.record.tags, tag) && loaded.record.tags[tag] === version) return
     const record = changedPackage(loaded.record, { tags: [tag], version, now: new Date().toISOString() })

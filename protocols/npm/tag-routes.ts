@@ -9,6 +9,7 @@ import { changedPackage } from './package-record.ts'
 import { loadVersion, requirePackage } from './packages.ts'
 import { tagsOf } from './packument.ts'
 import { KIND, versionKey, type PackageRecord } from './records.ts'
+import { changeInTurn } from './turns.ts'
 import { parseTag, parseVersion } from './version.ts'
 
 /** `npm dist-tag add` and `rm`; what `ls` reads is one of the packument's routes. */
@@ -68,7 +69,7 @@ export async function moveTag(
   caller: Caller,
   { name, tag, version }: { readonly name: string; readonly tag: string; readonly version: string },
 ): Promise<void> {
-  await depot.retryConflicts(async () => {
+  await changeInTurn(depot, caller.cache, name, async () => {
     const loaded = await requirePackage(depot, caller.cache, name)
     const found = await loadVersion(depot, caller.cache, name, version)
     if (found === undefined) throw new DepotError('NOT_FOUND', `version ${version} of ${name} is not in this depot`)
@@ -89,7 +90,7 @@ async function deleteTag(depot: Depot, request: TagRequest): Promise<Response> {
   const { name, tag } = request.params
   if (tag === 'latest')
     throw new DepotError('BAD_REQUEST', 'every package has the dist-tag latest: move it with npm dist-tag add')
-  await depot.retryConflicts(async () => {
+  await changeInTurn(depot, request.cache, name, async () => {
     const loaded = await requirePackage(depot, request.cache, name)
     if (!Object.hasOwn(loaded.record.tags, tag)) throw new DepotError('NOT_FOUND', `${name} has no dist-tag ${tag}`)
     const { [tag]: _gone, ...tags } = loaded.record.tags
