@@ -2,7 +2,7 @@ import { endsTransfer } from '../src/client/transfer-answer.ts'
 import { createTransfer, type Transfer } from '../src/client/transfer.ts'
 import { DepotError, type ErrorCode } from '../src/errors.ts'
 import { messageOf } from '../src/thrown.ts'
-import type { CliIo, ParsedArgs } from './cli.ts'
+import { UsageError, type CliIo, type ParsedArgs } from './cli.ts'
 import { openDepot, type OpenedDepot } from './client.ts'
 import { depotKey } from './depot-url.ts'
 import { isOn } from './flags.ts'
@@ -48,7 +48,7 @@ export async function runImport(options: ImportOptions, work: (run: ImportRun) =
   try {
     await work({ transfer, report, dryRun })
   } catch (error) {
-    report.finish()
+    if (!(error instanceof UsageError)) report.finish()
     throw endsTransfer(error) ? stopped(error, depot) : error
   }
   return report.finish()

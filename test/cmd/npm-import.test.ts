@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest'
 
 import { LIMITS } from '../../src/limits.ts'
 import { cleanEnv } from '../helpers/clean-env.ts'
+import { cliUser, depotFor } from '../helpers/cli-user.ts'
+import { describeWith } from '../helpers/have.ts'
 import { tarballOf } from '../helpers/npm-fixtures.ts'
 import { json, publish, startNpmWorld } from '../helpers/npm-world.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
@@ -102,6 +104,33 @@ describe('depot npm import', () => {
     expect(stdout).toContain('left out the tag latest of moved: it stays at 2.0.0, which was published to the depot')
     expect(await here.packument('moving')).toMatchObject({ 'dist-tags': { latest: '1.1.0' } })
     expect(await here.packument('moved')).toMatchObject({ 'dist-tags': { latest: '2.0.0' } })
+  })
+
+  it('takes over a deprecation that came meanwhile, and undoes none of the depot', async () => {
+    await using here = await move()
+    const folder = await storePackage(here.storage.path, { name: 'ageing', versions: ['1.0.0', '1.1.0'] })
+    await here.run()
+    const history = { method: 'PUT', body: JSON.stringify({ deprecated: { '1.1.0': 'said here' } }) }
+    expect((await here.world.fetch('/npm/-/packages/ageing/history', history)).status).toBe(200)
+    await edit(folder, (document) => {
+      for (const manifest of Object.values(document['versions'] ?? {}))
+        Object.assign(manifest as object, { deprecated: 'said there' })
+    })
+    await here.run()
+    expect(await here.packument('ageing')).toMatchObject({
+      versions: { '1.0.0': { deprecated: 'said there' }, '1.1.0': { deprecated: 'said here' } },
+    })
+  })
+
+  it('does not bring back what was deleted from the depot', async () => {
+    await using here = await move()
+    await storePackage(here.storage.path, { name: 'gone', versions: ['1.0.0', '1.1.0'] })
+    await here.run()
+    expect((await here.world.fetch('/npm/gone/1.0.0', { method: 'DELETE' })).status).toBe(204)
+    const { status, stderr } = await here.run()
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^depot: gone@1\.0\.0: .*it was deleted on/m)
+    expect(Object.keys((await here.packument('gone'))['versions'] as object)).toEqual(['1.1.0'])
   })
 
   it('sends nothing in a dry run, and finds what is damaged', async () => {
@@ -329,6 +358,20 @@ describe('an import that is stopped', () => {
     expect(world.refusals.filter((code) => code === 'UNAUTHENTICATED').length).toBeLessThanOrEqual(
       LIMITS.transferAtOnce,
     )
+  })
+})
+
+describeWith('openssh', 'an import by a key that may only read', () => {
+  it('ends at once, and says so', async () => {
+    await using user = await cliUser()
+    const key = await user.key()
+    await using depot = await depotFor(user, [{ right: 'r', key }])
+    await using storage = await tempDir('storage')
+    for (const name of ['one', 'two']) await storePackage(storage.path, { name, versions: ['1.0.0'] })
+    const { status, stdout, stderr } = await user.run(['npm', 'import', '--verdaccio', storage.path, depot.url])
+    expect(status).toBe(1)
+    expect(stdout).toBe('sent 0 (0 bytes), 0 there already, 0 failed\n')
+    expect(stderr).toContain(`${key.fingerprint}), and 'depot whoami' shows your rights`)
   })
 })
 
