@@ -44,6 +44,9 @@ export class AttachmentScanner {
   #text(chunk: Uint8Array, start: number, pieces: Piece[]): number {
     let at = start
     while (at < chunk.length && this.#inString !== 'data') {
+      // Most of a manifest is strings that nobody looks at.
+      if (this.#inString === 'plain' && this.#escape === '') at = stringPause(chunk, at)
+      if (at === chunk.length) break
       const code = chunk[at] ?? 0
       if (this.#inString === '') this.#structure(code)
       else this.#string(code)
@@ -150,6 +153,13 @@ function asciiEscape(escape: string): number {
   const digits = /^\\u00(?<digits>[2-7][0-9a-f])$/i.exec(escape)?.groups?.['digits']
   if (digits === undefined) throw new DepotError('BAD_REQUEST', 'the attachment is not base64')
   return Number.parseInt(digits, 16)
+}
+
+/** Where the characters of a JSON string stop being only characters: at a quote, a backslash, or the end of the chunk. */
+export function stringPause(chunk: Uint8Array, start: number): number {
+  let at = start
+  while (at < chunk.length && chunk[at] !== QUOTE && chunk[at] !== BACKSLASH) at++
+  return at
 }
 
 function decodeKey(raw: readonly number[]): string {

@@ -1,6 +1,7 @@
 import { DepotError } from '../../src/errors.ts'
 import { decodeText, parseJson } from '../../src/http/body.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { stringPause } from './attachment-scanner.ts'
 import { isPolluting } from './package-name.ts'
 
 /** The few things of a packument that its sender may change; everything else is left out. Values are JSON from outside. */
@@ -37,6 +38,9 @@ export class DocumentScanner {
   /** @throws DepotError `BAD_REQUEST`, `TOO_LARGE` */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at++) {
+      const unread = this.#inString && !this.#escaped && this.#key === undefined && this.#wanted === undefined
+      if (unread) at = stringPause(bytes, at)
+      if (at === bytes.length) return
       const code = bytes[at] ?? 0
       if (this.#inString) this.#string(code)
       else this.#structure(code)

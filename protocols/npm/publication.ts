@@ -29,6 +29,7 @@ export interface Publication {
  * @throws DepotError `BAD_REQUEST`, `INVALID_NAME`, `CONTENT_MISMATCH` (400)
  */
 export function parsePublication(name: string, document: unknown, file: string): Publication {
+  requireFew(document)
   const body = parseAs(bodySchema, document, 'the publish')
   requireSame(name, body.name, 'name')
   if (body._id !== undefined) requireSame(name, body._id, '_id')
@@ -56,6 +57,24 @@ const bodySchema = z.looseObject({
 
 type Body = z.infer<typeof bodySchema>
 
+const FEW: Readonly<Record<string, number>> = {
+  versions: 1,
+  'dist-tags': LIMITS.npmTagsPerPublishMax,
+  _attachments: LIMITS.npmTagsPerPublishMax,
+}
+
+/** Before a schema looks at each: a hundred thousand of them hold everybody up. */
+function requireFew(document: unknown): void {
+  if (typeof document !== 'object' || document === null) return
+  for (const [field, table] of Object.entries(document)) {
+    const most = Object.hasOwn(FEW, field) ? FEW[field] : undefined
+    if (most === undefined || typeof table !== 'object' || table === null) continue
+    if (Object.keys(table).length <= most) continue
+    if (most === 1) throw new DepotError('BAD_REQUEST', 'a publish has exactly one version')
+    throw new DepotError('BAD_REQUEST', `the publish has too many ${field}`)
+  }
+}
+
 function onlyManifest(name: string, versions: Body['versions']): Manifest {
   const [entry, ...more] = Object.entries(versions)
   if (entry === undefined || more.length > 0) throw new DepotError('BAD_REQUEST', 'a publish has exactly one version')
@@ -68,8 +87,6 @@ function onlyManifest(name: string, versions: Body['versions']): Manifest {
 
 function parseTags(tags: Body['dist-tags'], version: string): readonly string[] {
   const entries = Object.entries(tags ?? {})
-  if (entries.length > LIMITS.npmTagsPerPublishMax)
-    throw new DepotError('BAD_REQUEST', 'the publish has too many dist-tags')
   for (const [tag, target] of entries) {
     if (parseTag(tag) === undefined) throw new DepotError('INVALID_NAME', `${tag.slice(0, 300)} cannot be a dist-tag`)
     if (target !== version) throw disagree(`the dist-tag ${tag} does not name the version that is published`)
