@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 
 import { LIMITS } from '../../src/limits.ts'
 import { decodeNix32 } from './nix32.ts'
-import { storeHash, type StorePath } from './store-path.ts'
+import { makeStoreHash, printStorePath, type StorePath } from './store-path.ts'
 
 /** What a `CA` line says of a path: how its content was hashed, and to what. */
 export interface ContentAddress {
@@ -44,13 +44,13 @@ export function addressedHash(
 ): string | undefined {
   const others = references.filter((reference) => reference !== baseName).sort()
   const self = others.length < references.length
-  const typed = (type: string): string => [type, ...others.map((other) => `/nix/store/${other}`)].join(':')
-  if (method === 'text') return self ? undefined : storeHash(typed('text'), digest, name)
+  const typed = (type: string): string => [type, ...others.map(printStorePath)].join(':')
+  if (method === 'text') return self ? undefined : makeStoreHash(typed('text'), digest, name)
   if (method === 'nar' && algorithm === 'sha256')
-    return storeHash(typed('source') + (self ? ':self' : ''), digest, name)
+    return makeStoreHash(typed('source') + (self ? ':self' : ''), digest, name)
   if (references.length > 0) return undefined
   const inner = `fixed:out:${method === 'nar' ? 'r:' : ''}${algorithm}:${digest}:`
-  return storeHash('output:out', createHash('sha256').update(inner).digest('hex'), name)
+  return makeStoreHash('output:out', createHash('sha256').update(inner).digest('hex'), name)
 }
 
 /**

@@ -9,7 +9,8 @@ import { LIMITS } from '../../src/limits.ts'
 import { route, type Caller, type Route } from '../../src/protocol.ts'
 import { deletePaths } from './delete-paths.ts'
 import { planDeletion, type StoredPath, type Wanted } from './deletion-plan.ts'
-import { PATH_PATTERN, storeHash, storeHashParam } from './path-routes.ts'
+import { PATH_PATTERN } from './path-routes.ts'
+import { parseStoreHash, storeHash } from './store-hash.ts'
 import { printStorePath } from './store-path.ts'
 
 const ALSO = z.enum(['closure', 'referrers'])
@@ -30,7 +31,7 @@ export function deletionRoutes(depot: Depot): readonly Route[] {
     route({
       method: 'DELETE',
       pattern: PATH_PATTERN,
-      params: { hash: storeHashParam },
+      params: { hash: parseStoreHash },
       action: 'delete',
       handle: (request) => {
         const also = request.query.get('also')

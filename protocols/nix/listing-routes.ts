@@ -12,14 +12,14 @@ import { plainBody } from './content-encoding.ts'
 import { findLocal } from './local-path.ts'
 import { listNar } from './nar-listing.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
-import { NIX32_CLASS } from './nix32.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
+import { STORE_HASH_CLASS } from './store-path.ts'
 import { listTree } from './tree-listing.ts'
 
 const PATTERN = '/:listing'
 const HEADERS: HeaderList = ['Content-Type', 'application/json', 'Cache-Control', 'max-age=300']
 
-const LISTING_NAME = new RegExp(`^(?<hash>${NIX32_CLASS}{32})\\.ls$`)
+const LISTING_NAME = new RegExp(`^(?<hash>${STORE_HASH_CLASS})\\.ls$`)
 
 /** `<store hash>.ls`; every other word at this place belongs to somebody else. */
 function parseListingName(segment: string): string | undefined {

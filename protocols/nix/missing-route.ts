@@ -10,12 +10,10 @@ import type { LocalStore } from '../../src/local-store.ts'
 import { route, type Route } from '../../src/protocol.ts'
 import { findLocal } from './local-path.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
-import { NIX32_CLASS } from './nix32.ts'
 import { PATH_KIND } from './records.ts'
+import { storeHash } from './store-hash.ts'
 
-const storeHashes = z
-  .array(z.string().regex(new RegExp(`^${NIX32_CLASS}{32}$`), 'the hash of a store path has 32 digits of base 32'))
-  .max(LIMITS.missingPathsMax)
+const storeHashes = z.array(storeHash).max(LIMITS.missingPathsMax)
 
 /**
  * `POST -/missing`: of a list of store hashes, those whose narinfo is not to be had here, each once, as `{"missing": […]}`. One request

@@ -1,5 +1,6 @@
 import { DepotError } from '../../src/errors.ts'
 import { hexOfNix32, NIX32_CLASS } from './nix32.ts'
+import { STORE_HASH_CLASS } from './store-path.ts'
 
 /** The name of an archive's file: `<sha256 in base 32>.nar[.<suffix>]`. */
 export interface NarName {
@@ -18,7 +19,7 @@ export interface NarRequest extends NarName {
   readonly storeHash?: string
 }
 
-const PATH_AND_NAR = new RegExp(`^(?<storeHash>${NIX32_CLASS}{32})-(?<nar>${NIX32_CLASS}{52}\\.nar)$`)
+const PATH_AND_NAR = new RegExp(`^(?<storeHash>${STORE_HASH_CLASS})-(?<nar>${NIX32_CLASS}{52}\\.nar)$`)
 
 /** `<sha256>.nar[.<suffix>]`, or `<store hash>-<NarHash>.nar` as nix-serve has it. @throws DepotError `INVALID_NAME` */
 export function parseNarRequest(fileName: string): NarRequest {

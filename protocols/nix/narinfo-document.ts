@@ -7,7 +7,7 @@ import { fingerprintOf, trustedSignatures, type NarinfoRules } from './narinfo-r
 import { printNarinfo, type Narinfo } from './narinfo.ts'
 import { nix32OfHex } from './nix32.ts'
 import { PATH_KIND, type PathEntry } from './records.ts'
-import { parseBaseName } from './store-path.ts'
+import { hashOf, parseBaseName } from './store-path.ts'
 
 /** Whose signatures a narinfo bears. */
 type Signers = Pick<NarinfoRules, 'signingKeys' | 'trustedKeys'>
@@ -36,7 +36,7 @@ export function narinfoDocument(entry: PathEntry, row: BlobRow, signers: Signers
  * for, and is none that a client looks for before it uploads.
  */
 export function localNarinfo(entry: PathEntry, signers: Signers): Document {
-  const url = `nar/${parseBaseName(entry.baseName)?.hash ?? ''}-${nix32OfHex(entry.narHash)}.nar`
+  const url = `nar/${hashOf(entry.baseName)}-${nix32OfHex(entry.narHash)}.nar`
   const name = `${variantOf(signers)} ${JSON.stringify(entry)}`
   const body = recentNarinfos.get(name) ?? bodyOf(entry, { url, compression: 'none' }, signers)
   recentNarinfos.put(name, body)

@@ -9,15 +9,15 @@ import { findLocal } from './local-path.ts'
 import { localNarinfo, narinfoDocument, narinfoKey } from './narinfo-document.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { parseNarinfo } from './narinfo.ts'
-import { NIX32_CLASS } from './nix32.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
 import { storePathEntry } from './store-path-entry.ts'
+import { STORE_HASH_CLASS } from './store-path.ts'
 
 const PATTERN = '/:file'
 /** Not `immutable`: a path may be deleted, and may get further signatures. */
 const HEADERS: HeaderList = ['Content-Type', 'text/x-nix-narinfo', 'Cache-Control', 'max-age=300']
 
-const NARINFO_NAME = new RegExp(`^(?<hash>${NIX32_CLASS}{32})\\.narinfo$`)
+const NARINFO_NAME = new RegExp(`^(?<hash>${STORE_HASH_CLASS})\\.narinfo$`)
 
 /** `<store hash>.narinfo`; every other word at this place belongs to somebody else. */
 function parseNarinfoName(segment: string): string | undefined {

@@ -8,7 +8,7 @@ import { findLocal } from './local-path.ts'
 import { nix32OfHex } from './nix32.ts'
 import { parsePathEntry, PATH_KIND, type PathEntry } from './records.ts'
 import { fingerprint, type SigningKey, type VerifyingKey } from './signing.ts'
-import { parseBaseName } from './store-path.ts'
+import { hashOf } from './store-path.ts'
 
 /** Whose signatures a cache makes, keeps and asks for, and what it wants to hold already. */
 export interface NarinfoRules {
@@ -95,7 +95,7 @@ async function whereIs(
   reference: string,
   localStore: LocalStore | undefined,
 ): Promise<RecordName | 'local' | undefined> {
-  const hash = parseBaseName(reference)?.hash ?? ''
+  const hash = hashOf(reference)
   const record = await depot.get(cache, PATH_KIND, hash)
   await breath()
   if (record !== undefined)

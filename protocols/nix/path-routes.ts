@@ -9,23 +9,13 @@ import type { Cache, KvRecord } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { storedPath } from './deletion-plan.ts'
-import { NIX32_CLASS, nix32OfHex } from './nix32.ts'
+import { nix32OfHex } from './nix32.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND, UPLOAD_KIND, type PathEntry } from './records.ts'
 import { indexReferrers, referrersOf } from './referrers.ts'
-import { printStorePath } from './store-path.ts'
+import { parseStoreHash, storeHash } from './store-hash.ts'
+import { hashOf, printStorePath } from './store-path.ts'
 
 export const PATH_PATTERN = '/-/paths/:hash'
-
-const STORE_HASH = new RegExp(`^${NIX32_CLASS}{32}$`)
-
-/** The hash of a store path, in a body. */
-export const storeHash = z.string().regex(STORE_HASH, 'the hash of a store path has 32 digits of base 32')
-
-/** The same in a URL. @throws DepotError `INVALID_NAME` */
-export function storeHashParam(segment: string): string {
-  if (STORE_HASH.test(segment)) return segment
-  throw new DepotError('INVALID_NAME', 'the hash of a store path has 32 digits of base 32')
-}
 
 const page = z.object({
   /** Behind this one. */
@@ -59,7 +49,7 @@ export function pathRoutes(depot: Depot): readonly Route[] {
     route({
       method: 'GET',
       pattern: PATH_PATTERN,
-      params: { hash: storeHashParam },
+      params: { hash: parseStoreHash },
       action: 'read',
       handle: async (request) => answer(request.method, await describe(depot, request)),
     }),
@@ -103,11 +93,8 @@ async function readSome(
 }
 
 function begins(baseName: string, prefix: string): boolean {
-  return baseName.startsWith(prefix) || baseName.startsWith(prefix, NAME_AT)
+  return baseName.startsWith(prefix) || baseName.startsWith(prefix, `${hashOf(baseName)}-`.length)
 }
-
-/** Behind the hash and its dash. */
-const NAME_AT = 33
 
 function facts({ baseName, narHash, narSizeBytes, references, since }: PathEntry) {
   return {

@@ -4,6 +4,7 @@ import { hasCode } from '../../src/errors.ts'
 import { prefixEnd } from '../../src/key-prefix.ts'
 import type { Cache, KvRecord, RecordName, RecordPut } from '../../src/kv-store.ts'
 import { parsePathEntry, PATH_KIND, REFERRER_KIND, type PathEntry } from './records.ts'
+import { hashOf } from './store-path.ts'
 
 type Refers = Pick<PathEntry, 'baseName' | 'references'>
 
@@ -76,9 +77,3 @@ async function indexSome(depot: Depot, cache: Cache, records: readonly KvRecord[
     if (records.length > 1) for (const record of records) await indexSome(depot, cache, [record])
   }
 }
-
-function hashOf(baseName: string): string {
-  return baseName.slice(0, HASH_LENGTH)
-}
-
-const HASH_LENGTH = 32

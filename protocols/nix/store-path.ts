@@ -14,8 +14,13 @@ export interface StorePath {
   readonly name: string
 }
 
+const HASH_DIGITS = 32
+
+/** The hash part, in a regular expression. */
+export const STORE_HASH_CLASS = `${NIX32_CLASS}{${HASH_DIGITS}}`
+
 // `.` and `..`, alone or before a dash, would be read as folders by something (nix: libstore/path.cc, checkName).
-const BASE_NAME = new RegExp(`^(?<hash>${NIX32_CLASS}{32})-(?<name>(?!\\.{1,2}(?:-|$))[0-9A-Za-z+\\-._?=]{1,211})$`)
+const BASE_NAME = new RegExp(`^(?<hash>${STORE_HASH_CLASS})-(?<name>(?!\\.{1,2}(?:-|$))[0-9A-Za-z+\\-._?=]{1,211})$`)
 
 /** `<hash>-<name>`, or undefined when it is not of that form. */
 export function parseBaseName(text: string): StorePath | undefined {
@@ -29,6 +34,12 @@ export function parseStorePath(text: string): StorePath | undefined {
   return text.startsWith(`${STORE_DIR}/`) ? parseBaseName(text.slice(STORE_DIR.length + 1)) : undefined
 }
 
+/** The hash part of a base name that is known to be one. */
+export function hashOf(baseName: string): string {
+  return baseName.slice(0, HASH_DIGITS)
+}
+
+/** The whole path of a base name. */
 export function printStorePath(baseName: string): string {
   return `${STORE_DIR}/${baseName}`
 }
@@ -39,7 +50,7 @@ const STORE_HASH_BYTES = 20
  * The hash part of the store path called `name` whose kind is `type` (`source`, `text:<reference>…`, `output:out`) and
  * whose inner sha256 is `innerHex` (nix: libstore/store-api.cc, makeStorePath).
  */
-export function storeHash(type: string, innerHex: string, name: string): string {
+export function makeStoreHash(type: string, innerHex: string, name: string): string {
   const digest = createHash('sha256').update(`${type}:sha256:${innerHex}:${STORE_DIR}:${name}`).digest()
   const folded = new Uint8Array(STORE_HASH_BYTES)
   digest.forEach((byte, index) => {
