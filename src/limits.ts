@@ -60,6 +60,8 @@ export const LIMITS = {
   readBufferBytes: 256 * KIB,
   /** Buffers kept for reuse; more are allocated under load and then dropped. */
   readBuffersKept: 64,
+  /** The same of buffers for frames: what four uploads at once have in hand. */
+  frameBuffersKept: 16,
   /** The memory store refuses more: it is for tests and trials, beside everything else in the process. */
   memoryStoreBytesMax: 1 * GIB,
   /** Small pieces of an upload are gathered to this size: fewer trips through the thread pool. Two a staged blob. */

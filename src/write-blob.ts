@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 
 import type { BlobStore, StagedBytes } from './blob-store.ts'
 import { blobLocation } from './blob-location.ts'
+import { frameBuffers } from './buffer-pool.ts'
 import { compressFrame, packFrames } from './codec/frames.ts'
 import type { Hasher, StagedBlob, StageOptions } from './depot.ts'
 import { DepotError } from './errors.ts'
@@ -78,9 +79,8 @@ function framesInto(staged: StagedBytes): Encoder {
   const stored = createHash('sha256')
   const lengths: number[] = []
   const inFlight: Promise<Uint8Array>[] = []
-  const spare: Uint8Array<ArrayBuffer>[] = []
   let storedBytes = 0
-  let frame = new Uint8Array(LIMITS.frameBytes)
+  let frame: Uint8Array<ArrayBuffer> | undefined
   let filled = 0
 
   async function writeOldest(): Promise<void> {
@@ -93,17 +93,18 @@ function framesInto(staged: StagedBytes): Encoder {
   }
 
   function launch(): void {
-    const content = frame
-    const compressed = compressFrame(content.subarray(0, filled)).finally(() => spare.push(content))
+    const content = frame ?? frameBuffers.take()
+    const compressed = compressFrame(content.subarray(0, filled)).finally(() => frameBuffers.giveBack(content))
     // It is awaited in its turn; until then a failure must not count as unhandled.
     compressed.catch(() => {})
     inFlight.push(compressed)
-    frame = spare.pop() ?? new Uint8Array(LIMITS.frameBytes)
+    frame = undefined
     filled = 0
   }
 
   async function fill(bytes: Uint8Array): Promise<void> {
     for (let offset = 0; offset < bytes.byteLength;) {
+      frame ??= frameBuffers.take()
       const piece = bytes.subarray(offset, offset + LIMITS.frameBytes - filled)
       frame.set(piece, filled)
       filled += piece.byteLength
@@ -117,6 +118,7 @@ function framesInto(staged: StagedBytes): Encoder {
   return {
     write(bytes) {
       if (filled + bytes.byteLength >= LIMITS.frameBytes) return fill(bytes)
+      frame ??= frameBuffers.take()
       frame.set(bytes, filled)
       filled += bytes.byteLength
       return undefined

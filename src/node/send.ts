@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 
 import type { ByteRange, StoredBytes } from '../blob-store.ts'
+import { readBuffers } from '../buffer-pool.ts'
 import type { Source } from '../source.ts'
-import { LIMITS } from '../limits.ts'
 
 /**
  * Write a status line, headers and the bytes of a source to a Node response, with backpressure and without web streams. Bytes
@@ -39,7 +39,7 @@ async function sendChunks(outgoing: ServerResponse, source: Source, range: ByteR
 }
 
 async function sendStored(outgoing: ServerResponse, stored: StoredBytes, { start, end }: ByteRange): Promise<void> {
-  let [filling, leaving] = [takeBuffer(), takeBuffer()]
+  let [filling, leaving] = [readBuffers.take(), readBuffers.take()]
   let sending: Promise<void> = Promise.resolve()
   for (let offset = start; offset < end;) {
     const reading = fill(stored, filling.subarray(0, Math.min(filling.byteLength, end - offset)), offset)
@@ -51,8 +51,8 @@ async function sendStored(outgoing: ServerResponse, stored: StoredBytes, { start
   }
   await sending
   // Only after success: a failed write may still hold its buffer, which then goes to the collector.
-  giveBack(filling)
-  giveBack(leaving)
+  readBuffers.giveBack(filling)
+  readBuffers.giveBack(leaving)
 }
 
 async function fill(stored: StoredBytes, target: Uint8Array, offset: number): Promise<Uint8Array> {
@@ -76,14 +76,4 @@ function write(outgoing: ServerResponse, bytes: Uint8Array): Promise<void> {
       else resolve()
     })
   })
-}
-
-const POOL: Uint8Array[] = []
-
-function takeBuffer(): Uint8Array {
-  return POOL.pop() ?? Buffer.allocUnsafeSlow(LIMITS.readBufferBytes)
-}
-
-function giveBack(buffer: Uint8Array): void {
-  if (POOL.length < LIMITS.readBuffersKept) POOL.push(buffer)
 }

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
+import { readBuffers } from '../../src/buffer-pool.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { FileTree, FileTreeEntry } from '../../src/file-tree.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -82,14 +83,18 @@ async function* contentsOf(path: Buffer, sizeBytes: number): AsyncGenerator<Uint
       yield bytes.subarray(0, readSync(descriptor, bytes, 0, sizeBytes, 0))
       return
     }
-    let [filling, leaving] = [takeBuffer(), takeBuffer()]
+    let [filling, leaving] = [readBuffers.take(), readBuffers.take()]
     let next = readAsync(descriptor, filling, 0, filling.byteLength, 0)
     for (let offset = 0; ;) {
       reading = next
       const { bytesRead } = await next.catch((error: unknown) => {
         throw storageError(error, 'Nix store')
       })
-      if (bytesRead === 0) return
+      if (bytesRead === 0) {
+        readBuffers.giveBack(filling)
+        readBuffers.giveBack(leaving)
+        return
+      }
       offset += bytesRead
       const bytes = filling.subarray(0, bytesRead)
       ;[filling, leaving] = [leaving, filling]
@@ -103,10 +108,6 @@ async function* contentsOf(path: Buffer, sizeBytes: number): AsyncGenerator<Uint
     await reading?.catch(() => {})
     closeSync(descriptor)
   }
-}
-
-function takeBuffer(): Buffer {
-  return Buffer.allocUnsafeSlow(LIMITS.readBufferBytes)
 }
 
 function opened(path: Buffer, flags: number): number {
