@@ -4,7 +4,9 @@ import { parseSearchText } from '../../../protocols/npm/search-query.ts'
 import { relevance, searchEntry, type SearchEntry } from '../../../protocols/npm/search-entry.ts'
 import { startGuardedWorld } from '../../helpers/guarded-world.ts'
 import { publishOf, tarballOf } from '../../helpers/npm-fixtures.ts'
-import { json, publish, startNpmWorld } from '../../helpers/npm-world.ts'
+import { describeWith } from '../../helpers/have.ts'
+import { json, publish, put, startNpmWorld } from '../../helpers/npm-world.ts'
+import { createDatabase } from '../../helpers/postgres-database.ts'
 import type { World } from '../../helpers/world.ts'
 
 interface Answer {
@@ -107,16 +109,22 @@ describe('a search', () => {
 
   it('sees a publish of its own server and of another one over the same database at once, and a newer description', async () => {
     await using world = await startNpmWorld()
-    const url = `sqlite://${world.dir}/depot.db`
-    await using other = await startNpmWorld({ databaseUrl: url })
-    expect(await names(world, 'text=late')).toEqual([])
-    expect(await names(other, 'text=late')).toEqual([])
-    await publish(world, { name: 'late', version: '1.0.0', description: 'first' })
-    expect([await names(world, 'text=first'), await names(other, 'text=first')]).toEqual([['late'], ['late']])
-    await publish(world, { name: 'late', version: '1.1.0', description: 'second' })
-    await publish(world, { name: 'a-first-one', version: '1.0.0' })
-    expect(await names(other, 'text=first')).toEqual(['a-first-one'])
-    expect(await names(other, 'text=second')).toEqual(['late'])
+    await seesChanges(world, `sqlite://${world.dir}/depot.db`)
+  })
+
+  it('does not find what was deleted, and no longer tells of a deprecated version as of a good one', async () => {
+    await using world = await startNpmWorld()
+    for (const version of ['1.0.0', '1.1.0']) await publish(world, { name: 'gone', version, description: version })
+    expect(await names(world, 'text=1.1.0')).toEqual(['gone'])
+    await world.fetch('/npm/gone/1.1.0', { method: 'DELETE' })
+    expect([await names(world, 'text=1.1.0'), await names(world, 'text=1.0.0')]).toEqual([[], ['gone']])
+    const { _rev } = await json(await world.fetch('/npm/gone'))
+    const document = { _id: 'gone', _rev, name: 'gone', versions: { '1.0.0': { version: '1.0.0', deprecated: 'old' } } }
+    expect((await put(world, 'gone', document)).status).toBeLessThan(300)
+    expect(await names(world, 'text=not:deprecated')).toEqual([])
+    expect(await names(world, 'text=is:deprecated')).toEqual(['gone'])
+    await world.fetch('/npm/gone/1.0.0', { method: 'DELETE' })
+    expect(await search(world, 'text=gone')).toMatchObject({ objects: [], total: 0 })
   })
 
   it.each(['', 'size=3', 'text=a&size=-1', 'text=a&from=x', 'text=a&quality=NaN', `text=${'a'.repeat(513)}`])(
@@ -176,6 +184,27 @@ describe('a search', () => {
     expect((await world.fetch('/npm/-/v1/search?text=one')).status).toBe(401)
   })
 })
+
+describeWith('postgres', 'a search over PostgreSQL', () => {
+  it('sees what any of several servers changed', async () => {
+    await using database = await createDatabase()
+    await using world = await startNpmWorld({ databaseUrl: database.url })
+    await seesChanges(world, database.url)
+  })
+})
+
+/** Two servers over one database find what either was told. */
+async function seesChanges(world: World, databaseUrl: string): Promise<void> {
+  await using other = await startNpmWorld({ databaseUrl })
+  expect(await names(world, 'text=late')).toEqual([])
+  expect(await names(other, 'text=late')).toEqual([])
+  await publish(world, { name: 'late', version: '1.0.0', description: 'first' })
+  expect([await names(world, 'text=first'), await names(other, 'text=first')]).toEqual([['late'], ['late']])
+  await publish(world, { name: 'late', version: '1.1.0', description: 'second' })
+  await publish(world, { name: 'a-first-one', version: '1.0.0' })
+  expect(await names(other, 'text=first')).toEqual(['a-first-one'])
+  expect(await names(other, 'text=second')).toEqual(['late'])
+}
 
 describe('the text of a search', () => {
   it('is read and looked for within milliseconds, whatever it is', () => {
