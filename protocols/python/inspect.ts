@@ -20,7 +20,9 @@ export interface Inspected {
 /** @throws DepotError `CONTENT_MISMATCH` (400) when the archive does not open or is another project's or version's */
 export async function inspectDistribution(source: ByteSource, distribution: Distribution): Promise<Inspected> {
   const isWheel = distribution.kind === 'wheel'
-  const content = isWheel ? await readWheelMetadata(source) : await readSdistMetadata(source, distribution)
+  const content = isWheel
+    ? await readWheelMetadata(source, distribution.project)
+    : await readSdistMetadata(source, distribution)
   if (content === undefined) return { name: distribution.project, requiresPython: undefined, metadata: undefined }
   const label = isWheel ? 'METADATA' : 'PKG-INFO'
   const core = parseCoreMetadata(content)

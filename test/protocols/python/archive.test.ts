@@ -56,6 +56,10 @@ describe('a wheel', () => {
     expect(await refusal(WHEEL, zip([{ name: 'foo.py', content: '' }]))).toContain('no .dist-info/METADATA')
     expect(await refusal(WHEEL, zip([{ ...INFO, name: `a/${INFO.name}` }]))).toContain('no .dist-info/METADATA')
     expect(await refusal(WHEEL, zip([INFO, INFO]))).toContain('more than one')
+    for (const name of ['bar-1.0.dist-info/METADATA', 'foobar-1.0.dist-info/METADATA'])
+      expect(await refusal(WHEEL, zip([{ ...INFO, name }]))).toContain('another project')
+    for (const name of ['Foo-1.0.dist-info/METADATA', 'foo-1.0.0.dist-info/METADATA'])
+      expect((await inspect(WHEEL, zip([{ ...INFO, name }]))).name).toBe('Foo')
     expect(await refusal(WHEEL, zip([INFO, { ...INFO, name: 'bar-2.dist-info/METADATA' }]))).toContain('more than one')
   })
 
@@ -153,6 +157,17 @@ describe('an sdist', () => {
       metadata: undefined,
     })
   })
+
+  it.each(['tar.gz', 'zip'] as const)(
+    'gives its PKG-INFO byte for byte where it holds for wheels, from a %s',
+    async (archive) => {
+      const options = { name: 'foo', version: '1.0', metadataVersion: '2.4', requires: ['bar'], archive }
+      const sdist = buildSdist(options)
+      expect(Buffer.from((await inspect(sdist.filename, sdist.bytes)).metadata ?? []).toString()).toBe(sdist.metadata)
+      const built = buildSdist({ ...options, headers: ['Dynamic: Requires-Dist'] })
+      expect((await inspect(built.filename, built.bytes)).metadata).toBeUndefined()
+    },
+  )
 
   it('may have none: old ones do not', async () => {
     const bytes = tarGz([

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+import { makeLoginKey } from '../../helpers/forged-logins.ts'
+import { makeToken } from '../../helpers/guarded-routes.ts'
+import { uploadForm } from '../../helpers/python-upload.ts'
+import { buildWheel } from '../../helpers/wheel.ts'
+import { startWorld, type World } from '../../helpers/world.ts'
+
+const FILE = buildWheel({ name: 'greeting', version: '1.0' })
+const OTHER = buildWheel({ name: 'other', version: '1.0' })
+const key = makeLoginKey()
+
+let world: World
+const tokens = new Map<string, string>()
+
+beforeAll(async () => {
+  world = await startWorld({ authFile: `w ${key.line} team@test` })
+  for (const [who, grants] of [
+    ['everything', ['*:*:*']],
+    ['writer', ['python:write:greeting']],
+    ['deleter', ['python:delete:greeting', 'python:read:greeting']],
+    ['admin', ['python:write:greeting', 'python:admin:greeting']],
+  ] as const)
+    tokens.set(who, await makeToken(world.url, key, grants))
+  for (const { contentType, body } of [FILE, OTHER].map((file) => uploadForm(file)))
+    expect((await send('everything', 'POST', 'legacy/', Uint8Array.from(body), contentType)).status).toBe(200)
+})
+
+afterAll(async () => {
+  expect(world.bugs).toEqual([])
+  await world[Symbol.asyncDispose]()
+})
+
+function send(
+  who: string,
+  method: string,
+  path: string,
+  body?: RequestInit['body'],
+  contentType = 'application/json',
+): Promise<Response> {
+  const headers = { Authorization: `Bearer ${tokens.get(who)}`, 'Content-Type': contentType }
+  return world.fetch(`/python/${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
+}
+
+const ask = async (who: string, path: string, body: object): Promise<number> =>
+  (await send(who, 'POST', `-/projects/${path}`, JSON.stringify(body))).status
+const status = (who: string, word: string) => ask(who, 'greeting/status', { status: word })
+const yank = { version: '1.0', yanked: true }
+
+it('a yank needs the right to write that very project', async () => {
+  expect(await ask('deleter', 'greeting/yanks', yank)).toBe(403)
+  expect(await ask('writer', 'other/yanks', yank)).toBe(403)
+  expect(await ask('writer', 'greeting/yanks', yank)).toBe(200)
+})
+
+it('a status needs the right to write, and quarantine the right to administrate, into it and out', async () => {
+  expect(await status('deleter', 'archived')).toBe(403)
+  expect(await status('writer', 'archived')).toBe(200)
+  expect(await status('writer', 'quarantined')).toBe(403)
+  expect(await status('admin', 'quarantined')).toBe(200)
+  for (const word of ['active', 'archived', 'deprecated', 'quarantined']) expect(await status('writer', word)).toBe(403)
+  expect(await status('admin', 'active')).toBe(200)
+})
+
+it('a deletion needs the right to delete, even to look what would go, and forgetting it the right to administrate', async () => {
+  expect(await ask('writer', 'greeting/deletions', { all: true, dryRun: true })).toBe(403)
+  expect(await ask('admin', 'greeting/deletions', { all: true })).toBe(403)
+  expect(await ask('deleter', 'other/deletions', { all: true })).toBe(403)
+  expect(await ask('deleter', 'greeting/deletions', { all: true })).toBe(200)
+  const tombstone = `-/tombstones/greeting/${FILE.filename}`
+  for (const who of ['writer', 'deleter']) expect((await send(who, 'DELETE', tombstone)).status).toBe(403)
+  expect((await send('admin', 'DELETE', tombstone)).status).toBe(200)
+  expect((await send('everything', 'GET', 'simple/other/')).status).toBe(200)
+})
