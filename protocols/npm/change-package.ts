@@ -64,7 +64,8 @@ export async function changeOf(
   }
 }
 
-async function latestManifest(
+/** The manifest that speaks for the package, or undefined. */
+export async function latestManifest(
   depot: Depot,
   { cache }: Caller,
   name: string,

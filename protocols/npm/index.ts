@@ -8,6 +8,7 @@ import { importRoutes } from './import-routes.ts'
 import { deletionRoutes } from './deletion-routes.ts'
 import { documentRoutes } from './document-routes.ts'
 import { keysRoutes } from './keys-routes.ts'
+import { ownerRoutes } from './owner-routes.ts'
 import { packumentRoutes } from './packument-routes.ts'
 import { publishRoutes } from './publish-routes.ts'
 import { registryRoutes } from './registry-routes.ts'
@@ -51,6 +52,7 @@ export function npmProtocol({ accounts, npmKeys: keys, advisories = NO_ADVISORIE
       ...documentRoutes(depot),
       ...deletionRoutes(depot),
       ...tagRoutes(depot),
+      ...ownerRoutes(depot),
       ...tombstoneRoutes(depot),
       ...seedRoutes(depot, keys?.signer),
       ...importRoutes(depot),
