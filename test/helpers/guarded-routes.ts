@@ -189,7 +189,9 @@ export const NOBODY: Caller = { name: 'nobody', authorization: () => undefined }
 
 /** Somebody with an SSH key: a login for each request. */
 export function keyCaller(name: string, key: LoginKey, audience: string): Caller {
-  return { name, authorization: (method, path) => `Bearer ${loginFor(key, audience, method, path)}` }
+  // A login names the path alone.
+  const login = (method: string, path: string): string => loginFor(key, audience, method, path.replace(/\?.*/, ''))
+  return { name, authorization: (method, path) => `Bearer ${login(method, path)}` }
 }
 
 export function tokenCaller(name: string, token: string): Caller {
