@@ -40,8 +40,7 @@ export function debugInfoRoutes(depot: Depot): readonly Route[] {
       async handle({ cache, method, params }) {
         const record = await depot.get(cache, DEBUG_INFO_KIND, params.buildId)
         const info = record && (await servedInfo(depot, cache, record))
-        if (info === undefined)
-          throw new DepotError('NOT_FOUND', 'build id not found', { headers: { 'Cache-Control': 'no-store' } })
+        if (info === undefined) throw new DepotError('NOT_FOUND', 'build id not found')
         const answer = jsonResponse(200, info, { 'Cache-Control': 'max-age=300' })
         return method === 'HEAD' ? new Response(null, answer) : answer
       },

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 import { createTurns } from '../../src/codec/turns.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
@@ -14,6 +12,7 @@ import { listNar } from './nar-listing.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
 import { STORE_HASH_CLASS } from './store-path.ts'
+import { textDocument } from './text-document.ts'
 import { listTree } from './tree-listing.ts'
 
 const PATTERN = '/:listing'
@@ -46,7 +45,7 @@ export function listingRoutes(depot: Depot, { localStore }: Pick<NarinfoRules, '
         )
         const found = document ?? (await localListing(localStore, params.listing))
         if (found !== undefined) return documentResponse(request, found, HEADERS)
-        throw new DepotError('NOT_FOUND', 'listing not found', { headers: { 'Cache-Control': 'no-store' } })
+        throw new DepotError('NOT_FOUND', 'listing not found')
       },
     }),
     route({
@@ -71,11 +70,7 @@ async function render(depot: Depot, cache: Cache, storeHash: string): Promise<Re
   const row = await depot.blobOf(cache, KIND_PREFIX, parsePathEntry(record).narHash)
   if (row === undefined) return undefined
   await using blob = await depot.open(row)
-  return { ...documentOf(await listNar(blob.content())), sourceVersion: record.version }
-}
-
-function documentOf(body: string): Document {
-  return { body, etag: `"${createHash('sha256').update(body).digest('hex')}"`, encoding: '' }
+  return { ...textDocument(await listNar(blob.content())), sourceVersion: record.version }
 }
 
 /** Each walks through a whole tree, and holds what it found. */
@@ -88,7 +83,7 @@ async function localListing(store: LocalStore | undefined, storeHash: string): P
   await walking.take()
   try {
     const { json, narSizeBytes } = await listTree(found.tree)
-    return narSizeBytes === found.entry.narSizeBytes ? documentOf(json) : undefined
+    return narSizeBytes === found.entry.narSizeBytes ? textDocument(json) : undefined
   } catch (error) {
     if (hasCode(error, 'CONTENT_MISMATCH')) return undefined
     throw error

@@ -98,5 +98,5 @@ function digestOf(record: KvRecord): string {
 }
 
 function notFound(): DepotError {
-  return new DepotError('NOT_FOUND', 'log not found', { headers: { 'Cache-Control': 'no-store' } })
+  return new DepotError('NOT_FOUND', 'log not found')
 }

@@ -142,5 +142,5 @@ function etagOf(row: BlobRow, form: Form): string {
 }
 
 function notFound(): DepotError {
-  return new DepotError('NOT_FOUND', 'NAR file not found', { headers: { 'Cache-Control': 'no-store' } })
+  return new DepotError('NOT_FOUND', 'NAR file not found')
 }

@@ -8,6 +8,7 @@ import { printNarinfo, type Narinfo } from './narinfo.ts'
 import { nix32OfHex } from './nix32.ts'
 import { PATH_KIND, type PathEntry } from './records.ts'
 import { hashOf, parseBaseName } from './store-path.ts'
+import { textDocument } from './text-document.ts'
 
 /** Whose signatures a narinfo bears. */
 type Signers = Pick<NarinfoRules, 'signingKeys' | 'trustedKeys'>
@@ -27,7 +28,7 @@ export function narinfoKey(cache: Cache, storeHash: string, signers: Signers): D
 export function narinfoDocument(entry: PathEntry, row: BlobRow, signers: Signers): Document {
   const url = `nar/${nix32OfHex(entry.narHash)}.nar.zst`
   const file = { url, compression: 'zstd', fileHash: row.storedSha256, fileSizeBytes: row.storedBytes }
-  return documentOf(bodyOf(entry, file, signers))
+  return textDocument(bodyOf(entry, file, signers))
 }
 
 /**
@@ -40,7 +41,7 @@ export function localNarinfo(entry: PathEntry, signers: Signers): Document {
   const name = `${variantOf(signers)} ${JSON.stringify(entry)}`
   const body = recentNarinfos.get(name) ?? bodyOf(entry, { url, compression: 'none' }, signers)
   recentNarinfos.put(name, body)
-  return documentOf(body)
+  return textDocument(body)
 }
 
 /** By all that they are made from: a signature costs more than the rest of an answer. */
@@ -64,10 +65,6 @@ function bodyOf(entry: PathEntry, file: File, signers: Signers): string {
     ...(deriver === undefined ? {} : { deriver }),
     ...(ca === undefined ? {} : { ca }),
   })
-}
-
-function documentOf(body: string): Document {
-  return { body, etag: `"${createHash('sha256').update(body).digest('hex')}"`, encoding: '' }
 }
 
 const VARIANTS = new WeakMap<Signers, string>()

@@ -94,5 +94,5 @@ function localDocument(storeHash: string, rules: NarinfoRules): Document | undef
 }
 
 function notFound(storeHash: string): DepotError {
-  return new DepotError('NOT_FOUND', `/${storeHash}.narinfo not found`, { headers: { 'Cache-Control': 'no-store' } })
+  return new DepotError('NOT_FOUND', `/${storeHash}.narinfo not found`)
 }

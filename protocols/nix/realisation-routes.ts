@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { documentResponse, textResponse } from '../../src/http/respond.ts'
@@ -21,6 +19,7 @@ import {
   type OutputId,
   type Realisation,
 } from './realisation.ts'
+import { textDocument } from './text-document.ts'
 
 const REALISATION_KIND = 'nix-realisation'
 
@@ -67,11 +66,8 @@ async function realisationResponse(
 ): Promise<Response> {
   const record = await depot.get(request.cache, REALISATION_KIND, outputKey(output))
   const known = record === undefined ? findLocalRealisation(rules.localStore, output) : parseStoredRealisation(record)
-  if (known === undefined)
-    throw new DepotError('NOT_FOUND', 'realisation not found', { headers: { 'Cache-Control': 'no-store' } })
-  const body = printRealisation(output, known, rules)
-  const etag = `"${createHash('sha256').update(body).digest('hex')}"`
-  return documentResponse(request, { body, etag, encoding: '' }, HEADERS)
+  if (known === undefined) throw new DepotError('NOT_FOUND', 'realisation not found')
+  return documentResponse(request, textDocument(printRealisation(output, known, rules)), HEADERS)
 }
 
 async function storeRealisation(
