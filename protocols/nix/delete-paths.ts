@@ -3,9 +3,11 @@ import { DepotError } from '../../src/errors.ts'
 import type { RecordName } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
-import { inTurns, planDeletion, type StoredPath, type Wanted } from './deletion-plan.ts'
+import { planDeletion, type Wanted } from './deletion-plan.ts'
+import { inTurns } from './in-turns.ts'
 import { KIND_PREFIX, PATH_KIND, REFERRER_KIND, UPLOAD_KIND } from './records.ts'
 import { referrerRecords, referrersPrefix } from './referrers.ts'
+import type { StoredPath } from './stored-path.ts'
 
 /**
  * Delete store paths, all of them or none: their narinfos, their listings, and the names that their archives were uploaded under, but

@@ -3,9 +3,11 @@ import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { listed } from './narinfo-rules.ts'
-import { parsePathEntry, PATH_KIND, type PathEntry } from './records.ts'
+import { referrersFirst } from './deletion-order.ts'
+import { inTurns } from './in-turns.ts'
+import { listed, LISTED_MAX } from './listed.ts'
 import { indexReferrers, referencedHashes, referrersOf } from './referrers.ts'
+import { storedPath, type StoredPath } from './stored-path.ts'
 
 /** What is to be deleted. */
 export interface Wanted {
@@ -16,13 +18,6 @@ export interface Wanted {
    * another one needs is refused.
    */
   readonly also?: 'closure' | 'referrers' | undefined
-}
-
-/** A stored path, and the version of its record. */
-export interface StoredPath {
-  readonly hash: string
-  readonly entry: PathEntry
-  readonly version: number
 }
 
 /**
@@ -41,10 +36,8 @@ export async function planDeletion(depot: Depot, cache: Cache, wanted: Wanted): 
   return referrersFirst(plan.going)
 }
 
-type Going = Map<string, StoredPath>
-
 function createPlan(depot: Depot, cache: Cache) {
-  const going: Going = new Map()
+  const going = new Map<string, StoredPath>()
   let references = 0
 
   async function add(hash: string): Promise<void> {
@@ -112,20 +105,19 @@ function createPlan(depot: Depot, cache: Cache) {
         if ((await needsIt(hash, (referrer) => going.has(referrer))) === undefined) return
         const names: string[] = []
         for await (const referrer of referrersOf(depot, cache, hash)) {
-          if (names.length === NAMED_MAX) break
+          if (names.length === LISTED_MAX) break
           const path = going.has(referrer) ? undefined : await storedPath(depot, cache, referrer)
           if (path !== undefined) names.push(path.entry.baseName)
         }
         throw new DepotError(
           'CONFLICT',
-          `${entry.baseName} is needed by ${names.join(', ')}${names.length === NAMED_MAX ? ' and maybe more' : ''}: delete these with it`,
+          `${entry.baseName} is needed by ${names.join(', ')}${names.length === LISTED_MAX ? ' and maybe more' : ''}: delete these with it`,
         )
       })
     },
   }
 }
 
-const NAMED_MAX = 10
 const NOTHING = { baseName: '', references: [] }
 
 function tooMany(): DepotError {
@@ -140,41 +132,4 @@ function tooManyReferences(): DepotError {
     'TOO_LARGE',
     `these paths have more than ${LIMITS.nixPlannedReferencesMax} references: delete some of them first`,
   )
-}
-
-/** The stored path of this hash. */
-export async function storedPath(depot: Depot, cache: Cache, hash: string): Promise<StoredPath | undefined> {
-  const record = await depot.get(cache, PATH_KIND, hash)
-  await breath()
-  return record && { hash, entry: parsePathEntry(record), version: record.version }
-}
-
-/** Some at once, because a database over the network answers them together; and then others have their turn. */
-export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < items.length; at += LIMITS.referenceReadsAtOnce) {
-    await Promise.all(items.slice(at, at + LIMITS.referenceReadsAtOnce).map(work))
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
-/** Paths that refer to each other in a circle, which Nix does not make, come last. */
-async function referrersFirst(going: Going): Promise<readonly StoredPath[]> {
-  const referrers = new Map<string, number>()
-  for (const { entry } of going.values()) {
-    await breath()
-    for (const hash of referencedHashes(entry)) referrers.set(hash, (referrers.get(hash) ?? 0) + 1)
-  }
-  const free = [...going.values()].filter(({ hash }) => !referrers.has(hash))
-  const ordered = new Set<StoredPath>()
-  for (let path = free.pop(); path !== undefined; path = free.pop()) {
-    ordered.add(path)
-    await breath()
-    for (const hash of referencedHashes(path.entry)) {
-      const left = (referrers.get(hash) ?? 0) - 1
-      referrers.set(hash, left)
-      const next = going.get(hash)
-      if (left === 0 && next !== undefined) free.push(next)
-    }
-  }
-  return [...ordered, ...[...going.values()].filter((path) => !ordered.has(path))]
 }

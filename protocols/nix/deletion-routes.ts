@@ -8,10 +8,11 @@ import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type Caller, type Route } from '../../src/protocol.ts'
 import { deletePaths } from './delete-paths.ts'
-import { planDeletion, type StoredPath, type Wanted } from './deletion-plan.ts'
+import { planDeletion, type Wanted } from './deletion-plan.ts'
 import { PATH_PATTERN } from './path-routes.ts'
 import { parseStoreHash, storeHash } from './store-hash.ts'
 import { printStorePath } from './store-path.ts'
+import type { StoredPath } from './stored-path.ts'
 
 const ALSO = z.enum(['closure', 'referrers'])
 

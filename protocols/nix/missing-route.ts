@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { readJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
@@ -42,11 +43,12 @@ async function missingOf(
   const missing = new Set(wanted)
   const hashes = [...wanted]
   for (let at = 0; at < hashes.length; at += LIMITS.lookupKeysMax) {
-    // A store that answers at once leaves no gap in which others are served.
-    if (at > 0) await new Promise((resolve) => setImmediate(resolve))
     const page = hashes.slice(at, at + LIMITS.lookupKeysMax)
     for (const hash of await depot.kv.present(cache.id, PATH_KIND, page)) missing.delete(hash)
-    for (const hash of page) if (missing.has(hash) && findLocal(localStore, hash) !== undefined) missing.delete(hash)
+    for (const hash of page) {
+      await breath()
+      if (missing.has(hash) && findLocal(localStore, hash) !== undefined) missing.delete(hash)
+    }
   }
   return missing
 }

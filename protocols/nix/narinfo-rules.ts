@@ -1,14 +1,15 @@
-import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { Cache, RecordName } from '../../src/kv-store.ts'
-import { LIMITS } from '../../src/limits.ts'
 import type { LocalStore } from '../../src/local-store.ts'
+import { inTurns } from './in-turns.ts'
+import { listed } from './listed.ts'
 import { findLocal } from './local-path.ts'
 import { nix32OfHex } from './nix32.ts'
-import { parsePathEntry, PATH_KIND, type PathEntry } from './records.ts'
+import { PATH_KIND, type PathEntry } from './records.ts'
 import { fingerprint, type SigningKey, type VerifyingKey } from './signing.ts'
 import { hashOf } from './store-path.ts'
+import { storedPath } from './stored-path.ts'
 
 /** Whose signatures a cache makes, keeps and asks for, and what it wants to hold already. */
 export interface NarinfoRules {
@@ -64,29 +65,18 @@ export async function checkReferences(
 ): Promise<readonly RecordName[]> {
   if (!requireReferences) return []
   const others = references.filter((reference) => reference !== baseName)
-  const stored: RecordName[] = []
-  const missing: string[] = []
-  for (let at = 0; at < others.length; at += LIMITS.referenceReadsAtOnce) {
-    const some = others.slice(at, at + LIMITS.referenceReadsAtOnce)
-    const here = await Promise.all(some.map((reference) => whereIs(depot, cache, reference, localStore)))
-    for (const [index, reference] of some.entries())
-      if (here[index] === undefined) missing.push(reference)
-      else if (here[index] !== 'local') stored.push(here[index])
-  }
-  if (missing.length === 0) return stored
+  const here = new Map<string, RecordName | 'local'>()
+  await inTurns(others, async (reference) => {
+    const place = await whereIs(depot, cache, reference, localStore)
+    if (place !== undefined) here.set(reference, place)
+  })
+  const missing = others.filter((reference) => !here.has(reference))
+  if (missing.length === 0) return [...here.values()].filter((place) => place !== 'local')
   throw new DepotError(
     'CONTENT_MISMATCH',
     `${baseName} refers to paths that this cache does not hold: ${listed(missing)}. Send them first, or the whole closure (nix copy does)`,
   )
 }
-
-/** The first of them by name, as many as a person reads. */
-export function listed(names: readonly string[]): string {
-  const more = names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : ''
-  return `${names.slice(0, NAMED_MAX).join(', ')}${more}`
-}
-
-const NAMED_MAX = 10
 
 /** Under the whole name: another path with the same hash part is not the one that the signature will speak of. */
 async function whereIs(
@@ -96,9 +86,7 @@ async function whereIs(
   localStore: LocalStore | undefined,
 ): Promise<RecordName | 'local' | undefined> {
   const hash = hashOf(reference)
-  const record = await depot.get(cache, PATH_KIND, hash)
-  await breath()
-  if (record !== undefined)
-    return parsePathEntry(record).baseName === reference ? { kind: PATH_KIND, key: hash } : undefined
+  const stored = await storedPath(depot, cache, hash)
+  if (stored !== undefined) return stored.entry.baseName === reference ? { kind: PATH_KIND, key: hash } : undefined
   return findLocal(localStore, hash)?.entry.baseName === reference ? 'local' : undefined
 }

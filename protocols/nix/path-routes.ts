@@ -8,12 +8,12 @@ import { jsonResponse } from '../../src/http/respond.ts'
 import type { Cache, KvRecord } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
-import { storedPath } from './deletion-plan.ts'
 import { nix32OfHex } from './nix32.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND, UPLOAD_KIND, type PathEntry } from './records.ts'
 import { indexReferrers, referrersOf } from './referrers.ts'
 import { parseStoreHash, storeHash } from './store-hash.ts'
 import { hashOf, printStorePath } from './store-path.ts'
+import { storedPath } from './stored-path.ts'
 
 export const PATH_PATTERN = '/-/paths/:hash'
 
