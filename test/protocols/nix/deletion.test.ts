@@ -148,6 +148,16 @@ describe('deleting a store path', () => {
     expect((await removeAll(world, [tool], { also: 'closure' })).names).toEqual(['tool', 'libc'])
   })
 
+  it('lets be what it needs only by way of something that stays', async () => {
+    await using world = await startNixWorld()
+    const libc = await referring('libc')
+    const bash = await referring('bash', libc)
+    const [app, shell] = [await referring('app', bash), await referring('shell', bash)]
+    for (const upload of [libc, bash, app, shell]) await push(world, upload)
+    expect(await remove(world, app, '?also=closure')).toMatchObject({ status: 200, names: ['app'] })
+    for (const upload of [libc, bash, shell]) expect(await statuses(world, upload)).toEqual(all(200))
+  })
+
   it('lets be what another path shares: the archive, under every name that it came by', async () => {
     await using world = await startNixWorld()
     const one = await nixUpload('shared', { name: 'one' })

@@ -61,14 +61,14 @@ async function cutBody(path: string): Promise<{ readonly promised: number; reado
 
 describe('a valid path of the local store', () => {
   it('has a narinfo of what the database says, signed by the depot, with the signatures of trusted keys', async () => {
-    const dep = await addFile('dep')
+    const references = [(await addFile('dep')).baseName, (await addFile('other-dep')).baseName].sort()
     const unsigned = await addFile('signed')
     store.invalidate(unsigned.baseName)
-    const vouched = { ...unsigned, references: [dep.baseName], narSizeBytes: unsigned.nar.byteLength }
+    const vouched = { ...unsigned, references, narSizeBytes: unsigned.nar.byteLength }
     const good = parseSecretKey(SECRET).sign(fingerprint(vouched))
     const sigs = `${good} other-1:${'A'.repeat(86)}== not a signature`
     const added = await addFile('signed', 'signed', {
-      references: [dep.baseName],
+      references: references.toReversed(),
       deriver: `/nix/store/${DRV}`,
       sigs,
       ca: `fixed:sha256:${'0'.repeat(52)}`,
@@ -85,7 +85,7 @@ describe('a valid path of the local store', () => {
       url: added.narPath.slice('/nix/'.length),
       compression: 'none',
       narSizeBytes: added.nar.byteLength,
-      references: [dep.baseName],
+      references,
       deriver: DRV,
       ca: `fixed:sha256:${'0'.repeat(52)}`,
     })
