@@ -51,8 +51,8 @@ export function startReport({ io, json, dryRun }: ReportOptions): ImportReport {
       else if (outcome.result === 'left out' && outside.length < LEFT_OUT_TOLD_MAX) outside.push(outcome)
       else if (outcome.result === 'sent' && !onTerminal) io.out(`${sent} ${plain(outcome.item)}`)
       const line = `${counts.sent} ${sent}, ${counts.there} there already, ${counts.failed} failed  ${plain(outcome.item)}`
-      // A line that breaks would not be overwritten by the next.
-      progress.show(line.slice(0, (process.stderr.columns ?? 80) - 1))
+      // A line that breaks would not be overwritten by the next; some terminals say that they have no columns at all.
+      progress.show(line.slice(0, (process.stderr.columns || 80) - 1))
     },
     finish() {
       progress[Symbol.dispose]()

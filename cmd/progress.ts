@@ -16,6 +16,7 @@ export function startProgress(beside: boolean): Progress {
     },
     [Symbol.dispose]() {
       if (shown) stderr.write('\r\u001b[K')
+      shown = false
     },
   }
 }
