@@ -17,6 +17,7 @@ describe('serveConfig', () => {
       storePath: '/home/me/.local/share/depot',
       databaseUrl: 'sqlite:///home/me/.local/share/depot/depot.db',
       storageType: 'fs',
+      npmKeyFiles: [],
       privateKeyFiles: undefined,
       trustedPublicKeys: [],
       requireTrustedSignature: false,
