@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 
 import { LIMITS } from '../../src/limits.ts'
+import { LENGTH_BYTES, NAR_MAGIC, narStrings } from './nar-format.ts'
 import { decodeNix32 } from './nix32.ts'
 import { makeStoreHash, printStorePath, type StorePath } from './store-path.ts'
 
@@ -14,6 +15,8 @@ export interface ContentAddress {
 }
 
 const CA = /^(?<kind>text|fixed|fixed:r):(?<algorithm>md5|sha1|sha256|sha512):(?<digest>[0-9a-z]{26,128})$/
+/** By what stands in the text. */
+const METHODS = { text: 'text', fixed: 'flat', 'fixed:r': 'nar' } as const
 const DIGEST_BYTES = { md5: 16, sha1: 20, sha256: 32, sha512: 64 } as const
 
 /** `text:sha256:…`, `fixed:<algorithm>:…` or `fixed:r:<algorithm>:…`; undefined for what cannot be checked here. */
@@ -21,7 +24,7 @@ export function parseContentAddress(text: string): ContentAddress | undefined {
   const groups = CA.exec(text)?.groups
   const algorithm = groups?.['algorithm'] as ContentAddress['algorithm'] | undefined
   if (algorithm === undefined) return undefined
-  const method = ({ text: 'text', fixed: 'flat', 'fixed:r': 'nar' } as const)[groups?.['kind'] as 'text']
+  const method = METHODS[groups?.['kind'] as keyof typeof METHODS]
   const digest = digestOf(groups?.['digest'] ?? '', DIGEST_BYTES[algorithm])
   if (digest === undefined || (method === 'text' && algorithm !== 'sha256')) return undefined
   return { method, algorithm, digest }
@@ -73,14 +76,9 @@ export async function contentDigest(
   return hash.digest('hex')
 }
 
-/** Where the content of a plain file that is no program begins in its archive. */
-const CONTENT_OFFSET = 96
-const PLAIN_FILE = Buffer.from(
-  ['nix-archive-1', '(', 'type', 'regular', 'contents']
-    .map((word) => String.fromCharCode(word.length).padEnd(8, '\0') + word.padEnd(Math.ceil(word.length / 8) * 8, '\0'))
-    .join(''),
-  'latin1',
-)
+/** The archive of a plain file that is no program, up to the length of its content. */
+const PLAIN_FILE = narStrings(NAR_MAGIC, '(', 'type', 'regular', 'contents')
+const CONTENT_OFFSET = PLAIN_FILE.byteLength + LENGTH_BYTES
 
 async function fileDigest(hash: Hash, archive: AsyncIterable<Uint8Array>): Promise<string | undefined> {
   let head = Buffer.alloc(0)
@@ -91,7 +89,7 @@ async function fileDigest(hash: Hash, archive: AsyncIterable<Uint8Array>): Promi
       head = Buffer.concat([head, bytes])
       if (head.byteLength < CONTENT_OFFSET) continue
       if (!head.subarray(0, PLAIN_FILE.byteLength).equals(PLAIN_FILE)) return undefined
-      left = Number(head.readBigUInt64LE(CONTENT_OFFSET - 8))
+      left = Number(head.readBigUInt64LE(PLAIN_FILE.byteLength))
       content = head.subarray(CONTENT_OFFSET)
     }
     const part = content.subarray(0, left)

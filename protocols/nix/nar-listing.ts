@@ -1,6 +1,7 @@
 import { LIMITS } from '../../src/limits.ts'
 import type { Source } from '../../src/source.ts'
 import { boundedText, LISTING, type BoundedText } from './listing-json.ts'
+import { LENGTH_BYTES, NAR_MAGIC, padded } from './nar-format.ts'
 
 /**
  * What lies in an archive, as the JSON that Nix calls a listing (nix: libstore/nar-accessor.cc, listNar): names, types, sizes, and where
@@ -15,7 +16,7 @@ export async function listNar(archive: Source): Promise<string> {
   /** One for each open directory: what stands before its next entry. No recursion, so that depth costs no stack. */
   const separators: string[] = []
   await reader.fill()
-  reader.expect('nix-archive-1')
+  reader.expect(NAR_MAGIC)
   json.add(LISTING.begin)
   for (;;) {
     if (reader.low) await reader.fill()
@@ -79,7 +80,6 @@ interface NarReader {
   skip(sizeBytes: number): Promise<void> | undefined
 }
 
-const LENGTH_BYTES = 8
 /** A name and a target of the greatest length, and all the tags around them. */
 const ENTRY_BYTES_MAX = 8192
 
@@ -160,10 +160,6 @@ function narReader(archive: Source): NarReader {
 
 async function* piecesFrom(archive: Source, start: number): AsyncGenerator<Uint8Array> {
   yield* archive.chunks({ start, end: archive.sizeBytes })
-}
-
-function padded(length: number): number {
-  return Math.ceil(length / 8) * 8
 }
 
 function changed(): Error {

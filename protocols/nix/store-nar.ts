@@ -5,13 +5,14 @@ import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, type Caller, type DepotRequest } from '../../src/protocol.ts'
+import { LENGTH_BYTES, NAR_MAGIC, narStrings } from './nar-format.ts'
 import { createNarParser } from './nar-parser.ts'
 import type { NarName } from './nar-name.ts'
 import { nix32OfHex } from './nix32.ts'
 import { UPLOAD_KIND, type Upload } from './records.ts'
 
-/** What every archive begins with: a string of 13 bytes, `nix-archive-1`. */
-const NAR_MAGIC = Buffer.concat([Buffer.of(13, 0, 0, 0, 0, 0, 0, 0), Buffer.from('nix-archive-1')])
+/** How an archive begins that is not compressed: its first string, without the zeros behind it. */
+const HEAD = narStrings(NAR_MAGIC).subarray(0, LENGTH_BYTES + NAR_MAGIC.length)
 
 /**
  * Take in an archive, however it is compressed, and remember the name it was sent under. Whole, or no trace of it.
@@ -25,7 +26,7 @@ export async function storeNar(
 ): Promise<'created' | 'unchanged'> {
   const { cache } = request
   const coding = name.suffix === SUFFIX.br ? 'br' : undefined
-  const decoding = await decode(request.body(LIMITS.blobBytesMax), NAR_MAGIC, coding)
+  const decoding = await decode(request.body(LIMITS.blobBytesMax), HEAD, coding)
   const parser = createNarParser()
   // Only a gzip file that is written around the archive later asks for it.
   let crc = 0

@@ -1,6 +1,7 @@
 import { DepotError } from '../../src/errors.ts'
 import type { FileTree, FileTreeEntry } from '../../src/file-tree.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { LENGTH_BYTES, NAR_MAGIC, narStringsBytes, padded } from './nar-format.ts'
 import { boundedText, LISTING, type BoundedText } from './listing-json.ts'
 
 /** What `listTree` says of a tree. */
@@ -20,7 +21,7 @@ export async function listTree(root: FileTree): Promise<TreeListing> {
   const json = boundedText(LIMITS.narListingBytesMax)
   const open: OpenDirectory[] = []
   /** Place in the archive. */
-  let position = stringsBytes('nix-archive-1')
+  let position = narStringsBytes(NAR_MAGIC)
 
   function begin(node: FileTree): void {
     position += opening(node, position, json)
@@ -36,15 +37,15 @@ export async function listTree(root: FileTree): Promise<TreeListing> {
       if (next.done === true) {
         open.pop()
         json.add(LISTING.directoryEnd)
-        position += open.length > 0 ? stringsBytes(')', ')') : stringsBytes(')')
+        position += open.length > 0 ? narStringsBytes(')', ')') : narStringsBytes(')')
         continue
       }
       const { name, node } = next.value
       json.add(LISTING.entry(directory.separator, textOf(name)))
       directory.separator = ','
-      position += stringsBytes('entry', '(', 'name', name, 'node')
+      position += narStringsBytes('entry', '(', 'name', name, 'node')
       begin(node)
-      if (node.type !== 'directory') position += stringsBytes(')')
+      if (node.type !== 'directory') position += narStringsBytes(')')
     }
     json.add(LISTING.end)
     return { json: json.text(), narSizeBytes: position }
@@ -65,16 +66,16 @@ function opening(node: FileTree, position: number, json: BoundedText): number {
     case 'regular': {
       const { executable, sizeBytes } = node
       const marker = executable ? ['executable', ''] : []
-      const head = stringsBytes('(', 'type', 'regular', ...marker, 'contents') + LENGTH_BYTES
+      const head = narStringsBytes('(', 'type', 'regular', ...marker, 'contents') + LENGTH_BYTES
       json.add(LISTING.file({ executable, sizeBytes, offset: position + head }))
-      return head + padded(sizeBytes) + stringsBytes(')')
+      return head + padded(sizeBytes) + narStringsBytes(')')
     }
     case 'symlink':
       json.add(LISTING.link(textOf(node.target)))
-      return stringsBytes('(', 'type', 'symlink', 'target', node.target, ')')
+      return narStringsBytes('(', 'type', 'symlink', 'target', node.target, ')')
     case 'directory':
       json.add(LISTING.directory)
-      return stringsBytes('(', 'type', 'directory')
+      return narStringsBytes('(', 'type', 'directory')
   }
 }
 
@@ -84,15 +85,4 @@ async function* each(entries: Iterable<FileTreeEntry> | AsyncIterable<FileTreeEn
 
 function textOf(name: Uint8Array | string): string {
   return typeof name === 'string' ? name : Buffer.from(name).toString('utf8')
-}
-
-const LENGTH_BYTES = 8
-
-/** Strings as archives have them: length, bytes, zeros up to a multiple of eight. */
-function stringsBytes(...values: readonly (Uint8Array | string)[]): number {
-  return values.reduce((sum, value) => sum + LENGTH_BYTES + padded(Buffer.byteLength(value)), 0)
-}
-
-function padded(length: number): number {
-  return Math.ceil(length / 8) * 8
 }

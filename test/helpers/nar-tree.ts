@@ -2,11 +2,11 @@ import { createReadStream } from 'node:fs'
 import { lstat, readdir, readlink } from 'node:fs/promises'
 import path from 'node:path'
 
-import type { NarEntry, NarTree } from '../../protocols/nix/nar-writer.ts'
+import type { FileTree, FileTreeEntry } from '../../src/file-tree.ts'
 import type { NarNode } from './nar.ts'
 
 /** A folder or file of this host as it would be archived; contents are read when their turn comes. */
-export async function treeOf(file: Buffer): Promise<NarTree> {
+export async function treeOf(file: Buffer): Promise<FileTree> {
   const stats = await lstat(file)
   if (stats.isSymbolicLink()) return { type: 'symlink', target: await readlink(file, 'buffer') }
   if (stats.isDirectory()) return { type: 'directory', entries: entriesOf(file) }
@@ -18,7 +18,7 @@ export async function treeOf(file: Buffer): Promise<NarTree> {
   }
 }
 
-async function* entriesOf(folder: Buffer): AsyncGenerator<NarEntry> {
+async function* entriesOf(folder: Buffer): AsyncGenerator<FileTreeEntry> {
   const names = (await readdir(folder, 'buffer')).sort((a, b) => Buffer.compare(a, b))
   for (const name of names) {
     yield { name, node: await treeOf(Buffer.concat([folder, Buffer.from(path.sep), name])) }
@@ -26,7 +26,7 @@ async function* entriesOf(folder: Buffer): AsyncGenerator<NarEntry> {
 }
 
 /** What the tests' own writer writes, for the one of the project; contents come in pieces of this size. */
-export function treeOfNode(node: NarNode, pieceBytes: number): NarTree {
+export function treeOfNode(node: NarNode, pieceBytes: number): FileTree {
   switch (node.type) {
     case 'symlink':
       return node

@@ -7,7 +7,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { createNarParser } from '../../../protocols/nix/nar-parser.ts'
-import { writeNar, type NarEntry, type NarTree } from '../../../protocols/nix/nar-writer.ts'
+import { writeNar } from '../../../protocols/nix/nar-writer.ts'
+import type { FileTree, FileTreeEntry } from '../../../src/file-tree.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { collect } from '../../helpers/depot.ts'
 import { nested } from '../../helpers/evil-archives.ts'
@@ -38,7 +39,7 @@ describe('the archive writer', () => {
     ['longer', [Buffer.from('abc'), Buffer.from('de')], 4, 'longer than its 4'],
     ['full instead of empty', [Buffer.from('a')], 0, 'longer than its 0'],
   ])('does not end an archive whose file is %s', async (_, pieces, sizeBytes, reason) => {
-    const file = (): NarTree => ({ type: 'regular', executable: false, sizeBytes, contents: each(pieces) })
+    const file = (): FileTree => ({ type: 'regular', executable: false, sizeBytes, contents: each(pieces) })
     for (const tree of [file(), folder({ name: 'f', node: file() })]) {
       const { written, error } = await attempt(tree)
       expect(error).toMatchObject({ code: 'CONTENT_MISMATCH', message: expect.stringContaining(reason) as unknown })
@@ -48,8 +49,8 @@ describe('the archive writer', () => {
     }
   })
 
-  const link: NarTree = { type: 'symlink', target: 'x' }
-  it.each<[string, NarTree, string]>([
+  const link: FileTree = { type: 'symlink', target: 'x' }
+  it.each<[string, FileTree, string]>([
     ['names out of order', folder({ name: 'b', node: link }, { name: 'a', node: link }), 'do not ascend'],
     ['a name twice', folder({ name: 'a', node: link }, { name: 'a', node: link }), 'do not ascend'],
     ['the parent folder', folder({ name: '..', node: link }), 'entry named'],
@@ -63,7 +64,7 @@ describe('the archive writer', () => {
 
   it('hands on what the contents throw, and lets go of the directories that are open', async () => {
     let released = 0
-    async function* entries(node: NarTree): AsyncGenerator<NarEntry> {
+    async function* entries(node: FileTree): AsyncGenerator<FileTreeEntry> {
       try {
         yield { name: 'a', node }
         yield { name: 'b', node: link }
@@ -71,8 +72,8 @@ describe('the archive writer', () => {
         released++
       }
     }
-    const broken: NarTree = { type: 'regular', executable: false, sizeBytes: 2, contents: failing() }
-    const inner: NarTree = { type: 'directory', entries: entries(broken) }
+    const broken: FileTree = { type: 'regular', executable: false, sizeBytes: 2, contents: failing() }
+    const inner: FileTree = { type: 'directory', entries: entries(broken) }
     const { error } = await attempt({ type: 'directory', entries: entries(inner) })
     expect(error).toMatchObject({ message: 'gone' })
     expect(released).toBe(2)
@@ -86,7 +87,7 @@ describe('the archive writer', () => {
         yield new Uint8Array(64 * 1024)
       }
     }
-    const tree: NarTree = { type: 'regular', executable: false, sizeBytes: 2 ** 35, contents: endless() }
+    const tree: FileTree = { type: 'regular', executable: false, sizeBytes: 2 ** 35, contents: endless() }
     for await (const piece of writeNar(tree)) if (piece.byteLength > 0) break
     expect(asked).toBeLessThanOrEqual(5)
   })
@@ -160,7 +161,7 @@ async function theirs(file: string): Promise<Buffer> {
   return (await dump(have.paths.nix, args, { encoding: 'buffer', maxBuffer: 2 ** 26 })).stdout
 }
 
-function folder(...entries: NarEntry[]): NarTree {
+function folder(...entries: FileTreeEntry[]): FileTree {
   return { type: 'directory', entries }
 }
 
@@ -174,7 +175,7 @@ async function* failing(): AsyncGenerator<Uint8Array> {
 }
 
 /** Bytes that came before the writer threw, and what. */
-async function attempt(tree: NarTree): Promise<{ written: Buffer; error: unknown }> {
+async function attempt(tree: FileTree): Promise<{ written: Buffer; error: unknown }> {
   const pieces: Uint8Array[] = []
   try {
     for await (const piece of writeNar(tree)) pieces.push(Uint8Array.from(piece))
