@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { auditRows } from '../../../src/audit-log.ts'
 import { MAIN_CACHE } from '../../../src/kv-store.ts'
 import { nixProtocol } from '../../../protocols/nix/index.ts'
+import { indexReferrers } from '../../../protocols/nix/referrers.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { describeWith } from '../../helpers/have.ts'
 import { sha256Hex } from '../../helpers/nar.ts'
@@ -219,6 +220,29 @@ describe('deleting a store path', () => {
     expect(await world.depot.kv.list(1, 'nix-referrer', { from: '', limit: 10 })).toEqual([])
   })
 
+  it('notes no references of a path that is deleted while those of old paths are noted', async () => {
+    await using world = await startNixWorld()
+    const { bash, app } = await closure(world)
+    const old = [bash, app].map(({ storeHash }) => world.depot.kv.get(1, 'nix-path', storeHash))
+    const records = (await Promise.all(old)).flatMap((record) =>
+      record === undefined ? [] : [{ ...record, value: record.value.replace(/,"since":\d+/, '') }],
+    )
+    await remove(world, app)
+    await world.depot.commit(MAIN_CACHE, {
+      deletes: [
+        { kind: 'nixindex', key: 'referrers' },
+        ...(await world.depot.kv.list(1, 'nix-referrer', { from: '', limit: 10 })).map(({ key }) => ({
+          kind: 'nix-referrer',
+          key,
+        })),
+      ],
+    })
+    // Read before the deletion, as whoever goes through them all may have.
+    await indexReferrers({ ...world.depot, all: () => each(records) }, MAIN_CACHE)
+    const noted = await world.depot.kv.list(1, 'nix-referrer', { from: '', limit: 10 })
+    expect(noted.map(({ key }) => key.slice(33))).toEqual([bash.storeHash])
+  })
+
   it.each([
     [{}, 400],
     [{ paths: [] }, 400],
@@ -235,6 +259,10 @@ describe('deleting a store path', () => {
     expect(world.bugs).toEqual([])
   })
 })
+
+async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items
+}
 
 /** Half of the rounds each: the narinfo comes first, or the deletion. */
 async function race(world: World): Promise<void> {

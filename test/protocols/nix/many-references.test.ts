@@ -94,4 +94,20 @@ describe('paths with very many references', () => {
     expect(await answer.text()).toContain('delete some of them first')
     expect((await world.fetch(`/nix/${hub.storeHash}.narinfo`)).status).toBe(200)
   })
+
+  it('make no plan of more paths than one may name', async () => {
+    await using world = await startRuledWorld({})
+    const hub = await nixUpload('needed by very many', { name: 'hub' })
+    await push(world, hub)
+    await world.depot.commit(MAIN_CACHE, {
+      puts: hashes('small', LIMITS.nixPlannedPathsMax).map((hash) => ({
+        kind: REFERRER_KIND,
+        key: `${hub.storeHash}/${hash}`,
+        value: '{}',
+      })),
+    })
+    const answer = await world.fetch(`/nix/-/paths/${hub.storeHash}?also=referrers`, { method: 'DELETE' })
+    expect(answer.status).toBe(413)
+    expect(await answer.text()).toContain(`more than ${LIMITS.nixPlannedPathsMax} paths`)
+  })
 })

@@ -107,6 +107,16 @@ describe('an uploaded narinfo', () => {
     expect(await (await world.fetch(path)).text()).toContain(one.narHash)
   })
 
+  it('of the same archive under another name is refused, and the first name stays', async () => {
+    await using world = await startNixWorld()
+    const upload = await nixUpload('named')
+    await push(world, upload)
+    const path = `/nix/${upload.storeHash}.narinfo`
+    const answer = await put(world, path, upload.narinfo({ StorePath: `/nix/store/${upload.storeHash}-other` }))
+    expect(answer).toEqual({ status: 409, text: expect.stringContaining(`${upload.storeHash}-demo`) as unknown })
+    expect(await (await world.fetch(path)).text()).toContain(`${upload.storeHash}-demo\n`)
+  })
+
   it('is taken once when two with different content come at once', async () => {
     await using world = await startNixWorld()
     const uploads = await Promise.all(['a', 'b', 'c', 'd'].map((content) => nixUpload(content)))
