@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict'
+
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { makeLoginKey } from '../../helpers/forged-logins.ts'
@@ -23,11 +25,11 @@ beforeAll(async () => {
   ] as const)
     tokens.set(who, await makeToken(world.url, key, grants))
   for (const { contentType, body } of [FILE, OTHER].map((file) => uploadForm(file)))
-    expect((await send('everything', 'POST', 'legacy/', Uint8Array.from(body), contentType)).status).toBe(200)
+    assert.equal((await send('everything', 'POST', 'legacy/', Uint8Array.from(body), contentType)).status, 200)
 })
 
 afterAll(async () => {
-  expect(world.bugs).toEqual([])
+  assert.deepEqual(world.bugs, [])
   await world[Symbol.asyncDispose]()
 })
 
