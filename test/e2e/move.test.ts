@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, utimes } from 'node:fs/promises'
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -50,7 +50,9 @@ describeWith(['verdaccio', 'npm'], 'e2e/move: a Verdaccio', () => {
 
     await using after = await npmClient('npm', `${world.url}/npm/`)
     const again = await after.folder('app', project)
-    await promisify(execFile)('cp', [path.join(app, 'package-lock.json'), again])
+    const lock = await readFile(path.join(app, 'package-lock.json'), 'utf8')
+    expect(lock).toContain(`${verdaccio.url}@acme/button/-/`)
+    await writeFile(path.join(again, 'package-lock.json'), lock)
     await after.run(again, 'ci', '--replace-registry-host=always')
     const load = createRequire(path.join(again, 'index.js'))
     expect(load('@acme/button')).toBe('@acme/button@1.1.0')
