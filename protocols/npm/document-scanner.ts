@@ -127,7 +127,8 @@ export class DocumentScanner {
 
   #keep(code: number): void {
     if (this.#wanted === undefined) return
-    if (++this.#wantedBytes > LIMITS.npmManifestBytesMax)
+    const limitBytes = this.#wanted.depth === 1 ? LIMITS.npmDocumentFieldBytesMax : LIMITS.npmManifestBytesMax
+    if (++this.#wantedBytes > LIMITS.npmManifestBytesMax || this.#wanted.bytes.length >= limitBytes)
       throw new DepotError('TOO_LARGE', 'what the document changes is too large')
     this.#wanted.bytes.push(code)
   }

@@ -48,6 +48,8 @@ export async function readPackageDocument(name: string, pieces: Iterable<Uint8Ar
     await new Promise((resolve) => setImmediate(resolve))
   }
   const { fields, versions, deprecated } = scanner.end()
+  requireFew(fields.get('dist-tags'), LIMITS.npmTagsPerPackageMax, 'dist-tags')
+  requireFew(fields.get('users'), LIMITS.npmStarsMax, 'users')
   const { _id, _rev, name: named, ...rest } = parseAs(documentSchema, Object.fromEntries(fields), 'the document')
   for (const actual of [_id, named]) {
     if (actual === undefined || actual === name) continue
@@ -62,6 +64,12 @@ export async function readPackageDocument(name: string, pieces: Iterable<Uint8Ar
     maintainers: rest.maintainers,
     users: rest.users === undefined ? undefined : namesOf(rest.users),
   }
+}
+
+/** Before a schema looks at each. @throws DepotError `TOO_LARGE` */
+function requireFew(table: unknown, most: number, what: string): void {
+  if (typeof table === 'object' && table !== null && Object.keys(table).length > most)
+    throw new DepotError('TOO_LARGE', `the document has more than ${most} ${what}`)
 }
 
 /** Some milliseconds of work. */
