@@ -57,6 +57,15 @@ describe('an upload', () => {
     expect((await postForm(world.url, form([...fields, ...repeated], [content, signature]))).status).toBe(200)
   })
 
+  it('is taken with fields of any name, and none of them reaches an object', async () => {
+    const before = Object.getOwnPropertyDescriptors(Object.prototype)
+    const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '<script>', '']
+    const fields = [...uploadFields(WHEEL), ...names.map((name): [string, string] => [name, 'polluted'])]
+    const content = { name: 'content', filename: WHEEL.filename, bytes: WHEEL.bytes }
+    expect((await postForm(world.url, form(fields, [content]))).status).toBe(200)
+    expect(Object.getOwnPropertyDescriptors(Object.prototype)).toEqual(before)
+  })
+
   it('is named by its file and its metadata, however the form spells the name', async () => {
     const wheel = buildWheel({ name: 'My.Pkg_x', version: '1.0' })
     for (const name of ['My.Pkg-x', 'My.Pkg_x', 'my-pkg-x']) {
@@ -123,6 +132,8 @@ describe('a refused upload', () => {
   const wheelOf = (...files: Parameters<typeof zip>[0]): BuiltFile => ({ ...WHEEL, bytes: zip(files) })
   const info = { name: 'foo-1.0.dist-info/METADATA', content: coreMetadata({ name: 'foo', version: '1.0' }) }
   const lying = (stated: object) => buildWheel({ name: 'foo', version: '1.0', stated })
+  // The Kelvin sign is a capital k to whoever makes it small.
+  const disguised = buildWheel({ name: 'foo-kit', version: '1.0', stated: { name: 'foo-\u212ait' } })
   const noDigest = { sha256_digest: undefined }
   const content = { name: 'content', filename: WHEEL.filename, bytes: WHEEL.bytes }
 
@@ -141,6 +152,9 @@ describe('a refused upload', () => {
     ['another protocol version', changed({ protocol_version: '2' })],
     ['a METADATA with another name', changed({ name: undefined }, lying({ name: 'bar' }))],
     ['a METADATA with another version', changed({ version: undefined }, lying({ version: '9.9.9' }))],
+    ['a METADATA whose name only looks like it', changed({ name: undefined }, disguised)],
+    ['the .dist-info of another project', changed(noDigest, wheelOf({ ...info, name: 'bar-1.0.dist-info/METADATA' }))],
+    ['attestations that are none', changed({ attestations: '[{"version":1}]' })],
     ['two METADATA', changed(noDigest, wheelOf(info, info))],
     ['no METADATA', changed(noDigest, wheelOf({ name: 'foo.py', content: '' }))],
     ['an entry that climbs', changed(noDigest, wheelOf(info, { name: '../evil', content: 'x' }))],
