@@ -126,13 +126,23 @@ function distinct(advisories: readonly Advisory[]): readonly Advisory[] {
   return [...byUrl.values()]
 }
 
-/** Whether one of the versions is affected. A range that cannot be read counts as affecting all. */
-export function affects({ vulnerable_versions: versions = '*' }: Advisory, asked: readonly semver.SemVer[]): boolean {
+/** The versions that are affected. What is no version is not; a range that cannot be read affects all. */
+export function affected(
+  { vulnerable_versions: versions = '*' }: Advisory,
+  asked: readonly string[],
+): readonly string[] {
+  const range = readRange(versions)
+  return asked.filter((text) => {
+    const version = semver.parse(text, MATCHING)
+    return version !== null && (range === undefined || range.test(version))
+  })
+}
+
+function readRange(text: string): semver.Range | undefined {
   try {
-    const range = new semver.Range(versions, MATCHING)
-    return asked.some((version) => range.test(version))
+    return new semver.Range(text, MATCHING)
   } catch {
-    return true
+    return undefined
   }
 }
 

@@ -1,7 +1,6 @@
-import semver from 'semver'
-
+import { breath } from '../../src/breath.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { affects, type Advisory } from './advisories.ts'
+import { affected, type Advisory } from './advisories.ts'
 
 /** Where a version stands in a tree of dependencies. */
 interface Place {
@@ -57,12 +56,16 @@ function flag(node: object, name: 'dev' | 'optional'): boolean {
 }
 
 /** The answer that npm 6, yarn 1 and pnpm of old read. */
-export function auditReport({ places, counts }: Tree, found: ReadonlyMap<string, readonly Advisory[]>): object {
+export async function auditReport(
+  { places, counts }: Tree,
+  found: ReadonlyMap<string, readonly Advisory[]>,
+): Promise<object> {
   const advisories: Record<string, object> = {}
   const actions: object[] = []
   const vulnerabilities: Record<string, number> = { info: 0, low: 0, moderate: 0, high: 0, critical: 0 }
   for (const [name, known] of found) {
     for (const advisory of known) {
+      await breath()
       const findings = findingsOf(advisory, places.get(name) ?? new Map<string, readonly Place[]>())
       const all = findings.flatMap(({ at }) => at)
       const severity = advisory.severity ?? 'moderate'
@@ -86,10 +89,7 @@ interface Finding {
 }
 
 function findingsOf(advisory: Advisory, versions: ReadonlyMap<string, readonly Place[]>): readonly Finding[] {
-  return [...versions].flatMap(([version, at]) => {
-    const parsed = semver.parse(version, { loose: true })
-    return parsed !== null && affects(advisory, [parsed]) ? [{ version, at }] : []
-  })
+  return affected(advisory, [...versions.keys()]).map((version) => ({ version, at: versions.get(version) ?? [] }))
 }
 
 function oldAdvisory(name: string, advisory: Advisory, findings: readonly Finding[]): object {

@@ -1,4 +1,3 @@
-import semver from 'semver'
 import { z } from 'zod'
 
 import { SOME_NAME } from '../../src/access.ts'
@@ -9,7 +8,7 @@ import { parseAs } from '../../src/http/parse-as.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
-import { affects, type Advisories, type Advisory } from './advisories.ts'
+import { affected, type Advisories, type Advisory } from './advisories.ts'
 import { auditReport, readTree } from './audit-report.ts'
 
 /** What `npm audit` asks, in the two forms that clients have. Without advisories nothing is found, and nothing fails. */
@@ -41,12 +40,7 @@ async function bulk(advisories: Advisories, request: DepotRequest): Promise<Resp
   const asked = await readBody(request)
   const found: [string, readonly Advisory[]][] = []
   for (const [name, versions] of Object.entries(asked)) {
-    const own = await affecting(
-      advisories,
-      request,
-      name,
-      parseAs(versionsSchema, versions, 'the versions of a package'),
-    )
+    const own = await affecting(advisories, request, name, readVersions(versions))
     if (own.length > 0) found.push([name, own])
   }
   return jsonResponse(200, Object.fromEntries(found), NO_STORE)
@@ -57,13 +51,18 @@ async function audit(advisories: Advisories, request: DepotRequest): Promise<Res
   const tree = readTree(await readBody(request))
   const found = new Map<string, readonly Advisory[]>()
   for (const [name, places] of tree.places) {
-    const own = await affecting(advisories, request, name, [...places.keys()])
+    const versions = readVersions([...places.keys()])
+    const own = await affecting(advisories, request, name, versions)
     if (own.length > 0) found.set(name, own)
   }
-  return jsonResponse(200, auditReport(tree, found), NO_STORE)
+  return jsonResponse(200, await auditReport(tree, found), NO_STORE)
 }
 
 const NO_STORE = { 'Cache-Control': 'no-store' } as const
+
+function readVersions(versions: unknown): readonly string[] {
+  return parseAs(versionsSchema, versions, 'the versions of a package')
+}
 
 async function readBody(request: DepotRequest): Promise<Readonly<Record<string, unknown>>> {
   const body = await readJson(request, LIMITS.npmAuditBodyBytesMax)
@@ -84,11 +83,10 @@ async function affecting(
   if (!request.may(name)) return []
   const known = advisories.of(name)
   if (known.length === 0) return []
-  const parsed = versions.flatMap((version) => semver.parse(version, { loose: true }) ?? [])
   const own: Advisory[] = []
   for (const advisory of known) {
     await breath()
-    if (affects(advisory, parsed)) own.push(advisory)
+    if (affected(advisory, versions).length > 0) own.push(advisory)
   }
   return own
 }

@@ -133,6 +133,17 @@ describe('an audit of a tree', () => {
     expect((report['actions'] as { resolves: object[] }[])[0]?.resolves).toHaveLength(2)
   })
 
+  it('refuses more versions of one package than any tree has, in both forms, before others wait for it', async () => {
+    await using world = await worldWith(OSV)
+    const versions = Array.from({ length: 1001 }, (_, patch) => `1.0.${patch}`)
+    expect((await post(world, BULK, { weak: versions.slice(1) })).status).toBe(200)
+    expect((await post(world, BULK, { weak: versions })).status).toBe(400)
+    const dependencies = Object.fromEntries(
+      versions.map((version, index) => [`top-${index}`, { version, dependencies: { weak: { version } } }]),
+    )
+    expect((await post(world, '/npm/-/npm/v1/security/audits', { dependencies })).status).toBe(400)
+  })
+
   it('finds nothing without advisories, in whatever stands there', async () => {
     await using world = await worldWith()
     for (const body of [LOCK, {}, { dependencies: 1 }, { dependencies: { a: 1, b: { version: 2, dependencies: [] } } }])
