@@ -147,21 +147,6 @@ describe('a deletion', () => {
     expect((await page()).versions).toEqual(['2.0'])
   })
 
-  it('races with uploads, and a project is listed exactly while it has files', async () => {
-    for (let round = 0; round < 12; round++) {
-      const [deletion] = await Promise.all([
-        ask('POST', 'projects/foo-bar/deletions', { all: true }),
-        upload(buildWheel({ name: 'Foo.Bar', version: `${round + 3}.0` })),
-        upload(buildWheel({ name: 'Foo.Bar', version: `${round + 3}.1` })),
-      ])
-      expect([200, 404]).toContain(deletion.status)
-      const described = await ask('GET', 'projects/foo-bar')
-      const live = (described.body['files'] as unknown[]).length > 0
-      expect((await world.fetch('/python/simple/foo-bar/')).status).toBe(live ? 200 : 404)
-      expect((await names()).includes('foo-bar')).toBe(live)
-    }
-  })
-
   it('of more files than one commit changes takes them all', async () => {
     const count = LIMITS.pythonChangedFilesMax + 5
     const record = {
