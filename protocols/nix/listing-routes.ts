@@ -1,4 +1,4 @@
-import { createTurns } from '../../src/codec/turns.ts'
+import { createTurns } from '../../src/turns.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
 import { documentResponse, textResponse } from '../../src/http/respond.ts'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import { createTurns } from '../../src/codec/turns.ts'
+import { createTurns } from '../../src/turns.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { FileTree } from '../../src/file-tree.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -9,6 +9,7 @@ import type { Source } from '../../src/source.ts'
 import { writeNar } from './nar-writer.ts'
 import { nix32OfHex } from './nix32.ts'
 import type { PathEntry } from './records.ts'
+import { isSignature } from './signing.ts'
 import { parseStorePath, printStorePath } from './store-path.ts'
 
 /** A valid path of the local store whose files are there. */
@@ -17,7 +18,11 @@ export interface FoundPath {
   readonly tree: FileTree
 }
 
-/** The path with this hash part, when the store's database holds it as valid, says all that a narinfo needs, and its files are there. */
+/**
+ * The path with this hash part, when the store's database holds it as valid, says all that a narinfo needs, and its files are there.
+ *
+ * @throws DepotError `STORAGE_DOWN` when the store cannot be read
+ */
 export function findLocal(store: LocalStore | undefined, storeHash: string): FoundPath | undefined {
   const row = store?.find(storeHash)
   const entry = row && entryOf(row)
@@ -113,8 +118,6 @@ function entryOf({ path, hash, narSize, references, deriver, sigs, ca }: LocalPa
     references: known.sort(),
     ...(derivation?.endsWith('.drv') === true ? { deriver: derivation } : {}),
     ...(ca === null || ca === '' ? {} : { ca }),
-    signatures: (sigs ?? '').split(' ').filter((signature) => SIGNATURE.test(signature)),
+    signatures: (sigs ?? '').split(' ').filter((signature) => isSignature(signature)),
   }
 }
-
-const SIGNATURE = /^[^\s:]{1,256}:[0-9A-Za-z+/]{1,256}={0,2}$/

@@ -7,7 +7,7 @@ import { listed } from './listed.ts'
 import { findLocal } from './local-path.ts'
 import { nix32OfHex } from './nix32.ts'
 import { PATH_KIND, type PathEntry } from './records.ts'
-import { fingerprint, type SigningKey, type VerifyingKey } from './signing.ts'
+import { fingerprint, goodSignatures, type SigningKey, type VerifyingKey } from './signing.ts'
 import { hashOf } from './store-path.ts'
 import { storedPath } from './stored-path.ts'
 
@@ -30,16 +30,14 @@ export function fingerprintOf({ baseName, narHash, narSizeBytes, references }: P
   return fingerprint({ baseName, narHash: nix32OfHex(narHash), narSizeBytes, references })
 }
 
-/** The signatures that trusted keys made of this path, one of each: a key can make any number of them. */
+/** The signatures that trusted keys made of this path, one of each. */
 export function trustedSignatures(
   entry: PathEntry,
   signatures: readonly string[],
   { trustedKeys }: Pick<NarinfoRules, 'trustedKeys'>,
 ): readonly string[] {
   if (signatures.length === 0 || trustedKeys.length === 0) return []
-  const signed = fingerprintOf(entry)
-  const good = trustedKeys.map((key) => signatures.find((signature) => key.verify(signed, signature)))
-  return [...new Set(good.filter((signature) => signature !== undefined))]
+  return goodSignatures(fingerprintOf(entry), signatures, trustedKeys)
 }
 
 /** @throws DepotError `CONTENT_MISMATCH` for a path that nobody vouches for, where that is asked for */

@@ -1,6 +1,7 @@
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { hexOfNix32, nix32OfHex } from './nix32.ts'
+import { isSignature } from './signing.ts'
 import { parseBaseName, parseStorePath, printStorePath, type StorePath } from './store-path.ts'
 
 /** What a narinfo says. Hashes are sha256 as hex, whatever form they were written in. */
@@ -144,7 +145,7 @@ function checkSystem(value: string | undefined): void {
 }
 
 function parseSignature(value: string): string {
-  if (!/^[^\s:]{1,256}:[0-9A-Za-z+/]{1,256}={0,2}$/.test(value)) throw malformed('Sig is not <key name>:<base64>')
+  if (!isSignature(value)) throw malformed('Sig is not <key name>:<base64>')
   return value
 }
 

@@ -9,13 +9,13 @@ import { findLocalRealisation } from './local-realisation.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import {
   derivationOutput,
-  goodSignatures,
   outputKey,
   parseHashId,
   parseOutputName,
   parseRealisation,
   parseStoredRealisation,
   printRealisation,
+  trustedSignatures,
   type OutputId,
   type Realisation,
 } from './realisation.ts'
@@ -77,7 +77,8 @@ async function storeRealisation(
   rules: NarinfoRules,
 ): Promise<Response> {
   const said = parseRealisation(await readPlainText(request, LIMITS.realisationBytesMax), output)
-  if (rules.requireTrustedSignature && goodSignatures(output, said, rules).length === 0) throw untrusted(output, rules)
+  if (rules.requireTrustedSignature && trustedSignatures(output, said, rules).length === 0)
+    throw untrusted(output, rules)
   const key = outputKey(output)
   const { cache } = request
   return depot.retryConflicts(async () => {
@@ -106,7 +107,7 @@ function merge(output: OutputId, known: Realisation | undefined, said: Realisati
       'CONFLICT',
       `this cache holds ${base.outPath} for ${outputKey(output)}, and keeps it: your build gave ${said.outPath}. The build is not reproducible; take the path from this cache`,
     )
-  const good = goodSignatures(output, { ...base, signatures: said.signatures }, rules)
+  const good = trustedSignatures(output, { ...base, signatures: said.signatures }, rules)
   const signatures = [...new Set([...base.signatures, ...good])]
   return signatures.length === known?.signatures.length ? known : { ...base, signatures }
 }

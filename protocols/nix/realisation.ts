@@ -7,6 +7,7 @@ import { LIMITS } from '../../src/limits.ts'
 import type { LocalRealisation } from '../../src/local-store.ts'
 import { OUTPUT_CLASS } from './derivation-name.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
+import { goodSignatures } from './signing.ts'
 import { parseBaseName, parseStorePath } from './store-path.ts'
 
 /** An output of a derivation whose path is only known once it was built. */
@@ -107,20 +108,18 @@ export function printRealisation(output: OutputId, known: Realisation, rules: Ru
   const { outPath, dependentRealisations } = known
   const signed = fingerprint(output, known)
   const own = rules.signingKeys.map((key) => key.sign(signed))
-  const signatures = [...new Set([...goodSignatures(output, known, rules), ...own])]
+  const signatures = [...new Set([...trustedSignatures(output, known, rules), ...own])]
   if (output.form === 'hash') return JSON.stringify({ dependentRealisations, id: output.id, outPath, signatures })
   return JSON.stringify({ outPath, signatures: signatures.map(structuredSignature) })
 }
 
 /** The signatures that trusted keys made of it, one of each. */
-export function goodSignatures(
+export function trustedSignatures(
   output: OutputId,
   said: Realisation,
   { trustedKeys }: Pick<Rules, 'trustedKeys'>,
 ): readonly string[] {
-  const signed = fingerprint(output, said)
-  const good = trustedKeys.map((key) => said.signatures.find((text) => key.verify(signed, text)))
-  return good.filter((text) => text !== undefined)
+  return goodSignatures(fingerprint(output, said), said.signatures, trustedKeys)
 }
 
 type Rules = Pick<NarinfoRules, 'signingKeys' | 'trustedKeys'>

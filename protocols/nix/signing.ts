@@ -72,6 +72,21 @@ export function parsePublicKey(text: string): VerifyingKey {
   }
 }
 
+/** Whether a text has the form of a `Sig` value; whose it is, and whether it is good, its key tells. */
+export function isSignature(text: string): boolean {
+  return SIGNATURE.test(text)
+}
+
+/** Of `signatures`, a good one of each key over this fingerprint: one of each, because a key can make any number of them. */
+export function goodSignatures(
+  signed: string,
+  signatures: readonly string[],
+  keys: readonly VerifyingKey[],
+): readonly string[] {
+  const good = keys.map((key) => signatures.find((signature) => key.verify(signed, signature)))
+  return [...new Set(good.filter((signature) => signature !== undefined))]
+}
+
 /** Whether a key may be called this: letters, digits, `.`, `_` and `-`. */
 export function isKeyName(text: string): boolean {
   return KEY_NAME.test(text)
@@ -100,6 +115,7 @@ function publicBytesOf(secret: KeyObject): Buffer {
   return createPublicKey(secret).export({ format: 'der', type: 'spki' }).subarray(-PUBLIC_BYTES)
 }
 
+const SIGNATURE = /^[^\s:]{1,256}:[0-9A-Za-z+/]{1,256}={0,2}$/
 const KEY_NAME = /^[0-9A-Za-z._-]{1,256}$/
 const KEY = /^(?<name>[^:]*):(?<base64>[0-9A-Za-z+/]+={0,2})$/
 

@@ -1,4 +1,4 @@
-import { createTurns } from '../codec/turns.ts'
+import { createTurns } from '../turns.ts'
 import type { MaybePromise } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import type { TokenSource } from './token-source.ts'

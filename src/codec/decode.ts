@@ -5,7 +5,7 @@ import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { createPlaces, type Places } from './places.ts'
 import { through } from './through.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../turns.ts'
 import { decodeZstd } from './zstd-frames.ts'
 
 /** How a body was compressed; `none`: it is the content itself. */

@@ -1,6 +1,6 @@
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../turns.ts'
 
 /** A place among the decoders that may be open. */
 export interface Place {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { createTurns } from '../../../src/codec/turns.ts'
+import { createTurns } from '../../src/turns.ts'
 
 describe('turns', () => {
   it('let no more work at once than there are, in the order they came', async () => {
