@@ -1,6 +1,6 @@
 import { DepotError } from '../../src/errors.ts'
 import { readText } from '../../src/http/body.ts'
-import { textResponse } from '../../src/http/respond.ts'
+import { responseTo, textResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type Route } from '../../src/protocol.ts'
 import type { SigningKey } from './signing.ts'
@@ -10,7 +10,7 @@ const PATTERN = '/nix-cache-info'
 /** Lower is asked earlier; cache.nixos.org has 40. */
 const PRIORITY = 30
 
-/** What a client reads first: that this is a cache, for which store, and whose signatures it bears. */
+/** `nix-cache-info`: what a client reads first, that this is a cache, for which store, and whose signatures it bears. One that is sent changes nothing. */
 export function cacheInfoRoutes(keys: readonly SigningKey[]): readonly Route[] {
   const body = [
     `StoreDir: ${STORE_DIR}`,
@@ -24,10 +24,7 @@ export function cacheInfoRoutes(keys: readonly SigningKey[]): readonly Route[] {
       method: 'GET',
       pattern: PATTERN,
       action: 'read',
-      handle: ({ method }) => {
-        const answer = textResponse(200, body, { 'Content-Type': 'text/x-nix-cache-info' })
-        return method === 'HEAD' ? new Response(null, answer) : answer
-      },
+      handle: (request) => responseTo(request, textResponse(200, body, { 'Content-Type': 'text/x-nix-cache-info' })),
     }),
     route({
       method: 'PUT',

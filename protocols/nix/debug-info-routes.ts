@@ -4,7 +4,7 @@ import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
-import { jsonResponse, textResponse } from '../../src/http/respond.ts'
+import { jsonResponse, responseTo, textResponse } from '../../src/http/respond.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, route, type DepotRequest, type Route } from '../../src/protocol.ts'
@@ -37,12 +37,12 @@ export function debugInfoRoutes(depot: Depot): readonly Route[] {
       ...common,
       method: 'GET',
       action: 'read',
-      async handle({ cache, method, params }) {
+      async handle(request) {
+        const { cache, params } = request
         const record = await depot.get(cache, DEBUG_INFO_KIND, params.buildId)
         const info = record && (await servedInfo(depot, cache, record))
         if (info === undefined) throw new DepotError('NOT_FOUND', 'build id not found')
-        const answer = jsonResponse(200, info, { 'Cache-Control': 'max-age=300' })
-        return method === 'HEAD' ? new Response(null, answer) : answer
+        return responseTo(request, jsonResponse(200, info, { 'Cache-Control': 'max-age=300' }))
       },
     }),
     route({

@@ -7,6 +7,7 @@ export interface BoundedText {
   text(): string
 }
 
+/** An empty one of at most so many bytes of UTF-8. */
 export function boundedText(limitBytes: number): BoundedText {
   const parts: string[] = []
   let sizeBytes = 0
@@ -35,6 +36,7 @@ export const LISTING = {
   },
 } as const
 
+/** What a listing says of a plain file. */
 export interface ListedFile {
   readonly executable: boolean
   readonly sizeBytes: number

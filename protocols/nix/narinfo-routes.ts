@@ -24,6 +24,7 @@ function parseNarinfoName(segment: string): string | undefined {
   return NARINFO_NAME.exec(segment)?.groups?.['hash']
 }
 
+/** `GET <store hash>.narinfo`: of what was pushed, and where nothing was, of the local store. */
 export function narinfoDownload(depot: Depot, rules: NarinfoRules): Route {
   return route({
     method: 'GET',
@@ -47,6 +48,7 @@ export function narinfoDownload(depot: Depot, rules: NarinfoRules): Route {
   })
 }
 
+/** `PUT <store hash>.narinfo`: 201 for a path that is new here, 200 for one that is known. */
 export function narinfoUpload(depot: Depot, rules: NarinfoRules): Route {
   return route({
     method: 'PUT',

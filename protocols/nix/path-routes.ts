@@ -4,7 +4,7 @@ import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
-import { jsonResponse } from '../../src/http/respond.ts'
+import { jsonResponse, responseTo } from '../../src/http/respond.ts'
 import type { Cache, KvRecord } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
@@ -41,9 +41,9 @@ export function pathRoutes(depot: Depot): readonly Route[] {
       method: 'GET',
       pattern: '/-/paths',
       action: 'read',
-      async handle({ cache, query, method }) {
-        const wanted = parseAs(page, Object.fromEntries(query), 'the query')
-        return answer(method, await listPaths(depot, cache, wanted))
+      async handle(request) {
+        const wanted = parseAs(page, Object.fromEntries(request.query), 'the query')
+        return answer(request, await listPaths(depot, request.cache, wanted))
       },
     }),
     route({
@@ -51,19 +51,55 @@ export function pathRoutes(depot: Depot): readonly Route[] {
       pattern: PATH_PATTERN,
       params: { hash: parseStoreHash },
       action: 'read',
-      handle: async (request) => answer(request.method, await describe(depot, request)),
+      handle: async (request) => answer(request, await describe(depot, request)),
     }),
   ]
 }
 
-function answer(method: string, value: object): Response {
-  const response = jsonResponse(200, value, { 'Cache-Control': 'no-store' })
-  return method === 'HEAD' ? new Response(null, response) : response
+function answer(request: Pick<DepotRequest, 'method'>, value: PathPage | PathDescription): Response {
+  return responseTo(request, jsonResponse(200, value, { 'Cache-Control': 'no-store' }))
 }
 
-async function listPaths(depot: Depot, cache: Cache, { after, limit, prefix }: Page): Promise<object> {
+/** What is told of every path. Hashes and paths as Nix prints them. */
+interface PathFacts {
+  readonly path: string
+  readonly narHash: string
+  /** Bytes. */
+  readonly narSize: number
+  /** When it was stored, in milliseconds since 1970, where that was noted. */
+  readonly since?: number
+}
+
+interface ListedPath extends PathFacts {
+  /** How many. */
+  readonly references: number
+}
+
+interface PathPage {
+  readonly paths: readonly ListedPath[]
+  /** Where the next page begins; absent on the last one. */
+  readonly next?: string | undefined
+}
+
+interface PathDescription extends PathFacts {
+  readonly references: readonly string[]
+  /** Stored paths that refer to this one, the first of them. */
+  readonly referrers: readonly string[]
+  /** There are more referrers than these. */
+  readonly moreReferrers?: true
+  readonly deriver?: string
+  readonly ca?: string
+  /** Those that came with it and were kept; the depot's own are made for each answer. */
+  readonly signatures: readonly string[]
+  /** Bytes in storage; absent when the archive is not to be had, because its bytes are damaged or gone. */
+  readonly storedSize?: number
+  /** The names that its archive came by. */
+  readonly uploads: readonly string[]
+}
+
+async function listPaths(depot: Depot, cache: Cache, { after, limit, prefix }: Page): Promise<PathPage> {
   const scanMax = prefix === '' ? limit : LIMITS.nixListScanMax
-  const paths: ReturnType<typeof facts>[] = []
+  const paths: ListedPath[] = []
   let next = after
   let characters = 0
   for (let scanned = 0; scanned < scanMax;) {
@@ -73,7 +109,7 @@ async function listPaths(depot: Depot, cache: Cache, { after, limit, prefix }: P
       if (paths.length === limit || characters >= LIMITS.nixListCharactersMax) return { paths, next }
       await breath()
       const entry = parsePathEntry({ value })
-      if (begins(entry.baseName, prefix)) paths.push(facts(entry))
+      if (begins(entry.baseName, prefix)) paths.push({ ...factsOf(entry), references: entry.references.length })
       next = key
       characters += value.length
     }
@@ -96,17 +132,19 @@ function begins(baseName: string, prefix: string): boolean {
   return baseName.startsWith(prefix) || baseName.startsWith(prefix, `${hashOf(baseName)}-`.length)
 }
 
-function facts({ baseName, narHash, narSizeBytes, references, since }: PathEntry) {
+function factsOf({ baseName, narHash, narSizeBytes, since }: PathEntry): PathFacts {
   return {
     path: printStorePath(baseName),
     narHash: `sha256:${nix32OfHex(narHash)}`,
     narSize: narSizeBytes,
-    references: references.length,
     ...(since === undefined ? {} : { since }),
   }
 }
 
-async function describe(depot: Depot, { cache, params }: DepotRequest<{ readonly hash: string }>): Promise<object> {
+async function describe(
+  depot: Depot,
+  { cache, params }: DepotRequest<{ readonly hash: string }>,
+): Promise<PathDescription> {
   const path = await storedPath(depot, cache, params.hash)
   if (path === undefined) throw new DepotError('NOT_FOUND', 'path not found')
   const { entry } = path
@@ -115,15 +153,13 @@ async function describe(depot: Depot, { cache, params }: DepotRequest<{ readonly
   const holders = await depot.kv.holders(cache.id, UPLOAD_KIND, narHash, LIMITS.nixReferrersToldMax)
   const { referrers, more } = await referrersTold(depot, cache, params.hash)
   return {
-    ...facts(entry),
+    ...factsOf(entry),
     references: references.map(printStorePath),
     referrers,
-    // Told of the first of them only.
     ...(more ? { moreReferrers: true } : {}),
     ...(deriver === undefined ? {} : { deriver: printStorePath(deriver) }),
     ...(ca === undefined ? {} : { ca }),
     signatures,
-    // Without it the archive is not to be had: its bytes are damaged or gone.
     ...(row === undefined ? {} : { storedSize: row.storedBytes }),
     uploads: holders.filter(({ kind }) => kind === UPLOAD_KIND).map(({ key }) => `nar/${key}`),
   }

@@ -46,10 +46,12 @@ const path = z.object({
 /** What is known of a store path. */
 export type PathEntry = z.infer<typeof path>
 
+/** @throws ZodError for a record that no depot wrote */
 export function parseUpload(record: { readonly value: string }): Upload {
   return upload.parse(JSON.parse(record.value))
 }
 
+/** @throws ZodError for a record that no depot wrote */
 export function parsePathEntry(record: { readonly value: string }): PathEntry {
   return path.parse(JSON.parse(record.value))
 }

@@ -21,6 +21,7 @@ export function referrerRecords(entry: Refers): readonly RecordName[] {
   return referencedHashes(entry).map((hash) => ({ kind: REFERRER_KIND, key: referrersPrefix(hash) + referrer }))
 }
 
+/** To write these records; all that they say is their key. */
 export function referrerPuts(entry: Refers): readonly RecordPut[] {
   return referrerRecords(entry).map((name) => ({ ...name, value: '{}' }))
 }

@@ -13,6 +13,11 @@ export function textResponse(status: number, body: string, headers: Readonly<Rec
   return bytesResponse(status, body, { 'Content-Type': 'text/plain; charset=utf-8', ...headers })
 }
 
+/** Any answer as a GET or HEAD asks for it: a HEAD gets all of it but the body. */
+export function responseTo({ method }: Pick<Asked, 'method'>, full: Response): Response {
+  return method === 'HEAD' ? new Response(null, full) : full
+}
+
 export function jsonResponse(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Response {
   // What publishers wrote must not become a page, whatever it looks like.
   const own = { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' }
