@@ -1,4 +1,3 @@
-import { threadCpuUsage } from 'node:process'
 import { gzipSync } from 'node:zlib'
 
 import { describe, expect, it } from 'vitest'
@@ -6,34 +5,13 @@ import { describe, expect, it } from 'vitest'
 import { parseDistribution } from '../../../protocols/python/filename.ts'
 import { python } from '../../../protocols/python/index.ts'
 import { inspectDistribution } from '../../../protocols/python/inspect.ts'
+import { longestHold } from '../../helpers/longest-hold.ts'
 import { type ArchiveFile, buildWheel, coreMetadata, tar, zip } from '../../helpers/wheel.ts'
 import { postForm, uploadForm } from '../../helpers/python-upload.ts'
 import { startWorld } from '../../helpers/world.ts'
 
 /** Nobody else waits longer than this. */
 const HELD_MS = 200
-
-/**
- * The longest time in milliseconds for which work kept everybody else waiting: of this thread's own time, because on a busy machine
- * others take some too.
- */
-async function longestHold(work: () => Promise<unknown>): Promise<number> {
-  const now = (): number => {
-    const { user, system } = threadCpuUsage()
-    return (user + system) / 1000
-  }
-  let [held, last, done] = [0, now(), false]
-  const look = (): void => {
-    held = Math.max(held, now() - last)
-    last = now()
-    if (!done) setImmediate(look)
-  }
-  setImmediate(look)
-  await work()
-  await new Promise((resolve) => setImmediate(resolve))
-  done = true
-  return held
-}
 
 const WHEEL = 'foo-1.0-py3-none-any.whl'
 const SDIST = 'foo-1.0.tar.gz'
