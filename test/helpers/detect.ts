@@ -17,6 +17,9 @@ export type Part = keyof typeof PARTS | 'postgres'
 
 export type Detection = Readonly<Record<Part, Found>>
 
+/** The user that every system has, and that may do nothing. */
+export const NOBODY = 65_534
+
 /** A part is found by running it, never by looking at the platform. */
 const PARTS = {
   ...TOOLS,
@@ -29,6 +32,7 @@ const PARTS = {
   openssh,
   strace,
   tmpfs,
+  nobody,
 } satisfies Record<string, () => Promise<Found>>
 
 /** Try every part, side by side, each within a time limit. `postgresUrl`: where PostgreSQL should answer, if anywhere. */
@@ -88,6 +92,16 @@ async function strace(): Promise<Found> {
     '/dev/null',
     'true',
   ])
+}
+
+/** Whether a program can be run as another user, which takes root. */
+async function nobody(): Promise<Found> {
+  try {
+    await run(process.execPath, ['--version'], { uid: NOBODY, gid: NOBODY, timeout: TIME_LIMIT_MS })
+    return { path: process.execPath }
+  } catch {
+    return { missing: 'cannot run a program as nobody (run as root)' }
+  }
 }
 
 /** Whether a small file system can be mounted, which takes root. */

@@ -61,14 +61,15 @@ async function cutBody(path: string): Promise<{ readonly promised: number; reado
 
 describe('a valid path of the local store', () => {
   it('has a narinfo of what the database says, signed by the depot, with the signatures of trusted keys', async () => {
-    const references = [(await addFile('dep')).baseName, (await addFile('other-dep')).baseName].sort()
+    const needed = [await addFile('dep'), await addFile('other-dep'), await addFile('third-dep')]
+    const references = needed.map(({ baseName }) => baseName).sort()
     const unsigned = await addFile('signed')
     store.invalidate(unsigned.baseName)
     const vouched = { ...unsigned, references, narSizeBytes: unsigned.nar.byteLength }
     const good = parseSecretKey(SECRET).sign(fingerprint(vouched))
     const sigs = `${good} other-1:${'A'.repeat(86)}== not a signature`
     const added = await addFile('signed', 'signed', {
-      references: references.toReversed(),
+      references: [...references.slice(2), ...references.slice(0, 2)],
       deriver: `/nix/store/${DRV}`,
       sigs,
       ca: `fixed:sha256:${'0'.repeat(52)}`,

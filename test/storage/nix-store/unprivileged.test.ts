@@ -4,13 +4,14 @@ import path from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 
+import { NOBODY } from '../../helpers/detect.ts'
+import { describeWith } from '../../helpers/have.ts'
 import { testStore, type TestStore } from '../../helpers/local-store.ts'
 
 const MODULE = path.join(import.meta.dirname, '../../../storage/nix-store/open.ts')
 const DATABASE = 'nix/var/nix/db/db.sqlite'
-const NOBODY = 65_534
 
 /** What a process that may not write there is told of these hash parts. */
 async function asNobody(root: string, ...storeHashes: readonly string[]): Promise<readonly unknown[]> {
@@ -29,7 +30,7 @@ async function closed(store: TestStore): Promise<void> {
   await chmod(store.root, 0o755)
 }
 
-describe.skipIf(process.getuid?.() !== 0)('a process that may not write in the folder of the database', () => {
+describeWith('nobody', 'a process that may not write in the folder of the database', () => {
   it('reads it while nobody has it open', async () => {
     await using store = await testStore()
     const added = await store.add('plain', (file) => writeFile(file, 'x'))
