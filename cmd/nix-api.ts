@@ -1,8 +1,6 @@
 import { z } from 'zod'
 
-import { parseBaseName, STORE_DIR } from '../protocols/nix/store-path.ts'
 import { callApi, type Connection } from './api.ts'
-import { UsageError } from './cli.ts'
 import { plain } from './plain.ts'
 
 /** Words that end up on a terminal. */
@@ -68,25 +66,4 @@ export interface DeletionRequest {
 export async function deletePaths(connection: Connection, request: DeletionRequest): Promise<readonly GoingPath[]> {
   const answer = z.object({ paths: z.array(GOING) })
   return (await callApi(connection, { method: 'POST', path: '/nix/-/deletions', body: request }, answer)).paths
-}
-
-/** The hash of a store path as people give it: the path, something in it, its base name, or the hash. @throws UsageError */
-export function storeHashOf(text: string): string {
-  const inStore = text.startsWith(`${STORE_DIR}/`)
-  const [baseName = ''] = (inStore ? text.slice(STORE_DIR.length + 1) : text).split('/', 1)
-  const whole = inStore || baseName === text ? (parseBaseName(baseName) ?? parseBaseName(`${baseName}-x`)) : undefined
-  if (whole !== undefined) return whole.hash
-  throw new UsageError(`'${plain(text)}' is no store path and no hash of one: depot nix list shows both`)
-}
-
-/** Paths and, behind them, the URL of a depot if there is one. @throws UsageError */
-export function pathsAndUrl(positionals: readonly string[]): {
-  readonly hashes: readonly string[]
-  readonly url: string | undefined
-} {
-  const last = positionals.at(-1)
-  const url = last?.includes('://') === true ? last : undefined
-  const paths = url === undefined ? positionals : positionals.slice(0, -1)
-  if (paths.length === 0) throw new UsageError('which store path? depot nix list shows those that are there')
-  return { hashes: [...new Set(paths.map(storeHashOf))], url }
 }

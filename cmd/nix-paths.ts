@@ -2,17 +2,11 @@ import { DepotError } from '../src/errors.ts'
 import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client.ts'
 import { isOn, lastOf } from './flags.ts'
-import { listPaths, pathInfo, pathsAndUrl, type ListedPath, type PathInfo } from './nix-api.ts'
+import { listPaths, pathInfo, type ListedPath, type PathInfo } from './nix-api.ts'
+import { PATHS_ARG, pathsAndUrl } from './nix-arguments.ts'
 import { startProgress } from './progress.ts'
 import type { Environment } from './settings.ts'
-import { day } from './table.ts'
-
-/** The positional of commands on some store paths; the URL may follow it. */
-export const PATHS_ARG = {
-  type: 'positional',
-  description: 'Store paths, or their hashes, and behind them the URL of the depot (default: as for login)',
-  required: true,
-} as const
+import { utcMinute } from './table.ts'
 
 /** `depot nix list`. */
 export function nixListCommand(env: Environment, io: CliIo): Command {
@@ -72,7 +66,7 @@ export function nixInfoCommand(env: Environment, io: CliIo): Command {
 }
 
 function row({ path, narSize, references, since }: ListedPath): string {
-  return columns(since === undefined ? '-' : day(since), String(narSize), String(references), path)
+  return columns(since === undefined ? '-' : utcMinute(since), String(narSize), String(references), path)
 }
 
 /** Of fixed width, because the rows come page by page; the path, which has any length, is the last. */
@@ -83,7 +77,7 @@ function columns(stored: string, size: string, references: string, path: string)
 function lines(info: PathInfo): string[] {
   const { path, since, storedSize, referrers } = info
   const facts: readonly (readonly [string, string | undefined])[] = [
-    ['stored', since === undefined ? undefined : `${day(since)} UTC`],
+    ['stored', since === undefined ? undefined : `${utcMinute(since)} UTC`],
     ['NAR', `${info.narHash}, ${info.narSize} bytes`],
     ['in storage', storedSize === undefined ? 'not to be had: damaged or gone' : `${storedSize} bytes`],
     ['deriver', info.deriver],

@@ -1,5 +1,5 @@
 /** A time in UTC, to the minute: `2026-01-31 12:00`. */
-export function day(ms: number): string {
+export function utcMinute(ms: number): string {
   return new Date(ms).toISOString().slice(0, 16).replace('T', ' ')
 }
 

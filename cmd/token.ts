@@ -4,7 +4,7 @@ import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client.ts'
 import { listTokens, revokeToken, type TokenInfo } from './depot-api.ts'
 import { isOn, lastOf } from './flags.ts'
 import type { Environment } from './settings.ts'
-import { day, table } from './table.ts'
+import { table, utcMinute } from './table.ts'
 
 /** `depot token list`. */
 export function tokenListCommand(env: Environment, io: CliIo): Command {
@@ -74,6 +74,6 @@ function stateOf({ revokedAt, expiresAt }: TokenInfo, now: number): 'good' | 're
 
 function row(info: TokenInfo, now: number): string[] {
   const { id, name, grants, createdAt, expiresAt, lastUsedAt } = info
-  const used = lastUsedAt === undefined ? '-' : day(lastUsedAt)
-  return [id, name, grants.join(' '), day(createdAt), day(expiresAt), used, stateOf(info, now)]
+  const used = lastUsedAt === undefined ? '-' : utcMinute(lastUsedAt)
+  return [id, name, grants.join(' '), utcMinute(createdAt), utcMinute(expiresAt), used, stateOf(info, now)]
 }
