@@ -10,6 +10,14 @@ import { compareVersions, parseVersion, type Version } from './version.ts'
 /** Which files of a project are meant. */
 export type Chosen = 'all' | { readonly file: string } | { readonly version: Version }
 
+/** What becomes of files whose bytes stay. */
+export interface FileUpdate {
+  /** What is to be known of each, and the version of its record until now. */
+  readonly files: readonly { readonly file: PythonFile; readonly version: number }[]
+  /** Stands behind each name in the audit log, which would not tell a yank from an upload otherwise. */
+  readonly what: 'yanked' | 'unyanked' | 'entry'
+}
+
 /**
  * Replace what is known of files, and let their project's pages be rendered anew.
  *
@@ -19,7 +27,7 @@ export async function updateFiles(
   depot: Depot,
   caller: Caller,
   project: string,
-  files: readonly { readonly file: PythonFile; readonly version: number }[],
+  { files, what }: FileUpdate,
 ): Promise<void> {
   const known = await knownProject(depot, caller, project)
   await depot.commit(caller.cache, {
@@ -36,7 +44,7 @@ export async function updateFiles(
     audit: files.map(({ file }) =>
       auditEntry(caller, {
         action: 'python:write',
-        resource: fileKey(project, file.filename),
+        resource: `${fileKey(project, file.filename)} ${what}`,
         digest: file.sha256,
       }),
     ),
@@ -55,12 +63,13 @@ export async function yankFiles(
   project: string,
   { chosen, yanked }: { readonly chosen: Chosen; readonly yanked: boolean | string },
 ): Promise<readonly PythonFile[]> {
+  const what = yanked === false ? 'unyanked' : 'yanked'
   const yank = ({ file, version }: FileRecord<PythonFile>) => ({ file: { ...file, yanked }, version })
   const meant = await inBatches(depot, async () => {
     const files = chosenFiles(await readFiles(depot, caller.cache, project), chosen)
     const changing = files.filter(({ file }) => file.yanked !== yanked)
     const some = changing.slice(0, LIMITS.pythonChangedFilesMax)
-    if (some.length > 0) await updateFiles(depot, caller, project, some.map(yank))
+    if (some.length > 0) await updateFiles(depot, caller, project, { files: some.map(yank), what })
     return { result: files, isWhole: some.length === changing.length }
   })
   return meant.map((record) => yank(record).file)

@@ -65,7 +65,7 @@ export async function mergeEntry(
     refuseOther(entry, known)
     const file = merged(known, entry)
     if (JSON.stringify(file) === JSON.stringify(known)) return
-    await updateFiles(depot, caller, project, [{ file, version: record.version }])
+    await updateFiles(depot, caller, project, { files: [{ file, version: record.version }], what: 'entry' })
   })
 }
 

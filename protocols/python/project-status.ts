@@ -15,6 +15,8 @@ export async function setStatus(
   project: string,
   status: ProjectStatus | undefined,
 ): Promise<void> {
+  // With the status, because the audit log would not tell one change of it from another otherwise.
+  const resource = `${project} ${status?.status ?? 'active'}`
   await depot.retryConflicts(async () => {
     const known = await knownProject(depot, caller, project)
     const record = { kind: STATUS_KIND, key: project }
@@ -24,7 +26,7 @@ export async function setStatus(
         ...changedProject(known).puts,
       ],
       deletes: status === undefined ? [record] : [],
-      audit: [auditEntry(caller, { action: 'python:write', resource: project, digest: '' })],
+      audit: [auditEntry(caller, { action: 'python:write', resource, digest: '' })],
     })
   })
   depot.events.recordWritten('python', project)

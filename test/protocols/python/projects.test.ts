@@ -74,12 +74,13 @@ describe('a yank', () => {
     expect((await file(WHEEL.filename)).status).toBe(200)
     await ask('POST', 'projects/foo-bar/yanks', { version: '1', yanked: false })
     expect(await yanks()).toEqual(marked.map(([name]) => [name, false]))
+    expect((await audited()).at(-1)?.[1]).toBe(`foo-bar/${SDIST.filename} unyanked`)
   })
 
   it('of one file leaves the others alone, needs no reason, and a second time changes nothing', async () => {
     for (const _ of [1, 2]) await ask('POST', 'projects/foo-bar/yanks', { file: NEXT.filename, yanked: true })
     expect((await yanks()).at(-1)).toEqual([NEXT.filename, true])
-    expect(await audited()).toEqual([['python:write', `foo-bar/${NEXT.filename}`, NEXT.sha256]])
+    expect(await audited()).toEqual([['python:write', `foo-bar/${NEXT.filename} yanked`, NEXT.sha256]])
   })
 
   it.each<[object, number]>([
@@ -191,7 +192,11 @@ describe('the status of a project', () => {
     expect((await upload(buildWheel({ name: 'Foo.Bar', version: '3.0' }))).status).toBe(200)
     await ask('POST', 'projects/foo-bar/status', { status: 'active' })
     expect((await page())['project-status']).toEqual({ status: 'active' })
-    expect((await audited()).filter(([, resource]) => resource === 'foo-bar')).toHaveLength(2)
+    expect((await audited()).map(([, resource]) => resource)).toEqual([
+      'foo-bar deprecated',
+      'foo-bar/foo_bar-3.0-py3-none-any.whl',
+      'foo-bar active',
+    ])
   })
 
   it('archived takes no new files, and says how it is opened; what is there stays', async () => {
