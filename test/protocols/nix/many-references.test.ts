@@ -95,6 +95,24 @@ describe('paths with very many references', () => {
     expect((await world.fetch(`/nix/${hub.storeHash}.narinfo`)).status).toBe(200)
   })
 
+  it('or referrers are told of with the first of those, and that there are more', async () => {
+    await using world = await startRuledWorld({})
+    const [hub] = hashes('needed by many', 1)
+    const stored = hashes('needs', LIMITS.nixReferrersToldMax + 1)
+    await store(world, [hub ?? ''], [])
+    await store(world, stored, [hub ?? ''])
+    const told = async (): Promise<{ referrers: string[]; moreReferrers?: true }> =>
+      (await (await world.fetch(`/nix/-/paths/${hub}`)).json()) as { referrers: string[]; moreReferrers?: true }
+    const names = stored.map((hash) => ({ kind: REFERRER_KIND, key: `${hub}/${hash}` }))
+    await world.depot.commit(MAIN_CACHE, { puts: names.map((name) => ({ ...name, value: '{}' })) })
+    const first = stored.slice(0, LIMITS.nixReferrersToldMax).map((hash) => `/nix/store/${hash}-stored`)
+    expect(await told()).toMatchObject({ referrers: first, moreReferrers: true })
+    await world.depot.commit(MAIN_CACHE, { deletes: names.slice(-1) })
+    const { referrers, moreReferrers } = await told()
+    expect(referrers).toEqual(first)
+    expect(moreReferrers).toBeUndefined()
+  })
+
   it('make no plan of more paths than one may name', async () => {
     await using world = await startRuledWorld({})
     const hub = await nixUpload('needed by very many', { name: 'hub' })

@@ -35,6 +35,17 @@ describe('the listing of an archive', () => {
     )
   })
 
+  it('says where each of many small contents lies, of which one piece holds hundreds', async () => {
+    const entries = Array.from({ length: 500 }, (_, index): readonly [string, NarNode] => [
+      `file ${String(index).padStart(3, '0')}`,
+      { type: 'regular', executable: false, content: `content of ${index} `.repeat(index % 7) },
+    ])
+    const node: NarNode = { type: 'directory', entries }
+    const nar = writeNar(node)
+    const { root } = JSON.parse(await listNar(sourceOf(nar, nar.byteLength))) as { root: Listed }
+    expect(contentsOf(root, nar)).toEqual(expectedOf(node))
+  })
+
   it('is the same when it is made from the files, which tell the length of the archive too', async () => {
     await fc.assert(
       fc.asyncProperty(tree(), async (node) => {
