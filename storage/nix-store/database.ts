@@ -65,8 +65,11 @@ interface Row extends Omit<LocalPath, 'references'> {
   readonly references: string
 }
 
-// One statement, references included: between two, garbage collection could take them away, and the rest would be signed without.
-const FIND = `SELECT path, hash, narSize, deriver, sigs, ca, (
+/**
+ * The valid path between two texts. One statement, references included: between two, garbage collection could take them away, and the
+ * rest would be signed without.
+ */
+export const FIND = `SELECT path, hash, narSize, deriver, sigs, ca, (
     SELECT json_group_array(other.path) FROM Refs JOIN ValidPaths AS other ON other.id = Refs.reference
       WHERE Refs.referrer = ValidPaths.id
   ) AS "references" FROM ValidPaths WHERE path >= ? AND path < ? LIMIT 1`

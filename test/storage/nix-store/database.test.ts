@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 
 import { LIMITS } from '../../../src/limits.ts'
+import { FIND } from '../../../storage/nix-store/database.ts'
 import { openNixStore } from '../../../storage/nix-store/open.ts'
 import { snapshotOf } from '../../../storage/nix-store/snapshot.ts'
 import { testStore } from '../../helpers/local-store.ts'
@@ -52,9 +53,7 @@ describe('the database of a Nix store', () => {
 
   it('looks a path up in the index, also one that is not there', async () => {
     await using store = await testStore()
-    const plan = store.database
-      .prepare('explain query plan select 1 from ValidPaths where path >= ? and path < ? limit 1')
-      .all('a', 'b')
+    const plan = store.database.prepare(`explain query plan ${FIND}`).all('a', 'b')
     expect(JSON.stringify(plan)).toContain('sqlite_autoindex_ValidPaths_1 (path>? AND path<?)')
   })
 
