@@ -1,10 +1,9 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { KvRecord } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
-import { changedProject, readFiles, withoutFiles, type FileRecord } from './project.ts'
-import { FILE_KIND, fileKey, fileRefs, isTombstone, PROJECT_KIND, type PythonFile } from './records.ts'
+import { changedProject, knownProject, readFiles, withoutFiles, type FileRecord } from './project.ts'
+import { FILE_KIND, fileKey, fileRefs, isTombstone, type PythonFile } from './records.ts'
 import { compareVersions, parseVersion, type Version } from './version.ts'
 
 /** Which files of a project are meant. */
@@ -29,7 +28,7 @@ export async function updateFiles(
   project: string,
   { files, what }: FileUpdate,
 ): Promise<void> {
-  const known = await knownProject(depot, caller, project)
+  const known = await knownProject(depot, caller.cache, project)
   await depot.commit(caller.cache, {
     puts: [
       ...files.map(({ file, version }) => ({
@@ -99,7 +98,7 @@ export async function deleteFiles(
 ): Promise<readonly PythonFile[]> {
   const gone: PythonFile[] = []
   return inBatches(depot, async () => {
-    const known = await knownProject(depot, caller, project)
+    const known = await knownProject(depot, caller.cache, project)
     const live = (await readFiles(depot, caller.cache, project)).filter(isLive)
     const files = gone.length === 0 ? chosenFiles(live, chosen) : live.filter(({ file }) => isChosen(file, chosen))
     const some = files.slice(0, LIMITS.pythonChangedFilesMax)
@@ -130,13 +129,6 @@ async function inBatches<T>(depot: Depot, batch: () => Promise<{ result: T; isWh
     const { result, isWhole } = await depot.retryConflicts(batch)
     if (isWhole) return result
   }
-}
-
-/** @throws DepotError `NOT_FOUND` */
-export async function knownProject(depot: Depot, { cache }: Pick<Caller, 'cache'>, project: string): Promise<KvRecord> {
-  const known = await depot.get(cache, PROJECT_KIND, project)
-  if (known === undefined) throw new DepotError('NOT_FOUND', `there is no project ${project} here`)
-  return known
 }
 
 function isLive(record: FileRecord): record is FileRecord<PythonFile> {

@@ -2,14 +2,15 @@ import { z } from 'zod'
 
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
+import { parseAs } from '../../src/http/parse-as.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { Caller } from '../../src/protocol.ts'
 import { brokenArchive } from './archive-error.ts'
+import { updateFiles } from './change-files.ts'
 import type { Distribution } from './filename.ts'
 import { isRequiresPython } from './inspect.ts'
 import { isReason } from './reason.ts'
-import { updateFiles } from './change-files.ts'
-import { FILE_KIND, fileKey, isTombstone, parseFile, type PythonFile } from './records.ts'
+import { FILE_KIND, fileKey, isTombstone, parseFile, wasDeleted, type PythonFile } from './records.ts'
 
 const UPLOAD_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)$/
 
@@ -35,20 +36,15 @@ export type FileEntry = z.infer<typeof entrySchema>
 
 /** @throws DepotError `BAD_REQUEST` */
 export function parseEntry(value: unknown): FileEntry {
-  const parsed = entrySchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const where = parsed.error.issues[0]?.path.map(String).join('.') ?? ''
-  throw new DepotError(
-    'BAD_REQUEST',
-    `not a file entry of a simple JSON page: ${where === '' ? 'no object' : `look at ${where}`}`,
-  )
+  return parseAs(entrySchema, value, 'the file entry of a simple JSON page')
 }
 
 /**
  * Take over what another index says of a file that is here: when it was uploaded, whether it was yanked, and for which Pythons
  * it is when its own metadata does not say. Everything that can be held against the bytes is.
  *
- * @throws DepotError `NOT_FOUND` when the file was not sent first, `CONTENT_MISMATCH` (400) when the entry is another file's
+ * @throws DepotError `NOT_FOUND` when the file was not sent first, `CONFLICT` when it was deleted, `CONTENT_MISMATCH` (400) when the
+ * entry is another file's or its time lies in the future
  */
 export async function mergeEntry(
   depot: Depot,
@@ -61,7 +57,7 @@ export async function mergeEntry(
     const record = await depot.get(caller.cache, FILE_KIND, fileKey(project, filename))
     if (record === undefined) throw new DepotError('NOT_FOUND', 'file not found: send the file before its entry')
     const known = parseFile(record)
-    if (isTombstone(known)) throw new DepotError('CONFLICT', `${filename} was deleted, and its name stays taken`)
+    if (isTombstone(known)) throw wasDeleted(filename)
     refuseOther(entry, known)
     const file = merged(known, entry)
     if (JSON.stringify(file) === JSON.stringify(known)) return

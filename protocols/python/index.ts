@@ -15,6 +15,7 @@ import { projectRoutes } from './project-routes.ts'
 import { PROJECT_KIND } from './records.ts'
 import { releasesResponse } from './release-page.ts'
 import { storeFile } from './store-file.ts'
+import { tombstoneRoutes } from './tombstone-routes.ts'
 import { receiveUpload } from './upload-form.ts'
 
 /** Python's package index: simple pages in HTML and JSON, files with their metadata, uploads by form and by PUT. */
@@ -32,6 +33,7 @@ export const python: Protocol = {
   routes: (depot) => [
     ...UPLOAD_PATTERNS.map((pattern) => formUpload(depot, pattern)),
     ...projectRoutes(depot),
+    ...tombstoneRoutes(depot),
     ...projectLists(depot),
     listRedirect(),
     projectPage(depot, '/simple/:project/', 'simple'),

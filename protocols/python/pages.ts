@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 
 import type { Depot, Rendering } from '../../src/depot.ts'
-import { DepotError } from '../../src/errors.ts'
 import { chooseCoding, encodeText, type Coding } from '../../src/http/negotiate.ts'
 import { documentResponse } from '../../src/http/respond.ts'
 import type { Cache, DocumentKey } from '../../src/kv-store.ts'
 import type { HeaderList } from '../../src/protocol.ts'
 import { choosePageType, type PageType } from './accept.ts'
 import { type PageLinks, readProjectPage } from './project-page.ts'
+import { noProject } from './project.ts'
 import { PROJECT_KIND } from './records.ts'
 import { projectHtml } from './simple-html.ts'
 import { projectJson } from './simple-json.ts'
@@ -82,7 +82,7 @@ export async function projectPageResponse(
     const print = choice.format === 'json' ? projectJson : projectHtml
     return found && rendering(found.version, print(found.page), choice.coding)
   })
-  if (document === undefined) throw new DepotError('NOT_FOUND', `there is no project ${project.name} here`)
+  if (document === undefined) throw noProject(project.name)
   return documentResponse(request, document, choice.headers)
 }
 

@@ -4,28 +4,17 @@ import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { readJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
-import { jsonResponse } from '../../src/http/respond.ts'
+import { jsonResponse, responseTo } from '../../src/http/respond.ts'
 import type { Cache } from '../../src/kv-store.ts'
-import type { Caller, DepotRequest, Route } from '../../src/protocol.ts'
-import { auditEntry, route } from '../../src/protocol.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { deleteFiles, filesToDelete, yankFiles, type Chosen } from './change-files.ts'
-import { fileParam, projectParam } from './params.ts'
-import { readFiles, readStatus } from './project.ts'
+import { projectParam } from './params.ts'
+import { noProject, readFiles, readStatus } from './project.ts'
 import type { ProjectName } from './project-name.ts'
-import { setStatus } from './project-status.ts'
+import { setStatus, type Standing } from './project-status.ts'
 import { isReason } from './reason.ts'
-import {
-  EMPTY_KIND,
-  emptyKey,
-  FILE_KIND,
-  fileKey,
-  isTombstone,
-  parseFile,
-  PROJECT_KIND,
-  STATUSES,
-  type PythonFile,
-} from './records.ts'
+import { EMPTY_KIND, emptyKey, isTombstone, PROJECT_KIND, STATUSES, type PythonFile } from './records.ts'
 import { parseVersion } from './version.ts'
 
 const reason = z.string().refine(isReason, 'a reason is one line of bounded length')
@@ -57,7 +46,7 @@ const page = z.object({
  * The depot's own API about projects, below `-/`:
  * `GET -/projects?after=&limit=` lists names: `{"projects": […], "next"?}`. `GET -/projects/<name>` tells all there is to know of one.
  * `POST …/yanks` takes `{"file" or "version", "yanked", "reason"?}`, `POST …/deletions` `{"file", "version" or "all", "dryRun"?}`,
- * `POST …/status` `{"status", "reason"?}`. `DELETE -/tombstones/<name>/<file>` forgets that a file was deleted.
+ * `POST …/status` `{"status", "reason"?}`.
  */
 export function projectRoutes(depot: Depot): readonly Route[] {
   return [
@@ -65,9 +54,9 @@ export function projectRoutes(depot: Depot): readonly Route[] {
       method: 'GET',
       pattern: '/-/projects',
       action: 'read',
-      handle: async ({ cache, query, method }) => {
-        const wanted = parseAs(page, Object.fromEntries(query), 'the query')
-        return answer(await listProjects(depot, cache, wanted), method)
+      handle: async (request) => {
+        const wanted = parseAs(page, Object.fromEntries(request.query), 'the query')
+        return responseTo(request, answer(await listProjects(depot, request.cache, wanted)))
       },
     }),
     route({
@@ -76,7 +65,7 @@ export function projectRoutes(depot: Depot): readonly Route[] {
       params: { project: projectParam },
       action: 'read',
       resource: ({ project }) => project.normalized,
-      handle: async (request) => answer(await describe(depot, request), request.method),
+      handle: async (request) => responseTo(request, answer(await describe(depot, request))),
     }),
     ownRoute('yanks', 'write', async (request, project) => {
       const { yanked, reason: why = '', ...wanted } = await read(request, yank)
@@ -91,25 +80,13 @@ export function projectRoutes(depot: Depot): readonly Route[] {
     }),
     ownRoute('status', 'write', async (request, project) => {
       const { status, reason: why = '' } = await read(request, statusChange)
-      const before = await readStatus(depot, request.cache, project)
-      // What was locked away because it is dangerous is not for whoever published it to let out.
-      if ([before?.status, status].includes('quarantined')) request.permit('admin', project)
       const stated = status === 'active' ? undefined : { status, ...(why === '' ? {} : { reason: why }) }
-      await setStatus(depot, request, project, stated)
+      // What was locked away because it is dangerous is not for whoever published it to let out.
+      const allow = (before: Standing): void => {
+        if ([before?.status, status].includes('quarantined')) request.permit('admin', project)
+      }
+      await setStatus(depot, request, project, { status: stated, allow })
       return answer({ project, ...(stated ?? { status }) })
-    }),
-    route({
-      method: 'DELETE',
-      pattern: '/-/tombstones/:project/:file',
-      params: { project: projectParam, file: fileParam },
-      action: 'admin',
-      resource: ({ project }) => project.normalized,
-      handle: async (request) => {
-        const { project, file } = request.params
-        const { filename } = file.writing().distribution
-        await forget(depot, request, fileKey(project.normalized, filename))
-        return answer({ project: project.normalized, file: filename })
-      },
     }),
   ]
 }
@@ -133,9 +110,8 @@ async function read<T>(request: DepotRequest<unknown>, schema: z.ZodType<T>): Pr
   return parseAs(schema, await readJson(request, LIMITS.pythonRequestBytesMax), 'the request')
 }
 
-function answer(value: object, method = 'POST'): Response {
-  const response = jsonResponse(200, value, { 'Cache-Control': 'no-store' })
-  return method === 'HEAD' ? new Response(null, response) : response
+function answer(value: object): Response {
+  return jsonResponse(200, value, { 'Cache-Control': 'no-store' })
 }
 
 /** @throws DepotError `BAD_REQUEST` when not exactly one of them is there */
@@ -151,7 +127,7 @@ function chosenBy(wanted: {
     ...(all === undefined ? [] : ['all' as const]),
   ]
   if (chosen !== undefined && another === undefined) return chosen
-  throw new DepotError('BAD_REQUEST', 'name either a file or a version')
+  throw new DepotError('BAD_REQUEST', 'name one thing: a file, a version or, to delete it, all of the project')
 }
 
 function told({ filename, version: ofVersion, sizeBytes, yanked }: PythonFile): object {
@@ -177,7 +153,7 @@ async function describe(
   const project = params.project.normalized
   const status = await readStatus(depot, cache, project)
   const records = await readFiles(depot, cache, project)
-  if (records.length === 0) throw new DepotError('NOT_FOUND', 'project not found')
+  if (records.length === 0) throw noProject(project)
   const files: object[] = []
   const deleted: object[] = []
   for (const { filename, file } of records) {
@@ -185,18 +161,4 @@ async function describe(
     else files.push({ ...told(file), sha256: file.sha256, uploadTime: file.uploadTime })
   }
   return { project, ...(status ?? { status: 'active' }), files, deleted }
-}
-
-/** @throws DepotError `NOT_FOUND` when no file of that name was deleted */
-async function forget(depot: Depot, caller: Caller, key: string): Promise<void> {
-  await depot.retryConflicts(async () => {
-    const record = await depot.get(caller.cache, FILE_KIND, key)
-    const file = record && parseFile(record)
-    if (record === undefined || file === undefined || !isTombstone(file))
-      throw new DepotError('NOT_FOUND', 'no file of that name was deleted here')
-    await depot.commit(caller.cache, {
-      deletes: [{ kind: FILE_KIND, key, expected: record.version }],
-      audit: [auditEntry(caller, { action: 'python:admin', resource: key, digest: file.digest })],
-    })
-  })
 }

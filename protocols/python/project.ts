@@ -1,4 +1,5 @@
 import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
 import type { Cache, Commit, KvRecord } from '../../src/kv-store.ts'
 import {
   EMPTY_KIND,
@@ -21,6 +22,17 @@ export interface FileRecord<T = PythonFile | Tombstone> {
   readonly file: T
   /** Of the record. */
   readonly version: number
+}
+
+/** The record of a project that has, or had, files. @throws DepotError `NOT_FOUND` */
+export async function knownProject(depot: Depot, cache: Cache, project: string): Promise<KvRecord> {
+  const known = await depot.get(cache, PROJECT_KIND, project)
+  if (known === undefined) throw noProject(project)
+  return known
+}
+
+export function noProject(project: string): DepotError {
+  return new DepotError('NOT_FOUND', `there is no project ${project} here`)
 }
 
 /** All records of a project's files, tombstones too, in the order of their names. */

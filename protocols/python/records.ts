@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { DepotError } from '../../src/errors.ts'
 import type { KvRecord } from '../../src/kv-store.ts'
 
 /** Every Python record's kind starts with this. */
@@ -61,6 +62,14 @@ export function liveFile(record: KvRecord | undefined): PythonFile | undefined {
 
 export function isTombstone(file: PythonFile | Tombstone): file is Tombstone {
   return 'deleted' in file
+}
+
+/** What a writer of such a name is told. */
+export function wasDeleted(filename: string): DepotError {
+  return new DepotError(
+    'CONFLICT',
+    `${filename} was deleted, and its name stays taken: publish under another version or build number`,
+  )
 }
 
 /** What PEP 792 knows besides `active`. */

@@ -1,11 +1,12 @@
 import type { Depot } from '../../src/depot.ts'
-import { DepotError, hasCode } from '../../src/errors.ts'
+import { hasCode } from '../../src/errors.ts'
 import { documentResponse } from '../../src/http/respond.ts'
 import { chooseCoding } from '../../src/http/negotiate.ts'
 import type { DepotRequest, HeaderList } from '../../src/protocol.ts'
 import { rendering } from './pages.ts'
 import { readProjectPage } from './project-page.ts'
 import type { ProjectName } from './project-name.ts'
+import { noProject } from './project.ts'
 import { PROJECT_KIND } from './records.ts'
 import { releaseJson } from './release-json.ts'
 
@@ -35,7 +36,7 @@ export async function releasesResponse(
     const found = await readProjectPage(depot, request.cache, name, { files, integrity })
     return found && rendering(found.version, releaseJson(found.page), coding)
   })
-  if (document === undefined) throw new DepotError('NOT_FOUND', `there is no project ${name} here`)
+  if (document === undefined) throw noProject(name)
   return documentResponse(request, document, HEADERS)
 }
 

@@ -5,7 +5,7 @@ import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Distribution } from './filename.ts'
 import { inspectDistribution, type Inspected } from './inspect.ts'
 import { readStatus, withFile } from './project.ts'
-import { FILE_KIND, fileKey, fileRefs, isTombstone, parseFile, type PythonFile, type Tombstone } from './records.ts'
+import { FILE_KIND, fileKey, fileRefs, isTombstone, parseFile, wasDeleted, type PythonFile } from './records.ts'
 
 /** A distribution that has arrived whole. */
 export interface Arrived {
@@ -53,13 +53,8 @@ async function refuseTaken(depot: Depot, cache: Cache, { distribution, staged }:
   const { project, filename } = distribution
   const record = await depot.get(cache, FILE_KIND, fileKey(project, filename))
   if (record === undefined) return false
-  const known: PythonFile | Tombstone = parseFile(record)
-  if (isTombstone(known)) {
-    throw new DepotError(
-      'CONFLICT',
-      `${filename} was deleted, and its name stays taken: publish under another version or build number`,
-    )
-  }
+  const known = parseFile(record)
+  if (isTombstone(known)) throw wasDeleted(filename)
   if (known.sha256 === staged.digest) return true
   // twine looks for "already exist"; the digest tells whose bytes these are.
   throw new DepotError(
