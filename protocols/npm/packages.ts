@@ -137,7 +137,7 @@ export interface NewVersion {
  * two of different versions both do.
  *
  * @returns `known` when the version is there with the same bytes: nothing changes then
- * @throws DepotError `CONFLICT` when it is there with other bytes, or was deleted; `TOO_LARGE` for one version too many
+ * @throws DepotError `CONFLICT` when it is there with other bytes, or was deleted; `TOO_LARGE` for one version or dist-tag too many
  */
 export async function addVersion(depot: Depot, caller: Caller, added: NewVersion): Promise<'created' | 'known'> {
   const { name, version, digest, manifest } = added

@@ -7,14 +7,13 @@ import { auditEntry, route, type DepotRequest, type Route } from '../../src/prot
 import { hashMismatch, sha512Of, type TarballHashes } from './integrity.ts'
 import { keptManifest, parseManifest, type Manifest } from './manifest.ts'
 import { parsePackageName } from './package-name.ts'
-import { changedPackage } from './package-record.ts'
-import { addVersion, cannotPublishOver, requirePackage } from './packages.ts'
+import { addVersion, cannotPublishOver } from './packages.ts'
 import { KIND, readTarball, versionKey, type VersionRecord } from './records.ts'
 import type { SigningKey } from './signing.ts'
 import { requireOwnName, stageTarball } from './stage-tarball.ts'
+import { moveTag } from './tag-routes.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 import { loadForWrite } from './tombstones.ts'
-import { changeInTurn } from './turns.ts'
 import { parseSelector, type Selector } from './version.ts'
 
 /**
@@ -133,15 +132,7 @@ async function putTag(
     throw new DepotError('BAD_REQUEST', `version ${version} of ${name} is not here yet: send it, then tag it ${tag}`)
   }
   requireSameBytes(known, manifest)
-  await changeInTurn(depot, cache, name, async () => {
-    const loaded = await requirePackage(depot, cache, name)
-    if (Object.hasOwn(loaded.record.tags, tag) && loaded.record.tags[tag] === version) return
-    const record = changedPackage(loaded.record, { tags: [tag], version, now: new Date().toISOString() })
-    await depot.commit(cache, {
-      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
-      audit: [auditEntry(request, { action: 'npm:write', resource: `${name}@${tag}`, digest: known.digest })],
-    })
-  })
+  await moveTag(depot, request, { name, tag, version })
 }
 
 /** @throws DepotError `CONFLICT` when a manifest declares other bytes than its version has */

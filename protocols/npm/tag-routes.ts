@@ -76,8 +76,6 @@ export async function moveTag(
     const { tags } = loaded.record
     if (Object.hasOwn(tags, tag) && tags[tag] === version) return
     const record = changedPackage(loaded.record, { tags: [tag], version, now: new Date().toISOString() })
-    if (Object.keys(record.tags).length > LIMITS.npmTagsPerPackageMax)
-      throw new DepotError('TOO_LARGE', `${name} has ${LIMITS.npmTagsPerPackageMax} dist-tags: remove some first`)
     await depot.commit(caller.cache, {
       // That it is still there is part of the change: who deletes it writes the package too.
       puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
