@@ -209,6 +209,8 @@ export const LIMITS = {
   /** Places of one version in a tree that a report tells, and the characters of one. */
   npmAuditPathsMax: 100,
   npmAuditPathLengthMax: 4 * KIB,
+  /** Characters of all places in one report: a tree of some megabytes has places of gigabytes. Behind them only versions are told. */
+  npmAuditPlacesLengthMax: 2 * MIB,
   /** The text of a search; npmjs takes 64 characters. */
   npmSearchTextLengthMax: 512,
   /** Words in it: each is looked for in every package. */
@@ -223,6 +225,10 @@ export const LIMITS = {
   npmUnpackedBytesMax: 16 * GIB,
   /** Entries read from any tar or zip before it is refused. */
   archiveEntriesMax: 100_000,
+  /** One long name or extended header in a tar archive: a path and a few times, or attributes of some kilobytes. To read it takes 30 ms. */
+  tarHeaderBytesMax: 256 * KIB,
+  /** And all of them in one archive: every entry may have one of some hundred bytes. */
+  tarHeadersBytesMax: 32 * MIB,
   /** package.json, METADATA or PKG-INFO inside an archive. */
   packageMetadataBytesMax: 8 * MIB,
   /** Lines of headers in METADATA or PKG-INFO: old ones fold a description of some thousand lines into one. */

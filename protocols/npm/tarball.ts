@@ -1,12 +1,13 @@
 import { createGunzip } from 'node:zlib'
 
-import { extract as tarExtract, type Extract, type Header } from 'tar-stream'
+import type { Extract, Header } from 'tar-stream'
 import { z } from 'zod'
 
 import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { readTar } from '../../src/tar.ts'
 import { messageOf } from '../../src/thrown.ts'
 import { runsAtInstall } from './manifest.ts'
 
@@ -66,8 +67,7 @@ export function inspectTarball(): TarballInspector {
 
 /** The text of the one package.json in what comes out of the decoder. */
 async function unpack(gunzip: AsyncIterable<Uint8Array>): Promise<string> {
-  // Without the option only ustar and GNU headers are read; packages of npm's first years have older ones.
-  const extract = tarExtract({ allowUnknownFormat: true } as Parameters<typeof tarExtract>[0])
+  const extract = readTar()
   try {
     const [text] = await Promise.all([collectPackageJson(extract), feed(gunzip, extract)])
     return text

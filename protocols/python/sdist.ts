@@ -1,10 +1,11 @@
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { extract, type Extract } from 'tar-stream'
+import type { Extract } from 'tar-stream'
 
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { readTar } from '../../src/tar.ts'
 import { brokenArchive, refuseOutside } from './archive-error.ts'
 import type { Distribution } from './filename.ts'
 import { normalizeProjectName } from './project-name.ts'
@@ -28,11 +29,8 @@ async function readZipInfo(source: ByteSource, sdist: Distribution): Promise<Uin
   return entry === undefined ? undefined : readZipEntry(source, entry, LIMITS.packageMetadataBytesMax)
 }
 
-/** Without it only ustar and GNU headers are read; sdists of distutils' first years have older ones. The types lack it. */
-const OLD_FORMATS_TOO = { allowUnknownFormat: true } as Parameters<typeof extract>[0]
-
 async function readTarInfo(source: ByteSource, sdist: Distribution): Promise<Uint8Array | undefined> {
-  const tar = extract(OLD_FORMATS_TOO)
+  const tar = readTar()
   const unpacking = pipeline(Readable.from(pieces(source)), createGunzip(), bounded(), tar)
   // What broke the pipeline also ends the loop below; awaiting it there tells which error came first.
   unpacking.catch(() => {})

@@ -22,6 +22,16 @@ const many = (count: number, name: (index: number) => string): ArchiveFile[] =>
   Array.from({ length: count }, (_, index) => ({ name: name(index) }))
 const headers = (lines: string) => zip([{ ...INFO, content: METADATA.replace('\n\n', `\n${lines}\n\n`) }])
 
+/** Half a million records of eight bytes and more. */
+const extended = (sizeBytes: number): ArchiveFile => ({
+  name: 'x',
+  type: 'x',
+  content: Array.from({ length: sizeBytes / 16 }, (_, index) => `16 ${String(index).padStart(11, 'k')}=\n`)
+    .join('')
+    .padEnd(sizeBytes, '\n')
+    .slice(0, sizeBytes),
+})
+
 const HOSTILE: readonly (readonly [what: string, filename: string, bytes: () => Uint8Array])[] = [
   ['a wheel of 65,535 entries', WHEEL, () => zip([...many(65_534, (index) => `foo/some/module_${index}.py`), INFO])],
   ['a wheel whose names have 32 KB', WHEEL, () => zip([...many(600, (i) => `${'a/'.repeat(16_000)}${i}`), INFO])],
@@ -37,6 +47,16 @@ const HOSTILE: readonly (readonly [what: string, filename: string, bytes: () => 
     'an sdist of 60,000 PKG-INFO of others',
     'foo-1.0.zip',
     () => zip([...many(60_000, (index) => `bar-${index}.0.0/PKG-INFO`), { ...INFO, name: 'foo-1.0/PKG-INFO' }]),
+  ],
+  [
+    'an sdist with an extended header of 4 MB',
+    SDIST,
+    () => gzipSync(tar([extended(4_000_000), { name: 'foo-1.0/a' }])),
+  ],
+  [
+    'an sdist of 150 extended headers as long as may be',
+    SDIST,
+    () => gzipSync(tar(Array.from({ length: 150 }, () => [extended(262_144), { name: 'foo-1.0/a' }]).flat())),
   ],
   ['an sdist of 40,000 entries', SDIST, () => gzipSync(tar(many(40_000, (index) => `foo-1.0/${index}`)))],
 ]
