@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
+import { python } from '../../../protocols/python/index.ts'
+import type { Depot } from '../../../src/depot.ts'
+import type { Protocol } from '../../../src/protocol.ts'
 import { makeLoginKey } from '../../helpers/forged-logins.ts'
 import { makeToken } from '../../helpers/guarded-routes.ts'
 import { uploadForm } from '../../helpers/python-upload.ts'
@@ -39,9 +42,10 @@ function send(
   path: string,
   body?: RequestInit['body'],
   contentType = 'application/json',
+  at = world,
 ): Promise<Response> {
   const headers = { Authorization: `Bearer ${tokens.get(who)}`, 'Content-Type': contentType }
-  return world.fetch(`/python/${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
+  return at.fetch(`/python/${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
 }
 
 const ask = async (who: string, path: string, body: object): Promise<number> =>
@@ -61,6 +65,33 @@ it('a status needs the right to write, and quarantine the right to administrate,
   expect(await status('writer', 'quarantined')).toBe(403)
   expect(await status('admin', 'quarantined')).toBe(200)
   for (const word of ['active', 'archived', 'deprecated', 'quarantined']) expect(await status('writer', word)).toBe(403)
+  expect(await status('admin', 'active')).toBe(200)
+})
+
+it('a quarantine that comes between is not lifted by who may only write', async () => {
+  // As slow as a database may be at any time: the writer has read how the project stands, and has not written yet.
+  const { promise: quarantined, resolve: goOn } = Promise.withResolvers<void>()
+  const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
+  const slow = (depot: Depot): Depot => ({
+    ...depot,
+    async get(cache, kind, key) {
+      const record = await depot.get(cache, kind, key)
+      arrive()
+      await quarantined
+      return record
+    },
+  })
+  const databaseUrl = `sqlite://${world.dir}/depot.db`
+  const late: Protocol = { ...python, routes: (depot) => python.routes(slow(depot)) }
+  const options = { protocols: [late], databaseUrl, authFile: `w ${key.line} team@test` }
+  await using other = await startWorld(options)
+  const lifted = send('writer', 'POST', '-/projects/greeting/status', '{"status":"archived"}', undefined, other)
+  await arrived
+  expect(await status('admin', 'quarantined')).toBe(200)
+  goOn()
+  expect((await lifted).status).toBe(403)
+  const told = (await (await send('everything', 'GET', '-/projects/greeting')).json()) as { status: string }
+  expect(told.status).toBe('quarantined')
   expect(await status('admin', 'active')).toBe(200)
 })
 
