@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import semver from 'semver'
 import { z } from 'zod'
 
+import { breath } from '../../src/breath.ts'
 import { messageOf } from '../../src/thrown.ts'
 import { damaged, type JsonValue } from './json-values.ts'
 import { advisoriesOf, osvSchema, type OsvAdvisory } from './osv.ts'
@@ -126,16 +127,32 @@ function distinct(advisories: readonly Advisory[]): readonly Advisory[] {
   return [...byUrl.values()]
 }
 
-/** The versions that are affected. What is no version is not; a range that cannot be read affects all. */
-export function affected(
+/** The versions that are affected. What is no version is not; a range that cannot be read affects all. Others are served meanwhile. */
+export async function affected(
   { vulnerable_versions: versions = '*' }: Advisory,
   asked: readonly string[],
-): readonly string[] {
-  const range = readRange(versions)
-  return asked.filter((text) => {
-    const version = semver.parse(text, MATCHING)
-    return version !== null && (range === undefined || range.test(version))
-  })
+): Promise<readonly string[]> {
+  const parsed = asked.map((text) => semver.parse(text, MATCHING))
+  const hit = asked.map(() => false)
+  let readable = false
+  for (const part of someAtATime(versions)) {
+    await breath()
+    const range = readRange(part)
+    if (range === undefined) continue
+    readable = true
+    for (const [index, version] of parsed.entries())
+      if (hit[index] === false && version !== null) hit[index] = range.test(version)
+  }
+  return asked.filter((_text, index) => parsed[index] !== null && (!readable || hit[index] === true))
+}
+
+/** Alternatives of a range that are looked at without a pause: a record about malware lists every version that there was. */
+const ALTERNATIVES_AT_ONCE = 64
+
+function* someAtATime(range: string): Generator<string> {
+  const alternatives = range.split('||')
+  for (let at = 0; at < alternatives.length; at += ALTERNATIVES_AT_ONCE)
+    yield alternatives.slice(at, at + ALTERNATIVES_AT_ONCE).join('||')
 }
 
 function readRange(text: string): semver.Range | undefined {

@@ -55,32 +55,37 @@ function flag(node: object, name: 'dev' | 'optional'): boolean {
   return name in node && (node as Readonly<Record<string, unknown>>)[name] === true
 }
 
-/** The answer that npm 6, yarn 1 and pnpm of old read. */
+/** The answer that npm 6, yarn 1 and pnpm of old read, as JSON. All that is affected is counted; places are told up to their bound. */
 export async function auditReport(
   { places, counts }: Tree,
   found: ReadonlyMap<string, readonly Advisory[]>,
-): Promise<object> {
-  const advisories: Record<string, object> = {}
-  const actions: object[] = []
+): Promise<string> {
+  const advisories: string[] = []
+  const actions: string[] = []
   const vulnerabilities: Record<string, number> = { info: 0, low: 0, moderate: 0, high: 0, critical: 0 }
+  const room = { length: LIMITS.npmAuditPlacesLengthMax }
   for (const [name, known] of found) {
     for (const advisory of known) {
       await breath()
-      const findings = findingsOf(advisory, places.get(name) ?? new Map<string, readonly Place[]>())
-      const all = findings.flatMap(({ at }) => at)
+      const all = await findingsOf(advisory, places.get(name) ?? new Map<string, readonly Place[]>())
       const severity = advisory.severity ?? 'moderate'
       if (Object.hasOwn(vulnerabilities, severity))
-        vulnerabilities[severity] = (vulnerabilities[severity] ?? 0) + all.length
-      advisories[String(advisory.id)] = oldAdvisory(name, advisory, findings)
-      actions.push({
-        action: 'review',
-        module: name,
-        resolves: all.map((place) => ({ id: advisory.id, ...place, bundled: false })),
-      })
+        vulnerabilities[severity] = (vulnerabilities[severity] ?? 0) + all.reduce((sum, { at }) => sum + at.length, 0)
+      const findings = all.map(({ version, at }) => ({ version, at: at.filter(({ path }) => takes(room, path)) }))
+      advisories.push(`${JSON.stringify(String(advisory.id))}:${JSON.stringify(oldAdvisory(name, advisory, findings))}`)
+      const resolves = findings.flatMap(({ at }) => at.map((place) => ({ id: advisory.id, ...place, bundled: false })))
+      actions.push(JSON.stringify({ action: 'review', module: name, resolves }))
     }
   }
   const totalDependencies = counts.dependencies + counts.devDependencies + counts.optionalDependencies
-  return { actions, advisories, muted: [], metadata: { vulnerabilities, ...counts, totalDependencies } }
+  const metadata = JSON.stringify({ vulnerabilities, ...counts, totalDependencies })
+  return `{"actions":[${actions.join(',')}],"advisories":{${advisories.join(',')}},"muted":[],"metadata":${metadata}}`
+}
+
+function takes(room: { length: number }, path: string): boolean {
+  if (path.length > room.length) return false
+  room.length -= path.length
+  return true
 }
 
 interface Finding {
@@ -88,8 +93,12 @@ interface Finding {
   readonly at: readonly Place[]
 }
 
-function findingsOf(advisory: Advisory, versions: ReadonlyMap<string, readonly Place[]>): readonly Finding[] {
-  return affected(advisory, [...versions.keys()]).map((version) => ({ version, at: versions.get(version) ?? [] }))
+async function findingsOf(
+  advisory: Advisory,
+  versions: ReadonlyMap<string, readonly Place[]>,
+): Promise<readonly Finding[]> {
+  const hit = await affected(advisory, [...versions.keys()])
+  return hit.map((version) => ({ version, at: versions.get(version) ?? [] }))
 }
 
 function oldAdvisory(name: string, advisory: Advisory, findings: readonly Finding[]): object {

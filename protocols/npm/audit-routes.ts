@@ -5,7 +5,7 @@ import { breath } from '../../src/breath.ts'
 import { DepotError } from '../../src/errors.ts'
 import { readJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
-import { jsonResponse } from '../../src/http/respond.ts'
+import { jsonTextResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { affected, type Advisories, type Advisory } from './advisories.ts'
@@ -38,12 +38,12 @@ const versionsSchema = z.array(z.string().max(LIMITS.npmVersionLengthMax)).max(L
 /** npm 7 and newer, pnpm 11 and newer, yarn 4, bun: which of these versions have which weaknesses. */
 async function bulk(advisories: Advisories, request: DepotRequest): Promise<Response> {
   const asked = await readBody(request)
-  const found: [string, readonly Advisory[]][] = []
+  const found: string[] = []
   for (const [name, versions] of Object.entries(asked)) {
     const own = await affecting(advisories, request, name, readVersions(versions))
-    if (own.length > 0) found.push([name, own])
+    if (own.length > 0) found.push(`${JSON.stringify(name)}:${JSON.stringify(own)}`)
   }
-  return jsonResponse(200, Object.fromEntries(found), NO_STORE)
+  return jsonTextResponse(200, `{${found.join(',')}}`, NO_STORE)
 }
 
 /** npm 6, pnpm up to 10, yarn 1: a whole tree, and a report about it. */
@@ -55,7 +55,7 @@ async function audit(advisories: Advisories, request: DepotRequest): Promise<Res
     const own = await affecting(advisories, request, name, versions)
     if (own.length > 0) found.set(name, own)
   }
-  return jsonResponse(200, await auditReport(tree, found), NO_STORE)
+  return jsonTextResponse(200, await auditReport(tree, found), NO_STORE)
 }
 
 const NO_STORE = { 'Cache-Control': 'no-store' } as const
@@ -86,7 +86,7 @@ async function affecting(
   const own: Advisory[] = []
   for (const advisory of known) {
     await breath()
-    if (affected(advisory, versions).length > 0) own.push(advisory)
+    if ((await affected(advisory, versions)).length > 0) own.push(advisory)
   }
   return own
 }

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest'
 
 import { createAdvisoryReader } from '../../../protocols/npm/advisories.ts'
 import { npmProtocol } from '../../../protocols/npm/index.ts'
+import { LIMITS } from '../../../src/limits.ts'
 import { startGuardedWorld } from '../../helpers/guarded-world.ts'
+import { longestHold } from '../../helpers/longest-hold.ts'
 import { json } from '../../helpers/npm-world.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
@@ -66,6 +68,21 @@ describe('a bulk audit', () => {
     await using world = await worldWith(OSV)
     const answer = await world.fetch(BULK, { method: 'POST', body })
     expect([answer.status, Object.keys(await json(answer))]).toEqual([400, ['error']])
+  })
+
+  it('looks at a hundred thousand affected versions without holding others up', async () => {
+    const versions = Array.from({ length: 100_000 }, (_, patch) => `1.0.${patch}`)
+    await using world = await worldWith({
+      id: 'MAL-1',
+      affected: [{ package: { ecosystem: 'npm', name: 'weak' }, versions }],
+    })
+    const asked: readonly string[] = ['1.0.99999', '1.1.0', '1.0.100000']
+    const answers: object[] = []
+    const held = await longestHold(async () => {
+      for (const version of asked) answers.push(await json(await post(world, BULK, { weak: [version] })))
+    })
+    expect(answers.map((answer) => Object.keys(answer))).toEqual([['weak'], [], []])
+    expect(held).toBeLessThan(150)
   })
 
   it('is clean where there are no advisories', async () => {
@@ -142,6 +159,26 @@ describe('an audit of a tree', () => {
       versions.map((version, index) => [`top-${index}`, { version, dependencies: { weak: { version } } }]),
     )
     expect((await post(world, '/npm/-/npm/v1/security/audits', { dependencies })).status).toBe(400)
+  })
+
+  it('counts every place of a tree, and tells no more of them than an answer has room for', async () => {
+    const records = [1, 2, 3, 4, 5, 6, 7].map((id) => ({ ...OSV, id: `GHSA-aaaa-bbbb-000${id}` }))
+    await using world = await worldWith(...records)
+    const places = Array.from({ length: 10_000 }, (_, index) => {
+      const weak = { version: `1.${Math.floor(index / 100)}.1` }
+      return [`x${index}`, { dependencies: { weak } }]
+    })
+    let tree: object = { dependencies: Object.fromEntries(places) }
+    for (let depth = 0; depth < 50; depth++) tree = { dependencies: { [`${'n'.repeat(75)}${depth}`]: tree } }
+    let text = ''
+    const held = await longestHold(async () => {
+      text = await (await post(world, '/npm/-/npm/v1/security/audits/quick', tree)).text()
+    })
+    const { metadata } = JSON.parse(text) as { metadata: object }
+    expect(metadata).toMatchObject({ vulnerabilities: { high: 7 * 500 } })
+    expect(text.length).toBeLessThan(3 * LIMITS.npmAuditPlacesLengthMax)
+    expect(held).toBeLessThan(200)
+    expect(world.bugs).toEqual([])
   })
 
   it('finds nothing without advisories, in whatever stands there', async () => {
