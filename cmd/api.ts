@@ -1,7 +1,8 @@
 import { z } from 'zod'
 
+import { CODE_OF_STATUS, readText } from '../src/client/answer.ts'
 import type { TokenSource } from '../src/client/token-source.ts'
-import { DepotError, type ErrorCode } from '../src/errors.ts'
+import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
 import { below, depotKey } from './depot-url.ts'
 import { plain } from './plain.ts'
@@ -50,9 +51,11 @@ export async function askApi({ url, credentials }: Connection, request: ApiReque
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const ahead = Date.parse(response.headers.get('date') ?? '') - Date.now()
+    const text = await readText(response, LIMITS.apiAnswerBytesMax)
+    if (text === undefined) throw new Error('its answer is too long')
     return {
       status: response.status,
-      text: await readText(response),
+      text,
       aheadSeconds: Number.isNaN(ahead) ? 0 : Math.round(ahead / 1000),
     }
   } catch (error) {
@@ -81,7 +84,7 @@ export async function callApi<T>(connection: Connection, request: ApiRequest, sc
 /** The sentence of a refusal; one without it comes from something else than a depot. */
 function refusal(status: number, body: unknown, url: URL): DepotError {
   const said = ERROR.safeParse(body)
-  const code = CODES[status] ?? (status >= 500 ? 'STORAGE_DOWN' : 'BAD_REQUEST')
+  const code = CODE_OF_STATUS[status] ?? (status >= 500 ? 'STORAGE_DOWN' : 'BAD_REQUEST')
   if (said.success) return new DepotError(code, `${depotKey(url)}: ${plain(said.data.error)}`)
   return new DepotError(code, `${depotKey(url)} does not answer as a depot does: status ${status}`)
 }
@@ -89,26 +92,6 @@ function refusal(status: number, body: unknown, url: URL): DepotError {
 /** Some name what stands in the way: ten store paths. */
 const ERROR_CHARS_MAX = 4000
 const ERROR = z.object({ error: z.string().max(ERROR_CHARS_MAX) })
-
-const CODES: Readonly<Record<number, ErrorCode>> = {
-  401: 'UNAUTHENTICATED',
-  403: 'FORBIDDEN',
-  404: 'NOT_FOUND',
-  409: 'CONFLICT',
-  413: 'TOO_LARGE',
-  429: 'TOO_MANY_REQUESTS',
-}
-
-async function readText(response: Response): Promise<string> {
-  const pieces: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of response.body ?? []) {
-    bytes += piece.length
-    if (bytes > LIMITS.apiAnswerBytesMax) throw new Error('its answer is too long')
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
-}
 
 function parseJson(text: string): unknown {
   try {

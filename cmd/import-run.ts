@@ -7,6 +7,7 @@ import { openDepot, type OpenedDepot } from './client.ts'
 import { depotKey } from './depot-url.ts'
 import { isOn } from './flags.ts'
 import { startReport, type ImportReport } from './import-report.ts'
+import { plain } from './plain.ts'
 import type { Environment } from './settings.ts'
 import { clientName } from './version.ts'
 
@@ -62,11 +63,12 @@ export function failItem(report: ImportReport, item: string, error: unknown): vo
 
 function stopped({ code, message, cause }: DepotError, { url, who }: OpenedDepot): DepotError {
   const key = depotKey(url)
+  const said = plain(message)
   const hints: Partial<Record<ErrorCode, string>> = {
     UNAUTHENTICATED: `${key} does not, or no longer, take ${who}; 'depot login' tries your SSH keys`,
-    FORBIDDEN: `${key}: ${message}; you are ${who}, and 'depot whoami' shows your rights`,
+    FORBIDDEN: `${key}: ${said}; you are ${who}, and 'depot whoami' shows your rights`,
   }
-  const hint = hints[code] ?? message
+  const hint = hints[code] ?? said
   return new DepotError(code, `${hint}\n  What was sent is there: start the import again when this is mended`, {
     cause,
   })

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { sha512Of, type TarballHashes } from '../protocols/npm/integrity.ts'
 import { tarballPath } from '../protocols/npm/tarball-name.ts'
 import type { Transfer } from '../src/client/transfer.ts'
-import { DepotError, hasCode } from '../src/errors.ts'
+import { askDepot } from './import-ask.ts'
 
 /** What a depot has of a package. */
 export interface Here {
@@ -14,12 +14,17 @@ export interface Here {
 
 /** Ask a depot what it has of a package: nothing, when it does not know it. @throws DepotError */
 export async function hereOf(transfer: Transfer, name: string): Promise<Here> {
-  const path = packagePath(name)
-  try {
-    return read(await transfer.send({ method: 'GET', path, accept: 'application/vnd.npm.install-v1+json' }))
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return { versions: new Map(), tags: new Map(), time: new Map() }
-    throw error
+  const question = { path: packagePath(name), accept: 'application/vnd.npm.install-v1+json' }
+  const { versions, 'dist-tags': tags, time = {} } = (await askDepot(transfer, question, PACKUMENT)) ?? NOTHING
+  return {
+    versions: new Map(
+      Object.entries(versions).map(([version, { dist, deprecated }]) => [
+        version,
+        { sha1: dist.shasum, sha256: '', sha512: sha512Of(dist.integrity), deprecated: deprecated !== undefined },
+      ]),
+    ),
+    tags: new Map(Object.entries(tags)),
+    time: new Map(Object.entries(time)),
   }
 }
 
@@ -33,22 +38,6 @@ export function tarballFile(name: string, version: string): string {
   return encodeURIComponent(tarballPath(name, version).split('/').at(-1) ?? '')
 }
 
-function read(text: string): Here {
-  const parsed = PACKUMENT.safeParse(parse(text))
-  if (!parsed.success) throw new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
-  const { versions, 'dist-tags': tags, time = {} } = parsed.data
-  return {
-    versions: new Map(
-      Object.entries(versions).map(([version, { dist, deprecated }]) => [
-        version,
-        { sha1: dist.shasum, sha256: '', sha512: sha512Of(dist.integrity), deprecated: deprecated !== undefined },
-      ]),
-    ),
-    tags: new Map(Object.entries(tags)),
-    time: new Map(Object.entries(time)),
-  }
-}
-
 const PACKUMENT = z.object({
   versions: z.record(
     z.string(),
@@ -58,10 +47,4 @@ const PACKUMENT = z.object({
   time: z.record(z.string(), z.string()).optional(),
 })
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
+const NOTHING: z.infer<typeof PACKUMENT> = { versions: {}, 'dist-tags': {} }

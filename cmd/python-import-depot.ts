@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import type { Transfer } from '../src/client/transfer.ts'
-import { DepotError, hasCode } from '../src/errors.ts'
+import { askDepot } from './import-ask.ts'
 
 /** What a depot has of a file. */
 export interface FileHere {
@@ -27,20 +27,9 @@ export function filePath(project: string, filename: string): `/python/simple/${s
 
 async function projectHere(transfer: Transfer, project: string): Promise<ReadonlyMap<string, FileHere>> {
   const path = `/python/simple/${encodeURIComponent(project)}/` as const
-  try {
-    return read(await transfer.send({ method: 'GET', path, accept: 'application/vnd.pypi.simple.v1+json' }))
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return new Map()
-    throw error
-  }
-}
-
-function read(text: string): ReadonlyMap<string, FileHere> {
-  const parsed = PAGE.safeParse(parse(text))
-  if (!parsed.success) throw new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
-  return new Map(
-    parsed.data.files.map((file) => [file.filename, { sha256: file.hashes.sha256, uploadTime: file['upload-time'] }]),
-  )
+  const page = await askDepot(transfer, { path, accept: 'application/vnd.pypi.simple.v1+json' }, PAGE)
+  const files = page?.files ?? []
+  return new Map(files.map((file) => [file.filename, { sha256: file.hashes.sha256, uploadTime: file['upload-time'] }]))
 }
 
 const PAGE = z.object({
@@ -48,11 +37,3 @@ const PAGE = z.object({
     z.object({ filename: z.string(), hashes: z.object({ sha256: z.string() }), 'upload-time': z.string() }),
   ),
 })
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

@@ -1,5 +1,6 @@
 import { DepotError, hasCode, type ErrorCode } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { CODE_OF_STATUS, readText } from './answer.ts'
 
 /** A failure that time may heal. */
 export class TryAgain extends Error {
@@ -30,7 +31,8 @@ const ENDING: readonly ErrorCode[] = [
 
 /** The text of a good answer. @throws DepotError for a refusal, TryAgain for one that may pass */
 export async function readGoodAnswer(response: Response): Promise<string> {
-  const text = await readText(response)
+  const text = await readText(response, LIMITS.transferAnswerBytesMax)
+  if (text === undefined) throw new DepotError('TOO_LARGE', 'the answer of the depot is too long')
   if (response.ok) return text
   const refusal = refusalOf(response.status, text)
   if (PASSING.has(response.status)) throw new TryAgain(refusal, retryAfterMs(response.headers.get('retry-after')))
@@ -59,21 +61,10 @@ function retryAfterMs(header: string | null): number {
   return ms > 0 ? ms : 0
 }
 
-async function readText(response: Response): Promise<string> {
-  const pieces: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of response.body ?? []) {
-    bytes += piece.length
-    if (bytes > LIMITS.transferAnswerBytesMax) throw new DepotError('TOO_LARGE', 'the answer of the depot is too long')
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
-}
-
 /** npm's failures are JSON with an `error`, everybody else's are text. */
 function refusalOf(status: number, text: string): DepotError {
   const said = /^\s*\{/.test(text) ? errorField(text) : text.trim()
-  const code = CODES[status] ?? 'BAD_REQUEST'
+  const code = CODE_OF_STATUS[status] ?? 'BAD_REQUEST'
   return new DepotError(code, said === undefined || said === '' ? `status ${status}` : said.slice(0, SAID_CHARS_MAX))
 }
 
@@ -88,16 +79,3 @@ function errorField(text: string): string | undefined {
 
 /** A sentence; what is longer is some proxy's page. */
 const SAID_CHARS_MAX = 1000
-
-const CODES: Readonly<Record<number, ErrorCode>> = {
-  401: 'UNAUTHENTICATED',
-  403: 'FORBIDDEN',
-  404: 'NOT_FOUND',
-  409: 'CONFLICT',
-  413: 'TOO_LARGE',
-  429: 'TOO_MANY_REQUESTS',
-  502: 'STORAGE_DOWN',
-  503: 'STORAGE_DOWN',
-  504: 'STORAGE_DOWN',
-  507: 'STORAGE_FULL',
-}

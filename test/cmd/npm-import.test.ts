@@ -1,15 +1,13 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import process from 'node:process'
 
 import { describe, expect, it } from 'vitest'
 
 import { LIMITS } from '../../src/limits.ts'
-import { cleanEnv } from '../helpers/clean-env.ts'
 import { cliUser, depotFor } from '../helpers/cli-user.ts'
 import { describeWith } from '../helpers/have.ts'
+import { killedImport } from '../helpers/killed-import.ts'
 import { tarballOf } from '../helpers/npm-fixtures.ts'
 import { json, publish, startNpmWorld } from '../helpers/npm-world.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
@@ -328,7 +326,7 @@ describe('an import that is stopped', () => {
     await using here = await move()
     const versions = Array.from({ length: 60 }, (_, patch) => `1.0.${patch}`)
     for (const name of ['one', 'two', 'three']) await storePackage(here.storage.path, { name, versions })
-    const told = await killedImport(here, 40)
+    const told = await killedImport(['npm', 'import', '--verdaccio', here.storage.path, here.world.url], 40)
     expect(told.length).toBeGreaterThanOrEqual(40)
     expect(told.length).toBeLessThan(180)
     const before = await here.audited()
@@ -374,19 +372,3 @@ describeWith('openssh', 'an import by a key that may only read', () => {
     expect(stderr).toContain(`${key.fingerprint}), and 'depot whoami' shows your rights`)
   })
 })
-
-/** Kill an import once it has told of so many versions; returns which. */
-async function killedImport({ storage, world }: Move, count: number): Promise<string[]> {
-  await using home = await tempDir('killed')
-  const launcher = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
-  const args = [launcher, 'npm', 'import', '--verdaccio', storage.path, world.url]
-  const child = spawn(process.execPath, args, { env: cleanEnv(home.path), stdio: ['ignore', 'pipe', 'inherit'] })
-  const exited = once(child, 'exit')
-  let text = ''
-  for await (const piece of child.stdout.setEncoding('utf8')) {
-    text += String(piece)
-    if (text.split('\n').length > count) child.kill('SIGKILL')
-  }
-  await exited
-  return [...text.matchAll(/^sent (\S+)$/gm)].map(([, item = '']) => item)
-}

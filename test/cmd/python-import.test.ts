@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import process from 'node:process'
 
 import { describe, expect, it } from 'vitest'
 
-import { cleanEnv } from '../helpers/clean-env.ts'
+import { killedImport } from '../helpers/killed-import.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 import { buildSdist, buildWheel, type BuiltFile } from '../helpers/wheel.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
@@ -184,6 +182,19 @@ describe('depot python import', () => {
     expect(await here.files('damaged')).toEqual([])
   })
 
+  it('repeats what stopped it, fit for a terminal', async () => {
+    await using here = await move()
+    await here.save(buildWheel({ name: 'fine', version: '1.0' }))
+    await using server = await startUpstream((_, response) => response.writeHead(403).end('you may\u001b[2J not'))
+    const env = { DEPOT_AUTH_TOKEN: 'dpt_any' }
+    const { status, stderr } = await runDepot(['python', 'import', here.folder.path, server.url], env)
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringContaining('you may\uFFFD[2J not') as unknown,
+    })
+    expect(stderr).not.toContain('\u001b[2J')
+  })
+
   it.each([
     ['nowhere', 'cannot be read'],
     ['', 'there is no wheel and no sdist'],
@@ -199,7 +210,7 @@ describe('depot python import', () => {
       buildWheel({ name: `p${index % 7}`, version: `1.${index}` }),
     )
     for (const wheel of wheels) await here.save(wheel)
-    const told = await killedImport(here, 15)
+    const told = await killedImport(['python', 'import', here.folder.path, here.world.url], 15)
     expect(told.length).toBeGreaterThanOrEqual(15)
     expect(told.length).toBeLessThan(60)
     const { status, stdout } = await here.run()
@@ -210,19 +221,3 @@ describe('depot python import', () => {
     expect(new Set(all.flat().map((file) => file['upload-time']))).toEqual(new Set(['2020-02-02T02:02:02.000Z']))
   })
 })
-
-/** Kill an import once it has told of so many files; returns which. */
-async function killedImport({ folder, world }: Move, count: number): Promise<string[]> {
-  await using home = await tempDir('killed')
-  const launcher = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
-  const args = [launcher, 'python', 'import', folder.path, world.url]
-  const child = spawn(process.execPath, args, { env: cleanEnv(home.path), stdio: ['ignore', 'pipe', 'inherit'] })
-  const exited = once(child, 'exit')
-  let text = ''
-  for await (const piece of child.stdout.setEncoding('utf8')) {
-    text += String(piece)
-    if (text.split('\n').length > count) child.kill('SIGKILL')
-  }
-  await exited
-  return [...text.matchAll(/^sent (\S+)$/gm)].map(([, item = '']) => item)
-}

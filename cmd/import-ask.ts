@@ -1,0 +1,39 @@
+import type { z } from 'zod'
+
+import type { Transfer } from '../src/client/transfer.ts'
+import { DepotError, hasCode } from '../src/errors.ts'
+
+export interface Question {
+  /** Below the depot's URL. */
+  readonly path: `/${string}`
+  /** The media type of the answer; JSON in any case. */
+  readonly accept: string
+}
+
+/**
+ * Ask a depot, before something is sent, what it has there: undefined for nothing.
+ *
+ * @throws DepotError what the depot says against it; `STORAGE_DOWN` when this is no depot's answer
+ */
+export async function askDepot<T>(
+  transfer: Transfer,
+  question: Question,
+  schema: z.ZodType<T>,
+): Promise<T | undefined> {
+  const text = await transfer.send({ method: 'GET', ...question }).catch((error: unknown) => {
+    if (hasCode(error, 'NOT_FOUND')) return undefined
+    throw error
+  })
+  if (text === undefined) return undefined
+  const parsed = schema.safeParse(parse(text))
+  if (parsed.success) return parsed.data
+  throw new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
