@@ -4,14 +4,14 @@ import { ANONYMOUS } from '../../src/access.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { auditEntry, type Caller } from '../../src/protocol.ts'
+import type { Caller } from '../../src/protocol.ts'
 import { userName } from './account-routes.ts'
 import { parseMaintainers, type PackageDocument } from './package-document.ts'
 import { withDeprecations, withStar } from './package-record.ts'
-import { loadVersion, requirePackage, requireRevision, type LoadedPackage } from './packages.ts'
+import { loadVersion, requireRevision, type LoadedPackage } from './packages.ts'
 import { tagsOf } from './packument.ts'
-import { KIND, type PackageRecord } from './records.ts'
-import { changeInTurn } from './turns.ts'
+import type { PackageRecord } from './records.ts'
+import { writeLivePackage } from './write-package.ts'
 
 /**
  * Change what a packument that comes back may change: texts of deprecation, owners, and the caller's own star. What else may differ in
@@ -25,17 +25,12 @@ export async function changePackage(
   caller: Caller,
   { name, document, revision }: { name: string; document: PackageDocument; revision: string | undefined },
 ): Promise<void> {
-  await changeInTurn(depot, caller.cache, name, async () => {
-    const loaded = await requirePackage(depot, caller.cache, name)
+  await writeLivePackage(depot, caller, name, async (loaded) => {
     if (revision !== undefined) requireRevision(loaded, revision)
     const change = await changeOf(depot, caller, { name, document, loaded })
     const changed = change(loaded.record)
-    if (changed === loaded.record) return
-    const record: PackageRecord = { ...changed, modified: new Date().toISOString() }
-    await depot.commit(caller.cache, {
-      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
-      audit: [auditEntry(caller, { action: 'npm:write', resource: name, digest: '' })],
-    })
+    if (changed === loaded.record) return undefined
+    return { record: { ...changed, modified: new Date().toISOString() }, done: [{ action: 'write' }] }
   })
 }
 

@@ -1,11 +1,10 @@
 import type { Depot } from '../../src/depot.ts'
-import type { RecordPut } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { auditEntry, type Caller } from '../../src/protocol.ts'
+import type { Caller } from '../../src/protocol.ts'
 import { withoutVersions } from './package-record.ts'
-import { requirePackage, requireRevision } from './packages.ts'
-import { isTombstone, KIND, readVersion, versionKey, type PackageRecord } from './records.ts'
-import { changeInTurn } from './turns.ts'
+import { findVersion, requireRevision } from './packages.ts'
+import { isTombstone, KIND, versionKey, type PackageRecord } from './records.ts'
+import { writeLivePackage } from './write-package.ts'
 
 export interface Deletion {
   readonly name: string
@@ -23,64 +22,55 @@ export interface Deletion {
  *
  * @throws DepotError `NOT_FOUND` without the package, `CONFLICT` when `revision` is not the package's any more
  */
-export async function deleteVersions(
+export async function deleteVersions(depot: Depot, caller: Caller, { versions, ...deletion }: Deletion): Promise<void> {
+  const step = LIMITS.npmDeletedVersionsPerCommit
+  await deleteSome(depot, caller, { ...deletion, versions: versions.slice(0, step) })
+  // By then it is another revision, which is ours.
+  for (let at = step; at < versions.length; at += step)
+    await deleteSome(depot, caller, { name: deletion.name, versions: versions.slice(at, at + step) })
+}
+
+async function deleteSome(
   depot: Depot,
   caller: Caller,
   { name, versions, revision, change = (record) => record }: Deletion,
 ): Promise<void> {
-  const step = LIMITS.npmDeletedVersionsPerCommit
-  await deleteSome(depot, caller, { name, versions: versions.slice(0, step), change, ...given(revision) })
-  for (let at = step; at < versions.length; at += step)
-    await deleteSome(depot, caller, { name, versions: versions.slice(at, at + step), change: (record) => record })
-}
-
-function given(revision: string | undefined): Pick<Deletion, 'revision'> {
-  return revision === undefined ? {} : { revision }
-}
-
-function deleteSome(
-  depot: Depot,
-  caller: Caller,
-  { name, versions, revision, change }: Deletion & Required<Pick<Deletion, 'change'>>,
-): Promise<void> {
-  return changeInTurn(depot, caller.cache, name, async () => {
-    const loaded = await requirePackage(depot, caller.cache, name)
+  await writeLivePackage(depot, caller, name, async (loaded) => {
     if (revision !== undefined) requireRevision(loaded, revision)
+    const live = await liveOf(depot, caller, name, versions)
     const now = new Date().toISOString()
-    const graves = await bury(depot, caller, { name, versions, now })
-    const record = withoutVersions(change(loaded.record), new Set(versions), now)
-    await depot.commit(caller.cache, {
-      puts: [
-        ...graves.map(({ put }) => put),
-        { kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version },
-      ],
-      deletes: graves.map(({ put }) => ({ kind: KIND.attestation, key: put.key })),
-      audit: graves.map(({ put, digest }) => auditEntry(caller, { action: 'npm:delete', resource: put.key, digest })),
-    })
-    for (const { put } of graves) depot.events.recordWritten('npm', put.key)
+    return {
+      record: withoutVersions(change(loaded.record), new Set(versions), now),
+      puts: live.map(({ key, digest, expected }) => {
+        const value = JSON.stringify({ deleted: now, digest })
+        return { kind: KIND.version, key, value, expected, refs: [] }
+      }),
+      deletes: live.map(({ key }) => ({ kind: KIND.attestation, key })),
+      done: live.map(({ version, digest }) => ({ action: 'delete', part: version, digest })),
+    }
   })
 }
 
-interface Grave {
-  readonly put: RecordPut
+interface LiveVersion {
+  readonly version: string
+  readonly key: string
   readonly digest: string
+  readonly expected: number
 }
 
-/** The tombstones of those versions that can be read now. */
-async function bury(
+/** Those versions that can be read now. */
+async function liveOf(
   depot: Depot,
   { cache }: Caller,
-  { name, versions, now }: { readonly name: string; readonly versions: readonly string[]; readonly now: string },
-): Promise<readonly Grave[]> {
-  const graves: Grave[] = []
+  name: string,
+  versions: readonly string[],
+): Promise<readonly LiveVersion[]> {
+  const live: LiveVersion[] = []
   for (const version of versions) {
-    const key = versionKey(name, version)
-    const found = await depot.get(cache, KIND.version, key)
-    const record = found === undefined ? undefined : readVersion(found.value)
-    if (found === undefined || record === undefined || isTombstone(record)) continue
-    const { digest } = record
-    const value = JSON.stringify({ deleted: now, digest })
-    graves.push({ digest, put: { kind: KIND.version, key, value, expected: found.version, refs: [] } })
+    const found = await findVersion(depot, cache, name, version)
+    if (found === undefined || isTombstone(found.record)) continue
+    const { record, expected } = found
+    live.push({ version, key: versionKey(name, version), digest: record.digest, expected })
   }
-  return graves
+  return live
 }

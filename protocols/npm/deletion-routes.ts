@@ -5,8 +5,8 @@ import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { deleteVersions } from './delete-versions.ts'
 import { parseRevision } from './document-routes.ts'
 import { parsePackageName } from './package-name.ts'
-import { loadVersion, requirePackage, requireRevision } from './packages.ts'
-import { KIND, isTombstone, readVersion, versionKey } from './records.ts'
+import { findVersion, loadVersion, requirePackage, requireRevision, versionMissing } from './packages.ts'
+import { isTombstone } from './records.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 import { parseVersion } from './version.ts'
 
@@ -42,7 +42,7 @@ export function deletionRoutes(depot: Depot): readonly Route[] {
       resource: ({ name }) => name,
       async handle(request) {
         const { name, version } = request.params
-        if ((await loadVersion(depot, request.cache, name, version)) === undefined) throw missing(name, version)
+        if ((await loadVersion(depot, request.cache, name, version)) === undefined) throw versionMissing(name, version)
         await deleteVersions(depot, request, { name, versions: [version] })
         return new Response(null, { status: 204 })
       },
@@ -58,17 +58,13 @@ async function deleteTarball(
   const { name, file, revision } = request.params
   const version = tarballVersion(name, file)
   if (version === undefined) throw new DepotError('INVALID_NAME', `a tarball of ${name} is called <name>-<version>.tgz`)
-  const found = await depot.get(request.cache, KIND.version, versionKey(name, version))
-  if (found === undefined) throw missing(name, version)
-  if (!isTombstone(readVersion(found.value))) {
+  const found = await findVersion(depot, request.cache, name, version)
+  if (found === undefined) throw versionMissing(name, version)
+  if (!isTombstone(found.record)) {
     requireRevision(await requirePackage(depot, request.cache, name), revision)
     await deleteVersions(depot, request, { name, versions: [version], revision })
   }
   return deleted()
-}
-
-function missing(name: string, version: string): DepotError {
-  return new DepotError('NOT_FOUND', `version ${version} of ${name} is not in this depot`)
 }
 
 function deleted(): Response {

@@ -83,7 +83,6 @@ export function withHistory(record: PackageRecord, history: History): PackageRec
   const times = inOrder({ ...record.times, ...given })
   const all = Object.values(times)
   const tags = { ...record.tags, ...history.tags }
-  if (Object.keys(tags).length > LIMITS.npmTagsPerPackageMax) throw refused('the package would have too many dist-tags')
   const deprecated = { ...record.deprecated, ...history.deprecated }
   const stars = [...new Set([...(record.stars ?? []), ...history.stars])]
   return {

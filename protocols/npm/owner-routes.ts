@@ -6,13 +6,11 @@ import { readJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { auditEntry, route, type Caller, type Route } from '../../src/protocol.ts'
+import { route, type Caller, type Route } from '../../src/protocol.ts'
 import { latestManifest } from './change-package.ts'
 import { parseMaintainers, type Maintainer } from './package-document.ts'
 import { parsePackageName } from './package-name.ts'
-import { requirePackage } from './packages.ts'
-import { KIND, type PackageRecord } from './records.ts'
-import { changeInTurn } from './turns.ts'
+import { writeLivePackage } from './write-package.ts'
 
 /** `pnpm owner add` and `rm` (pnpm 12), which npm does with the whole packument. */
 export function ownerRoutes(depot: Depot): readonly Route[] {
@@ -59,17 +57,15 @@ async function changeOwners(
   name: string,
   change: (owners: readonly Maintainer[]) => readonly Maintainer[],
 ): Promise<void> {
-  await changeInTurn(depot, caller.cache, name, async () => {
-    const loaded = await requirePackage(depot, caller.cache, name)
+  await writeLivePackage(depot, caller, name, async (loaded) => {
     const named = loaded.record.maintainers ?? (await latestManifest(depot, caller, name, loaded))?.['maintainers']
     const owners = named === undefined ? [] : parseMaintainers(named)
     const changed = change(owners)
-    if (changed === owners) return
+    if (changed === owners) return undefined
     const maintainers = [...parseMaintainers(changed)]
-    const record: PackageRecord = { ...loaded.record, maintainers, modified: new Date().toISOString() }
-    await depot.commit(caller.cache, {
-      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
-      audit: [auditEntry(caller, { action: 'npm:write', resource: name, digest: '' })],
-    })
+    return {
+      record: { ...loaded.record, maintainers, modified: new Date().toISOString() },
+      done: [{ action: 'write' }],
+    }
   })
 }

@@ -1,5 +1,3 @@
-import { DepotError } from '../../src/errors.ts'
-import { LIMITS } from '../../src/limits.ts'
 import type { PackageRecord, VersionRecord } from './records.ts'
 import { highestVersion } from './version.ts'
 
@@ -15,23 +13,12 @@ export interface PackageChange {
   readonly fields?: Readonly<Record<string, unknown>>
 }
 
-/**
- * A package's record after one of its versions was added or tagged.
- *
- * @throws DepotError `TOO_LARGE` for one tag too many
- */
+/** A package's record after one of its versions was added or tagged. */
 export function changedPackage(before: PackageRecord | undefined, change: PackageChange): PackageRecord {
   const { version, now, latestByDefault = false, fields = {} } = change
   const wanted =
     latestByDefault && !Object.hasOwn(before?.tags ?? {}, 'latest') ? ['latest', ...change.tags] : change.tags
   const tags = { ...before?.tags, ...Object.fromEntries(wanted.map((tag) => [tag, version])) }
-  const count = Object.keys(tags).length
-  // Those that are there may move, however many they are.
-  if (count > LIMITS.npmTagsPerPackageMax && count > Object.keys(before?.tags ?? {}).length)
-    throw new DepotError(
-      'TOO_LARGE',
-      `a package has ${LIMITS.npmTagsPerPackageMax} dist-tags at most: remove some first`,
-    )
   return {
     ...before,
     tags,

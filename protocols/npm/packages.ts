@@ -2,11 +2,8 @@ import { createHash } from 'node:crypto'
 
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { BlobRow, Cache, Commit, RecordDelete } from '../../src/kv-store.ts'
-import { LIMITS } from '../../src/limits.ts'
-import { auditEntry, type Caller } from '../../src/protocol.ts'
-import type { Manifest } from './manifest.ts'
-import { changedPackage, withDeprecation, type PackageChange } from './package-record.ts'
+import type { Cache } from '../../src/kv-store.ts'
+import { withDeprecation } from './package-record.ts'
 import { tagsOf, type PackumentSource } from './packument.ts'
 import {
   isTombstone,
@@ -15,11 +12,9 @@ import {
   readVersion,
   versionKey,
   type PackageRecord,
+  type Tombstone,
   type VersionRecord,
 } from './records.ts'
-import { loadForWrite } from './tombstones.ts'
-import type { SigningKey } from './signing.ts'
-import { changeInTurn } from './turns.ts'
 import type { Selector } from './version.ts'
 
 /** A package record and the version it was read at; 0 for one that does not exist yet. */
@@ -40,7 +35,11 @@ export async function loadPackage(depot: Depot, cache: Cache, name: string): Pro
 
 /** @throws DepotError `NOT_FOUND` that names the package, for one of which every version was deleted too */
 export async function requirePackage(depot: Depot, cache: Cache, name: string): Promise<LoadedPackage> {
-  const loaded = await loadPackage(depot, cache, name)
+  return requireLive(name, await loadPackage(depot, cache, name))
+}
+
+/** @throws DepotError as `requirePackage`, for a package that was loaded already */
+export function requireLive(name: string, loaded: LoadedPackage | undefined): LoadedPackage {
   if (loaded === undefined || isEmpty(loaded.record)) throw packageMissing(name)
   return loaded
 }
@@ -59,6 +58,27 @@ export function packageMissing(name: string): DepotError {
   return new DepotError('NOT_FOUND', `the package ${name} is not in this depot`)
 }
 
+export function versionMissing(name: string, version: string): DepotError {
+  return new DepotError('NOT_FOUND', `version ${version} of ${name} is not in this depot`)
+}
+
+/** What stands under the name of a version, and the version at which that was read. */
+export interface FoundVersion {
+  readonly record: VersionRecord | Tombstone
+  readonly expected: number
+}
+
+/** What stands under the name of a version, be it a tombstone; undefined when nothing ever did, or that was forgotten. */
+export async function findVersion(
+  depot: Depot,
+  cache: Cache,
+  name: string,
+  version: string,
+): Promise<FoundVersion | undefined> {
+  const found = await depot.get(cache, KIND.version, versionKey(name, version))
+  return found === undefined ? undefined : { record: readVersion(found.value), expected: found.version }
+}
+
 /** A version that can be read; undefined for one that was never there, and for one that was deleted. */
 export async function loadVersion(
   depot: Depot,
@@ -66,8 +86,7 @@ export async function loadVersion(
   name: string,
   version: string,
 ): Promise<VersionRecord | undefined> {
-  const found = await depot.get(cache, KIND.version, versionKey(name, version))
-  const record = found === undefined ? undefined : readVersion(found.value)
+  const record = (await findVersion(depot, cache, name, version))?.record
   return record === undefined || isTombstone(record) ? undefined : record
 }
 
@@ -84,8 +103,8 @@ export async function requireVersion(
   const version = byTag ? ownValue(tags, selector.tag) : selector.version
   const found = version === undefined ? undefined : await loadVersion(depot, cache, name, version)
   if (found !== undefined && version !== undefined) return withDeprecation(record, version, found)
-  const asked = byTag ? `the tag ${selector.tag}` : `version ${selector.version}`
-  throw new DepotError('NOT_FOUND', `${asked} of ${name} is not in this depot`)
+  if (!byTag) throw versionMissing(name, selector.version)
+  throw new DepotError('NOT_FOUND', `the tag ${selector.tag} of ${name} is not in this depot`)
 }
 
 function ownValue(table: Readonly<Record<string, string>>, key: string): string | undefined {
@@ -112,80 +131,4 @@ export async function loadPackument(
     if (record !== undefined) versions.set(version, withDeprecation(loaded.record, version, record))
   }
   return { source: { name, record: loaded.record, versions, revision: loaded.revision }, version: loaded.version }
-}
-
-/** A version that is about to become visible. */
-export interface NewVersion {
-  readonly name: string
-  readonly version: string
-  readonly digest: string
-  /** As it will be kept: `keptManifest`. */
-  readonly manifest: Manifest
-  /** What happens to the package's record besides. */
-  readonly change: Omit<PackageChange, 'version' | 'now'>
-  /** Puts the tarball's bytes into storage; absent when they are there. */
-  readonly publish?: () => Promise<BlobRow>
-  readonly puts?: Commit['puts']
-  /** Signs the version, where there is a key. */
-  readonly signer?: SigningKey | undefined
-  /** The waiting tarball that this version is made from, as it was read. */
-  readonly replaces?: RecordDelete
-}
-
-/**
- * Add a version in one commit: its manifest, its place in the package, its tarball. Of two writers of one version one wins;
- * two of different versions both do.
- *
- * @returns `known` when the version is there with the same bytes: nothing changes then
- * @throws DepotError `CONFLICT` when it is there with other bytes, or was deleted; `TOO_LARGE` for one version or dist-tag too many
- */
-export async function addVersion(depot: Depot, caller: Caller, added: NewVersion): Promise<'created' | 'known'> {
-  const { name, version, digest, manifest } = added
-  const key = versionKey(name, version)
-  const signature = await added.signer?.sign(name, version, manifest.dist?.integrity ?? '')
-  const own = signature === undefined ? {} : { signatures: [signature] }
-
-  const free = async (): Promise<boolean> => {
-    const known = await loadForWrite(depot, caller.cache, name, version)
-    if (known !== undefined && known.digest !== digest) throw cannotPublishOver(name, version)
-    return known === undefined
-  }
-  // Asked before, so that bytes which nobody will want are not stored; and nobody waits for another one's disk.
-  await free()
-  const row = await added.publish?.()
-  const blobs = row === undefined ? [] : [row]
-
-  return changeInTurn(depot, caller.cache, name, async () => {
-    if (!(await free())) {
-      // The same bytes again: nothing changes, but sending a damaged tarball once more heals it.
-      await depot.commit(caller.cache, { blobs })
-      return 'known'
-    }
-    const loaded = await loadPackage(depot, caller.cache, name)
-    const record = changedPackage(loaded?.record, { ...added.change, version, now: new Date().toISOString() })
-    if (Object.keys(record.times).length > LIMITS.npmVersionsPerPackageMax) throw tooMany(name)
-    await depot.commit(caller.cache, {
-      puts: [
-        { kind: KIND.version, key, value: JSON.stringify({ digest, manifest, ...own }), expected: 0, refs: [digest] },
-        { kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded?.version ?? 0 },
-        ...(added.puts ?? []),
-      ],
-      // A tarball that was sent alone has waited long enough.
-      deletes: [added.replaces ?? { kind: KIND.tarball, key }],
-      blobs,
-      audit: [auditEntry(caller, { action: 'npm:write', resource: key, digest })],
-    })
-    depot.events.recordWritten('npm', key)
-    return 'created'
-  })
-}
-
-function tooMany(name: string): DepotError {
-  const hint = `unpublish some: a package has ${LIMITS.npmVersionsPerPackageMax} versions at most`
-  return new DepotError('TOO_LARGE', `${name} has too many versions; ${hint}`)
-}
-
-export function cannotPublishOver(name: string, version: string): DepotError {
-  const message = `cannot publish over the existing version ${version} of ${name} with other bytes: choose a new version`
-  return new DepotError('CONFLICT', message)
 }

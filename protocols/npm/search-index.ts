@@ -3,6 +3,7 @@ import type { Depot } from '../../src/depot.ts'
 import type { AuditRow, Cache, KvRecord } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { oneAtATime } from '../../src/one-at-a-time.ts'
+import { packageIn } from './audit-line.ts'
 import { loadVersion } from './packages.ts'
 import { KIND, readPackage, type PackageRecord } from './records.ts'
 import { latestOf, searchEntry, type Described, type SearchEntry } from './search-entry.ts'
@@ -75,7 +76,7 @@ async function readAll(depot: Depot, cache: Cache): Promise<readonly SearchEntry
   return entries.sort((one, other) => byUnits(one.name, other.name))
 }
 
-/** Which packages the log names behind a line. Every change of one writes a line that begins with its name. */
+/** Which packages the log names behind a line. */
 async function changesBehind(
   depot: Depot,
   cache: Cache,
@@ -85,18 +86,14 @@ async function changesBehind(
   let head = seen
   for (;;) {
     const lines: readonly AuditRow[] = await depot.kv.audit(head, LIMITS.lookupKeysMax)
-    for (const line of lines)
-      if (line.cache === cache.id && line.result === 'done' && line.action.startsWith('npm:'))
-        names.add(packageIn(line.resource))
+    for (const line of lines) {
+      const name = line.cache === cache.id ? packageIn(line) : undefined
+      if (name !== undefined) names.add(name)
+    }
     head = lines.at(-1)?.seq ?? head
     if (lines.length < LIMITS.lookupKeysMax) return { head, names }
     await breath()
   }
-}
-
-/** `name` of `name`, `name@1.0.0`, `name@tag`, or `name` and further words; a scope begins with an `@` of its own. */
-function packageIn(resource: string): string {
-  return /^@?[^@\s]*/.exec(resource)?.[0] ?? ''
 }
 
 type Change = readonly [name: string, entry: SearchEntry | undefined]

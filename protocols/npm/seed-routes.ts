@@ -3,15 +3,16 @@ import { DepotError } from '../../src/errors.ts'
 import { readJson } from '../../src/http/body.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { auditEntry, route, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { addVersion, cannotPublishOver } from './add-version.ts'
+import { npmAuditEntry } from './audit-line.ts'
 import { hashMismatch, sha512Of, type TarballHashes } from './integrity.ts'
 import { keptManifest, parseManifest, type Manifest } from './manifest.ts'
+import { moveTag } from './move-tag.ts'
 import { parsePackageName } from './package-name.ts'
-import { addVersion, cannotPublishOver } from './packages.ts'
 import { KIND, readTarball, versionKey, type VersionRecord } from './records.ts'
 import type { SigningKey } from './signing.ts'
 import { requireOwnName, stageTarball } from './stage-tarball.ts'
-import { moveTag } from './tag-routes.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 import { loadForWrite } from './tombstones.ts'
 import { parseSelector, type Selector } from './version.ts'
@@ -59,7 +60,7 @@ async function putTarball(depot: Depot, request: DepotRequest<{ name: string; fi
   await depot.commit(cache, {
     puts: known === undefined ? [{ kind: KIND.tarball, key, value, refs: [digest] }] : [],
     blobs: [row],
-    audit: [auditEntry(request, { action: 'npm:write', resource: key, digest })],
+    audit: [npmAuditEntry(request, name, { action: 'write', part: version, digest })],
   })
   return jsonResponse(200, { ok: 'the tarball is here', success: true })
 }

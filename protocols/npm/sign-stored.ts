@@ -1,9 +1,10 @@
 import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { SYSTEM_CACHE, type Cache, type KvRecord, type RecordPut } from '../../src/kv-store.ts'
-import { auditEntry, SERVER } from '../../src/protocol.ts'
+import { SERVER } from '../../src/protocol.ts'
 import { isTombstone, KIND, readVersion, versionKey } from './records.ts'
 import type { SigningKey } from './signing.ts'
+import { writePackage } from './write-package.ts'
 
 /**
  * Sign every version of a cache that the newest key has not signed: those of a time before there was a key, and all of them when there is
@@ -15,8 +16,7 @@ export async function signStored(depot: Depot, cache: Cache, signer: SigningKey,
   const note = await depot.get(SYSTEM_CACHE, KIND.signed, cache.name)
   if (note?.value === JSON.stringify(keyid)) return
   for await (const { key } of depot.all(cache, KIND.package)) {
-    for (let left = true; left && !stop.aborted;)
-      left = await depot.retryConflicts(() => signSome(depot, cache, key, signer))
+    for (let left = true; left && !stop.aborted;) left = await signSome(depot, cache, key, signer)
     if (stop.aborted) return
     await breath()
   }
@@ -28,9 +28,24 @@ const VERSIONS_PER_COMMIT = 100
 
 /** Sign some versions of a package in one commit; true when there may be more. */
 async function signSome(depot: Depot, cache: Cache, name: string, signer: SigningKey): Promise<boolean> {
-  // Put again as it is: what was rendered of it goes, and nobody changes the package meanwhile.
-  const whole = await depot.get(cache, KIND.package, name)
-  if (whole === undefined) return false
+  let signed = 0
+  await writePackage(depot, { ...SERVER, cache }, name, async (loaded) => {
+    const puts = loaded === undefined ? [] : await signSomeVersions(depot, cache, name, signer)
+    signed = puts.length
+    if (loaded === undefined || signed === 0) return undefined
+    // The record goes back as it is: what was rendered of it goes, and nobody changes the package meanwhile.
+    return { record: loaded.record, puts, done: [{ action: 'sign' }] }
+  })
+  return signed === VERSIONS_PER_COMMIT
+}
+
+/** The first versions of a package that the key has not signed, signed by it. */
+async function signSomeVersions(
+  depot: Depot,
+  cache: Cache,
+  name: string,
+  signer: SigningKey,
+): Promise<readonly RecordPut[]> {
   const puts: RecordPut[] = []
   for await (const found of depot.all(cache, KIND.version, versionKey(name, ''))) {
     const put = await signedAgain(found, signer)
@@ -38,13 +53,7 @@ async function signSome(depot: Depot, cache: Cache, name: string, signer: Signin
     if (puts.length === VERSIONS_PER_COMMIT) break
     await breath()
   }
-  if (puts.length === 0) return false
-  const { value, version: expected } = whole
-  await depot.commit(cache, {
-    puts: [...puts, { kind: KIND.package, key: name, value, expected }],
-    audit: [auditEntry({ ...SERVER, cache }, { action: 'npm:sign', resource: name, digest: '' })],
-  })
-  return puts.length === VERSIONS_PER_COMMIT
+  return puts
 }
 
 /** The version with a signature by this key alone beside those of its publisher; undefined when it has that, or was deleted. */

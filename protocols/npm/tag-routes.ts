@@ -3,14 +3,13 @@ import { DepotError } from '../../src/errors.ts'
 import { readJson } from '../../src/http/body.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { auditEntry, route, type Caller, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
+import { moveTag } from './move-tag.ts'
 import { parsePackageName } from './package-name.ts'
-import { changedPackage } from './package-record.ts'
-import { loadVersion, requirePackage } from './packages.ts'
+import { requirePackage } from './packages.ts'
 import { tagsOf } from './packument.ts'
-import { KIND, versionKey, type PackageRecord } from './records.ts'
-import { changeInTurn } from './turns.ts'
 import { parseTag, parseVersion } from './version.ts'
+import { writeLivePackage } from './write-package.ts'
 
 /** `npm dist-tag add` and `rm`; what `ls` reads is one of the packument's routes. */
 export function tagRoutes(depot: Depot): readonly Route[] {
@@ -59,44 +58,17 @@ async function putTag(depot: Depot, request: TagRequest): Promise<Response> {
   return jsonResponse(201, { ok: `${tag} is ${version}`, success: true })
 }
 
-/**
- * Point a dist-tag at a version.
- *
- * @throws DepotError `NOT_FOUND` without the package or the version, `TOO_LARGE` for one tag too many
- */
-export async function moveTag(
-  depot: Depot,
-  caller: Caller,
-  { name, tag, version }: { readonly name: string; readonly tag: string; readonly version: string },
-): Promise<void> {
-  await changeInTurn(depot, caller.cache, name, async () => {
-    const loaded = await requirePackage(depot, caller.cache, name)
-    const found = await loadVersion(depot, caller.cache, name, version)
-    if (found === undefined) throw new DepotError('NOT_FOUND', `version ${version} of ${name} is not in this depot`)
-    const { tags } = loaded.record
-    if (Object.hasOwn(tags, tag) && tags[tag] === version) return
-    const record = changedPackage(loaded.record, { tags: [tag], version, now: new Date().toISOString() })
-    await depot.commit(caller.cache, {
-      // That it is still there is part of the change: who deletes it writes the package too.
-      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
-      audit: [auditEntry(caller, { action: 'npm:write', resource: versionKey(name, tag), digest: found.digest })],
-    })
-  })
-}
-
 async function deleteTag(depot: Depot, request: TagRequest): Promise<Response> {
   const { name, tag } = request.params
   if (tag === 'latest')
     throw new DepotError('BAD_REQUEST', 'every package has the dist-tag latest: move it with npm dist-tag add')
-  await changeInTurn(depot, request.cache, name, async () => {
-    const loaded = await requirePackage(depot, request.cache, name)
-    if (!Object.hasOwn(loaded.record.tags, tag)) throw new DepotError('NOT_FOUND', `${name} has no dist-tag ${tag}`)
-    const { [tag]: _gone, ...tags } = loaded.record.tags
-    const record: PackageRecord = { ...loaded.record, tags, modified: new Date().toISOString() }
-    await depot.commit(request.cache, {
-      puts: [{ kind: KIND.package, key: name, value: JSON.stringify(record), expected: loaded.version }],
-      audit: [auditEntry(request, { action: 'npm:write', resource: versionKey(name, tag), digest: '' })],
-    })
+  await writeLivePackage(depot, request, name, ({ record }) => {
+    if (!Object.hasOwn(record.tags, tag)) throw new DepotError('NOT_FOUND', `${name} has no dist-tag ${tag}`)
+    const { [tag]: _gone, ...tags } = record.tags
+    return {
+      record: { ...record, tags, modified: new Date().toISOString() },
+      done: [{ action: 'write', part: tag }],
+    }
   })
   return jsonResponse(201, { ok: `${tag} is no tag of ${name} any more`, success: true })
 }

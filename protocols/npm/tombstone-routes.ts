@@ -1,9 +1,11 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
-import { auditEntry, route, type Route } from '../../src/protocol.ts'
+import { route, type Route } from '../../src/protocol.ts'
+import { npmAuditEntry } from './audit-line.ts'
 import { parsePackageName } from './package-name.ts'
-import { isTombstone, KIND, readVersion } from './records.ts'
+import { findVersion } from './packages.ts'
+import { isTombstone, KIND, versionKey } from './records.ts'
 import { parseVersion } from './version.ts'
 
 /** `DELETE -/tombstones/<name>@<version>`: the one way by which the name of a deleted version becomes free again. */
@@ -16,14 +18,15 @@ export function tombstoneRoutes(depot: Depot): readonly Route[] {
       action: 'admin',
       resource: ({ key }) => key.name,
       async handle(request) {
-        const { key } = request.params.key
-        const found = await depot.get(request.cache, KIND.version, key)
+        const { name, version } = request.params.key
+        const key = versionKey(name, version)
+        const found = await findVersion(depot, request.cache, name, version)
         if (found === undefined) throw new DepotError('NOT_FOUND', `nobody deleted ${key}: it is free`)
-        const record = readVersion(found.value)
+        const { record, expected } = found
         if (!isTombstone(record)) throw new DepotError('CONFLICT', `${key} is not deleted: npm unpublish deletes it`)
         await depot.commit(request.cache, {
-          deletes: [{ kind: KIND.version, key, expected: found.version }],
-          audit: [auditEntry(request, { action: 'npm:admin', resource: key, digest: record.digest })],
+          deletes: [{ kind: KIND.version, key, expected }],
+          audit: [npmAuditEntry(request, name, { action: 'admin', part: version, digest: record.digest })],
         })
         return jsonResponse(200, { forgotten: key, ...record }, { 'Cache-Control': 'no-store' })
       },
@@ -31,9 +34,10 @@ export function tombstoneRoutes(depot: Depot): readonly Route[] {
   ]
 }
 
-/** `name@version`, and its name. A name has no `@` behind its first character. */
-function parseVersionKey(segment: string): { readonly key: string; readonly name: string } | undefined {
+/** A name has no `@` behind its first character. */
+function parseVersionKey(segment: string): { readonly name: string; readonly version: string } | undefined {
   const at = segment.indexOf('@', 1)
   const name = at === -1 ? undefined : parsePackageName(segment.slice(0, at))
-  return name === undefined || parseVersion(segment.slice(at + 1)) === undefined ? undefined : { key: segment, name }
+  const version = parseVersion(segment.slice(at + 1))
+  return name === undefined || version === undefined ? undefined : { name, version }
 }

@@ -1,7 +1,8 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { Cache } from '../../src/kv-store.ts'
-import { isTombstone, KIND, readVersion, versionKey, type Tombstone, type VersionRecord } from './records.ts'
+import { findVersion } from './packages.ts'
+import { isTombstone, type Tombstone, type VersionRecord } from './records.ts'
 
 /**
  * A version for whoever wants to write it: undefined when its name is free.
@@ -14,8 +15,7 @@ export async function loadForWrite(
   name: string,
   version: string,
 ): Promise<VersionRecord | undefined> {
-  const found = await depot.get(cache, KIND.version, versionKey(name, version))
-  const record = found === undefined ? undefined : readVersion(found.value)
+  const record = (await findVersion(depot, cache, name, version))?.record
   if (record !== undefined && isTombstone(record)) throw wasDeleted(name, version, record)
   return record
 }

@@ -1,0 +1,34 @@
+import type { AuditEntry } from '../../src/kv-store.ts'
+import { auditEntry, type Caller } from '../../src/protocol.ts'
+
+/** What was done to a package, for the audit log. */
+export interface Done {
+  readonly action: 'write' | 'delete' | 'admin' | 'sign'
+  /** The version or the dist-tag that it was done to; absent for the package as a whole. */
+  readonly part?: string
+  /** What it was that was written, where another name than the package's would mislead. */
+  readonly what?: 'history'
+  /** sha256 of the tarball concerned. */
+  readonly digest?: string
+}
+
+/**
+ * npm's lines of the audit log: `name`, `name@1.0.0`, `name@tag` or `name history`. All of them are made here, because whoever follows
+ * the log reads back with `packageIn` which packages have changed.
+ */
+export function npmAuditEntry(caller: Caller, name: string, { action, part, what, digest = '' }: Done): AuditEntry {
+  const named = part === undefined ? name : `${name}@${part}`
+  const resource = what === undefined ? named : `${named} ${what}`
+  return auditEntry(caller, { action: `npm:${action}`, resource, digest })
+}
+
+/** The package that a line of the log is about; undefined for what is none of npm's changes. */
+export function packageIn({
+  action,
+  resource,
+  result,
+}: Pick<AuditEntry, 'action' | 'resource' | 'result'>): string | undefined {
+  if (result !== 'done' || !action.startsWith('npm:')) return undefined
+  // No name has a space, or an `@` behind its first character: that one begins a scope.
+  return /^@?[^@\s]+/.exec(resource)?.[0]
+}
