@@ -1,12 +1,12 @@
 import { LIMITS } from '../../src/limits.ts'
 import { brokenArchive } from './archive-error.ts'
+import type { ByteSource } from './byte-source.ts'
 import type { Distribution } from './filename.ts'
 import { type CoreMetadata, parseCoreMetadata } from './metadata.ts'
 import { isProjectName, normalizeProjectName } from './project-name.ts'
 import { readSdistMetadata } from './sdist.ts'
 import { compareVersions, parseVersion } from './version.ts'
 import { readWheelMetadata } from './wheel.ts'
-import type { ByteSource } from './zip.ts'
 
 /** What the bytes of a distribution say about it, after they have been held against its file name. */
 export interface Inspected {

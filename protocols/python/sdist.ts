@@ -7,10 +7,11 @@ import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { readTar } from '../../src/tar.ts'
 import { brokenArchive, refuseOutside } from './archive-error.ts'
+import type { ByteSource } from './byte-source.ts'
 import type { Distribution } from './filename.ts'
 import { normalizeProjectName } from './project-name.ts'
 import { compareVersions, parseVersion } from './version.ts'
-import { type ByteSource, entriesNamed, readZipDirectory, readZipEntry } from './zip.ts'
+import { entriesNamed, readZipDirectory, readZipEntry } from './zip.ts'
 
 /**
  * The PKG-INFO of an sdist's own top folder, or undefined when it has none (old ones need not). The archive is read to its end,

@@ -1,7 +1,8 @@
 import { LIMITS } from '../../src/limits.ts'
 import { brokenArchive } from './archive-error.ts'
 import { normalizeProjectName } from './project-name.ts'
-import { type ByteSource, entriesNamed, readZipDirectory, readZipEntry, type ZipEntry } from './zip.ts'
+import type { ByteSource } from './byte-source.ts'
+import { entriesNamed, readZipDirectory, readZipEntry, type ZipEntry } from './zip.ts'
 
 const METADATA = /^[^/]+\.dist-info\/METADATA$/
 

@@ -1,16 +1,11 @@
 import { crc32, inflateRaw } from 'node:zlib'
 import { promisify } from 'node:util'
 
-import type { ByteRange } from '../../src/blob-store.ts'
 import { breath } from '../../src/breath.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { brokenArchive, refuseOutside } from './archive-error.ts'
-
-/** Bytes that can be read from any place: a staged blob. */
-export interface ByteSource {
-  readonly sizeBytes: number
-  read(range: ByteRange): Promise<Uint8Array>
-}
+import { type ByteSource, uint64, view } from './byte-source.ts'
+import { findDirectory } from './zip-end.ts'
 
 /** A file in a zip archive, as its central directory tells it. */
 export interface ZipEntry {
@@ -106,55 +101,6 @@ async function dataOffset(source: ByteSource, entry: ZipEntry): Promise<number> 
   return nameEnd + header.getUint16(28, true)
 }
 
-interface Directory {
-  readonly offset: number
-  readonly sizeBytes: number
-  readonly count: number
-}
-
-const END_RECORD = 0x06054b50
-const END_RECORD_BYTES = 22
-const COMMENT_BYTES_MAX = 0xffff
-
-async function findDirectory(source: ByteSource): Promise<Directory> {
-  const tailStart = Math.max(0, source.sizeBytes - END_RECORD_BYTES - COMMENT_BYTES_MAX)
-  const tail = await view(source, tailStart, source.sizeBytes)
-  for (let at = tail.byteLength - END_RECORD_BYTES; at >= 0; at--) {
-    if (tail.getUint32(at, true) !== END_RECORD) continue
-    if (at + END_RECORD_BYTES + tail.getUint16(at + 20, true) !== tail.byteLength) continue
-    const directory = {
-      count: tail.getUint16(at + 10, true),
-      sizeBytes: tail.getUint32(at + 12, true),
-      offset: tail.getUint32(at + 16, true),
-    }
-    return endingAt(tailStart + at, (await findZip64(source, tailStart + at)) ?? { ...directory, end: tailStart + at })
-  }
-  throw brokenArchive('the file is not a whole zip file')
-}
-
-const ZIP64_LOCATOR = 0x07064b50
-const ZIP64_LOCATOR_BYTES = 20
-const ZIP64_RECORD = 0x06064b50
-const ZIP64_RECORD_BYTES = 56
-
-/** The Zip64 record stands before its locator, which stands before the end record (APPNOTE 4.3.14, 4.3.15). */
-async function findZip64(source: ByteSource, endRecord: number): Promise<(Directory & { end: number }) | undefined> {
-  if (endRecord < ZIP64_LOCATOR_BYTES) return undefined
-  const locator = await view(source, endRecord - ZIP64_LOCATOR_BYTES, endRecord)
-  if (locator.getUint32(0, true) !== ZIP64_LOCATOR) return undefined
-  const end = uint64(locator, 8)
-  const record = await view(source, end, end + ZIP64_RECORD_BYTES)
-  if (record.getUint32(0, true) !== ZIP64_RECORD) throw brokenArchive('the zip file has a broken Zip64 record')
-  return { count: uint64(record, 32), sizeBytes: uint64(record, 40), offset: uint64(record, 48), end }
-}
-
-function endingAt(endRecord: number, { offset, sizeBytes, count, end }: Directory & { end: number }): Directory {
-  if (end > endRecord || offset + sizeBytes !== end) {
-    throw brokenArchive('the directory of the zip file is not where its end record says')
-  }
-  return { offset, sizeBytes, count }
-}
-
 const ENTRY = 0x02014b50
 const ENTRY_BYTES = 46
 
@@ -202,13 +148,6 @@ function widen(fields: [number, number, number], extra: DataView): [number, numb
   throw brokenArchive('the zip file lacks a Zip64 field')
 }
 
-async function view(source: ByteSource, start: number, end: number): Promise<DataView> {
-  if (!(start >= 0 && end >= start && end <= source.sizeBytes))
-    throw brokenArchive('the zip file points outside of itself')
-  const bytes = await source.read({ start, end })
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
 function slice(whole: DataView, start: number, end: number): DataView {
   return new DataView(whole.buffer, whole.byteOffset + start, end - start)
 }
@@ -217,9 +156,4 @@ const UTF8 = new TextDecoder()
 
 function text(bytes: DataView): string {
   return UTF8.decode(bytes)
-}
-
-/** Above 2^53 nothing in a file can lie: such a value then fails the bounds check. */
-function uint64(bytes: DataView, at: number): number {
-  return Number(bytes.getBigUint64(at, true))
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 import { parseDistribution } from '../../../protocols/python/filename.ts'
 import { inspectDistribution } from '../../../protocols/python/inspect.ts'
-import type { ByteSource } from '../../../protocols/python/zip.ts'
+import type { ByteSource } from '../../../protocols/python/byte-source.ts'
 import { readZipDirectory, readZipEntry } from '../../../protocols/python/zip.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
@@ -129,6 +129,42 @@ describe('a wheel', () => {
 })
 
 describe('a zip archive', () => {
+  it('is refused when its comment holds the end of another one, which other readers take for the end', async () => {
+    const [one, other] = [zip([{ name: 'one' }]), zip([{ name: 'other' }])]
+    const comment = Buffer.concat([other.subarray(-22), Buffer.from('!')])
+    one.writeUInt16LE(comment.byteLength, one.byteLength - 2)
+    await expect(readZipDirectory(source(Buffer.concat([one, comment])))).rejects.toThrow('not a whole zip file')
+    const plain = zip([{ name: 'one' }])
+    plain.writeUInt16LE(5, plain.byteLength - 2)
+    expect(await readZipDirectory(source(Buffer.concat([plain, Buffer.from('hello')])))).toHaveLength(1)
+  })
+
+  it('is refused when its two directories differ: some readers see the one, some the other', async () => {
+    const bytes = zip64('foo.txt', 'content')
+    const end = bytes.byteLength - 22
+    const record = bytes.indexOf('PK\x06\x06', undefined, 'latin1')
+    for (const [field, value] of [
+      [10, 2],
+      [12, 7],
+      [16, 7],
+    ] as const) {
+      const bent = Buffer.from(bytes)
+      bent.writeUIntLE(value, end + field, field === 10 ? 2 : 4)
+      await expect(readZipDirectory(source(bent)), String(field)).rejects.toThrow('Zip64')
+    }
+    const same = Buffer.from(bytes)
+    same.writeUInt16LE(1, end + 10)
+    same.writeUInt32LE(Number(bytes.readBigUInt64LE(record + 48)), end + 16)
+    expect(await readZipDirectory(source(same))).toHaveLength(1)
+  })
+
+  it('is refused when its Zip64 record does not stand right before its locator: Python looks for it there', async () => {
+    const bytes = zip64('foo.txt', 'content')
+    const locator = bytes.byteLength - 42
+    const gap = Buffer.concat([bytes.subarray(0, locator), Buffer.alloc(10), bytes.subarray(locator)])
+    await expect(readZipDirectory(source(gap))).rejects.toThrow('Zip64')
+  })
+
   it('is read with Zip64 fields and records, and with entries that are only stored', async () => {
     const bytes = zip64('foo.txt', 'content')
     const [entry] = await readZipDirectory(source(bytes))
