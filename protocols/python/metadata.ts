@@ -73,14 +73,22 @@ function parseHeaders(text: string): ReadonlyMap<string, readonly string[]> | un
   return new Map([...headers].map(([name, values]) => [name, values.map((value) => value.join(' ').trim())]))
 }
 
-const CARRIAGE_RETURN = 0x0d
-
-/** Line by line without cutting up a description of megabytes. */
+/**
+ * Line by line without cutting up a description of megabytes. A lone CR ends a line too, as in Python's own parser: pip and the depot
+ * must not read different headers.
+ */
 function* lines(text: string): Generator<string> {
+  let [newline, carriageReturn] = [-1, -1]
   for (let start = 0; start <= text.length;) {
-    const newline = text.indexOf('\n', start)
-    const end = newline === -1 ? text.length : newline
-    yield text.slice(start, text.charCodeAt(end - 1) === CARRIAGE_RETURN ? end - 1 : end)
-    start = end + 1
+    if (newline < start) newline = indexOrEnd(text, '\n', start)
+    if (carriageReturn < start) carriageReturn = indexOrEnd(text, '\r', start)
+    const end = Math.min(newline, carriageReturn)
+    yield text.slice(start, end)
+    start = newline === end + 1 && carriageReturn === end ? end + 2 : end + 1
   }
+}
+
+function indexOrEnd(text: string, searched: string, from: number): number {
+  const index = text.indexOf(searched, from)
+  return index === -1 ? text.length : index
 }

@@ -43,6 +43,13 @@ describe('core metadata', () => {
     })
   })
 
+  it('reads what stands behind a lone CR as a line of its own, as pip does', () => {
+    const core = parse('Name: a\nVersion: 1\nSummary: x\rRequires-Python: >=99\r\r\nAuthor: y\n')
+    expect(core).toMatchObject({ name: 'a', version: '1', requiresPython: '>=99' })
+    expect(parse('Summary: x\rName: b\nName: a\nVersion: 1\n')).toBeUndefined()
+    expect(parse('Name: a\rVersion: 1\r\rRequires-Python: >=99\r')?.requiresPython).toBeUndefined()
+  })
+
   it('ends the headers at the first empty line, so that a description cannot speak for the project', () => {
     expect(parse('Name: a\nVersion: 1\n\nRequires-Python: >=99\nName: b\n')).toMatchObject({
       name: 'a',
