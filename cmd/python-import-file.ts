@@ -48,8 +48,9 @@ async function send(
   const at = filePath(project, filename)
   if (known === undefined) await transfer.send({ method: 'PUT', path: at, body: () => openAsBlob(path) })
   const uploadedMs = devpi?.uploadedMs ?? modifiedMs
-  // The first upload counts, and none lies ahead.
-  if (uploadedMs > Date.now() || (known !== undefined && Date.parse(known.uploadTime) <= uploadedMs)) return
+  // The first upload counts, and none lies ahead, or before there were any.
+  if (uploadedMs < 0 || uploadedMs > Date.now() || (known !== undefined && Date.parse(known.uploadTime) <= uploadedMs))
+    return
   const uploadTime = new Date(uploadedMs).toISOString()
   const entry = { filename, hashes: { sha256 }, size: sizeBytes, 'upload-time': uploadTime }
   await transfer.send({ method: 'PUT', path: `${at}.json`, body: () => JSON.stringify(entry) })

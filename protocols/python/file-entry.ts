@@ -23,11 +23,7 @@ const entrySchema = z.object({
     .string()
     .refine((value) => value === '' || isRequiresPython(value))
     .nullish(),
-  'upload-time': z
-    .string()
-    .regex(UPLOAD_TIME)
-    .refine((time) => !Number.isNaN(Date.parse(time)))
-    .nullish(),
+  'upload-time': z.string().regex(UPLOAD_TIME).refine(isTime).nullish(),
   yanked: z.union([z.boolean(), z.string().refine(isReason)]).nullish(),
 })
 
@@ -86,9 +82,23 @@ function merged(known: PythonFile, entry: FileEntry): PythonFile {
     ...known,
     ...(requiresPython === undefined ? {} : { requiresPython }),
     uploadTime: utc(entry['upload-time']) ?? known.uploadTime,
-    yanked: entry.yanked ?? known.yanked,
+    // A page in HTML says it so when there is no reason.
+    yanked: entry.yanked === '' ? true : (entry.yanked ?? known.yanked),
   }
 }
+
+/**
+ * Whether every client can read it: one time that pip cannot is the end of the whole page. A `Date` also takes 30 February, 24 o'clock and
+ * the year 0. The first distributions were uploaded in 2003.
+ */
+function isTime(time: string): boolean {
+  const ms = Date.parse(time)
+  if (Number.isNaN(ms) || ms < 0) return false
+  const asUtc = Date.parse(`${time.slice(0, SECONDS_LENGTH)}Z`)
+  return new Date(asUtc).toISOString().startsWith(time.slice(0, SECONDS_LENGTH))
+}
+
+const SECONDS_LENGTH = '2026-01-31T12:00:00'.length
 
 /** PyPI's own times keep their microseconds. */
 function utc(time: string | null | undefined): string | undefined {

@@ -136,6 +136,13 @@ describe('PUT of a file’s entry', () => {
     expect((await world.fetch(PAGE)).headers.get('etag')).toBe(first)
   })
 
+  it('takes an empty reason for a yank without one, in every form of the page', async () => {
+    await putFile(WHEEL)
+    await putEntry(WHEEL, entryOf(WHEEL, { yanked: '' }))
+    expect((await listing()).file(WHEEL)?.['yanked']).toBe(true)
+    expect(await (await world.fetch(PAGE)).text()).toContain(' data-yanked=""')
+  })
+
   it('brings an upload time of another zone to UTC', async () => {
     await putFile(WHEEL)
     await putEntry(WHEEL, entryOf(WHEEL, { 'upload-time': '2020-01-01T01:00:00+02:00' }))
@@ -153,6 +160,10 @@ describe('PUT of a file’s entry', () => {
     ['another size', { size: 1 }],
     ['no file name', { filename: undefined }],
     ['a time that is none', { 'upload-time': '2015-99-99T17:59:30Z' }],
+    ['a day that no calendar has', { 'upload-time': '2026-02-30T00:00:00Z' }],
+    ['the hour 24, which is no hour for Python', { 'upload-time': '2026-01-01T24:00:00Z' }],
+    ['the year 0, which is no year for Python', { 'upload-time': '0000-01-01T00:00:00Z' }],
+    ['a year before that', { 'upload-time': '0000-01-01T00:00:00+12:00' }],
     ['a time with markup', { 'upload-time': '<b>' }],
     ['a time that is yet to come', { 'upload-time': new Date(Date.now() + 3_600_000).toISOString() }],
     ['a line break in why it was yanked', { yanked: 'broken\r\nX: y' }],
