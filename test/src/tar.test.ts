@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { finished } from 'node:stream/promises'
 
 import { expect, it } from 'vitest'
@@ -18,9 +19,9 @@ async function namesIn(files: readonly ArchiveFile[]): Promise<string[]> {
   const end = finished(reader)
   end.catch(() => {})
   for await (const piece of inPieces(tar(files))) {
-    if (!reader.write(piece)) await Promise.race([end, new Promise((resolve) => reader.once('drain', resolve))])
+    if (!reader.write(piece)) await Promise.race([end, once(reader, 'drain')])
   }
-  reader.end()
+  reader.end(undefined)
   await end
   return names
 }
