@@ -104,6 +104,18 @@ describe('depot npm import', () => {
     expect(await here.packument('moved')).toMatchObject({ 'dist-tags': { latest: '2.0.0' } })
   })
 
+  it('says which version has other bytes in the depot, and leaves them alone', async () => {
+    await using here = await move()
+    await storePackage(here.storage.path, { name: 'taken', versions: ['1.0.0'] })
+    await publish(here.world, { name: 'taken', version: '1.0.0', description: 'of the depot' })
+    const before = await here.packument('taken')
+    const { status, stdout, stderr } = await here.run()
+    expect(status).toBe(1)
+    expect(stdout).toBe('sent 0 (0 bytes), 0 there already, 1 failed\n')
+    expect(stderr).toContain('depot: taken@1.0.0: the depot has other bytes under this version: ')
+    expect(await here.packument('taken')).toEqual(before)
+  })
+
   it('takes over a deprecation that came meanwhile, and undoes none of the depot', async () => {
     await using here = await move()
     const folder = await storePackage(here.storage.path, { name: 'ageing', versions: ['1.0.0', '1.1.0'] })
@@ -182,6 +194,7 @@ describe('depot npm import', () => {
     expect(status).toBe(1)
     expect(stderr).toContain('depot: half@1.0.0: its tarball is missing')
     expect(stderr).toContain('depot: gone: .verdaccio-db.json lists it, but there is no folder of it')
+    expect(stderr).not.toContain('half: .verdaccio-db.json')
     expect(await here.packument('half')).toMatchObject({ versions: { '1.1.0': {} } })
   })
 

@@ -48,6 +48,21 @@ describe('a project page', () => {
     }
   })
 
+  it('has two spellings of a version as one, and its files beside each other', async () => {
+    for (const version of ['2.0.0', '1.5', '2.0']) {
+      const file =
+        version === '2.0' ? buildSdist({ name: 'spelled', version }) : buildWheel({ name: 'spelled', version })
+      expect((await postForm(world.url, uploadForm(file))).status).toBe(200)
+    }
+    const page = JSON.parse((await get('/python/simple/spelled/', { Accept: JSON_TYPE })).body.toString())
+    expect(page.versions).toEqual(['1.5', expect.stringMatching(/^2\.0(?:\.0)?$/)])
+    expect(page.files.map(({ filename }: { filename: string }) => filename)).toEqual([
+      'spelled-1.5-py3-none-any.whl',
+      'spelled-2.0.0-py3-none-any.whl',
+      'spelled-2.0.tar.gz',
+    ])
+  })
+
   it.each([
     ['application/vnd.pypi.simple.v1+json, */*;q=0.1', JSON_TYPE],
     ['application/vnd.pypi.simple.v1+html', 'application/vnd.pypi.simple.v1+html; charset=utf-8'],

@@ -158,6 +158,19 @@ describe('the releases of a project', () => {
     ])
   })
 
+  it('name as the latest the last one that is not yanked, or the last one where all are', () => {
+    const latestOf = (...files: ListedFile[]) => JSON.parse(releaseJson(page(files))).info.version
+    const [good, bad] = [
+      { ...SDIST, yanked: false },
+      { ...WHEEL, yanked: true },
+    ]
+    expect([latestOf(good, WHEEL), latestOf(good, bad), latestOf(SDIST, bad)]).toEqual([
+      '1.0+local',
+      '0.9',
+      '1.0+local',
+    ])
+  })
+
   it('are empty for a project that offers nothing', () => {
     expect(JSON.parse(releaseJson(page([]))).releases).toEqual({ '0.9': [], '1.0+local': [] })
   })

@@ -121,8 +121,13 @@ describe('a transfer', () => {
 describe('work in parallel', () => {
   it('asks for an item only when somebody is free, and stops asking after a failure', async () => {
     let asked = 0
+    let closed = false
     async function* items(): AsyncGenerator<number> {
-      while (asked < 100) yield asked++
+      try {
+        while (asked < 100) yield asked++
+      } finally {
+        closed = true
+      }
     }
     const done: number[] = []
     const work = async (item: number): Promise<void> => {
@@ -132,6 +137,7 @@ describe('work in parallel', () => {
     }
     await expect(inParallel(items(), 2, work)).rejects.toThrow('five')
     expect(asked).toBeLessThan(10)
+    expect(closed).toBe(true)
     expect(done).toEqual(expect.arrayContaining([0, 1, 2, 3, 4]))
   })
 })
