@@ -170,7 +170,7 @@ export const LIMITS = {
   npmManifestBytesMax: 16 * MIB,
   /** A packument that a client sends back to change a word of it: that of typescript has 14 MB. */
   npmDocumentBytesMax: 32 * MIB,
-  /** Tags, owners and stars in it, each: ten thousand names. */
+  /** Tags, owners and stars in it, each: ten thousand names. And one text that deprecates. */
   npmDocumentFieldBytesMax: 512 * KIB,
   /** Every publish writes the times of all of them anew, and every packument carries them; typescript has 3,500 after ten years. */
   npmVersionsPerPackageMax: 20_000,

@@ -127,8 +127,10 @@ export class DocumentScanner {
 
   #keep(code: number): void {
     if (this.#wanted === undefined) return
-    const limitBytes = this.#wanted.depth === 1 ? LIMITS.npmDocumentFieldBytesMax : LIMITS.npmManifestBytesMax
-    if (++this.#wantedBytes > LIMITS.npmManifestBytesMax || this.#wanted.bytes.length >= limitBytes)
+    if (
+      ++this.#wantedBytes > LIMITS.npmManifestBytesMax ||
+      this.#wanted.bytes.length >= LIMITS.npmDocumentFieldBytesMax
+    )
       throw new DepotError('TOO_LARGE', 'what the document changes is too large')
     this.#wanted.bytes.push(code)
   }

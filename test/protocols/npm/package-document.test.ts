@@ -99,6 +99,13 @@ describe('a packument that comes back', () => {
   })
 })
 
+describe('a text that deprecates', () => {
+  it('is given up on before it is as long as a whole document: each of its bytes takes eight while it is read', async () => {
+    const text = JSON.stringify({ versions: { '1.0.0': { deprecated: 'x'.repeat(1024 * 1024) } } })
+    await expect(read(text, 65_536)).rejects.toMatchObject({ status: 413 })
+  })
+})
+
 describe('the owners that it names', () => {
   it('have names, and may have addresses', () => {
     const owners = [{ name: 'alice', email: 'a@example.org' }, { name: 'bob' }]
