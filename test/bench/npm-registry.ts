@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -18,7 +17,6 @@ const MIB = 1024 * 1024
 /** As many as `typescript` has, with manifests as long as its own. */
 const LARGE: MadePackage = { name: 'large', versions: 3478, developmentDependencies: 60 }
 const SMALL: MadePackage = { name: 'small', versions: 4, developmentDependencies: 4, sizeBytes: 3000 }
-const SEARCHED = 20_000
 const CORGI = { accept: 'application/vnd.npm.install-v1+json', 'accept-encoding': 'gzip' }
 
 /** A registry of one's own beside Verdaccio: the same packages in both, the same client before them. */
@@ -43,7 +41,6 @@ export async function npmRegistry(dir: string): Promise<readonly Row[]> {
     await installs(dir, registry, verdaccio),
     ...(await publishes(dir, depot, verdaccio)),
     await readsWhilePublishing(registry),
-    await searches(dir),
   ]
 }
 
@@ -214,31 +211,5 @@ async function readsWhilePublishing(registry: string): Promise<Row> {
     ratio: undefined,
     target: 'p99 < 50 ms',
     met: p99Ms < 50,
-  }
-}
-
-async function searches(dir: string): Promise<Row> {
-  const storage = path.join(dir, 'search-storage')
-  mkdirSync(storage)
-  const packages = Array.from({ length: SEARCHED }, (_, index) => ({ name: `searched-${index}`, versions: 1 }))
-  writeVerdaccioStorage(storage, packages)
-  await using depot = await startDepot(path.join(dir, 'search', 'data'))
-  await runDepot(['npm', 'import', '--verdaccio', storage, depot.url])
-  execFileSync('rm', ['-rf', storage])
-  const milliseconds: number[] = []
-  for (let round = 0; round < 50; round++) {
-    const since = performance.now()
-    const answer = await fetch(`${depot.url}/npm/-/v1/search?text=searched-${round * 7}&size=20`)
-    await answer.json()
-    milliseconds.push(performance.now() - since)
-  }
-  const typical = median(milliseconds.slice(1))
-  return {
-    name: `search over ${SEARCHED.toLocaleString('en')} packages`,
-    ours: `${typical.toFixed(1)} ms, the first ${milliseconds[0]?.toFixed(0)} ms`,
-    peer: '',
-    ratio: undefined,
-    target: '< 30 ms',
-    met: typical < 30,
   }
 }

@@ -29,7 +29,7 @@ export function writeVerdaccioStorage(dir: string, packages: readonly MadePackag
 export function packageTree(count: number): readonly MadePackage[] {
   return Array.from({ length: count }, (_, index) => ({
     name: treeName(index),
-    versions: 30,
+    versions: 8,
     dependencies: [0, 1, 2]
       .map((child) => 30 + 3 * index + child)
       .filter((child) => child < count)
