@@ -59,11 +59,16 @@ export async function changeDocument(
   return changed()
 }
 
+/** yarn 1 reads the abbreviated packument, which has neither revision nor owners, and would put back its own additions alone. */
 async function replaceDocument(
   depot: Depot,
   request: DepotRequest<{ name: string; revision: string }>,
 ): Promise<Response> {
   const { name, revision } = request.params
+  if (revision === 'undefined') {
+    const hint = 'what it would put back may leave out what it never saw: use npm for this'
+    throw new DepotError('CONFLICT', `your client does not say which revision of ${name} it has read, and ${hint}`)
+  }
   const pieces: Uint8Array[] = []
   for await (const piece of decodedBody(request, LIMITS.npmDocumentBytesMax)) pieces.push(Uint8Array.from(piece))
   const document = await readPackageDocument(name, pieces)
