@@ -63,17 +63,29 @@ export function writeLivePackage(
 
 /** What has grown beyond a bound may still be changed, and become smaller. */
 function requireRoom(name: string, before: PackageRecord | undefined, after: PackageRecord): void {
-  const outgrown = (field: 'times' | 'tags', most: number): boolean => {
-    const count = Object.keys(after[field]).length
-    return count > most && count > Object.keys(before?.[field] ?? {}).length
+  for (const [measure, most, message] of ROOM) {
+    const size = measure(after)
+    if (size > most && (before === undefined || size > measure(before)))
+      throw new DepotError('TOO_LARGE', `${name} would have ${message}`)
   }
-  if (outgrown('times', LIMITS.npmVersionsPerPackageMax)) {
-    const hint = `unpublish some: a package has ${LIMITS.npmVersionsPerPackageMax} versions at most`
-    throw new DepotError('TOO_LARGE', `${name} has too many versions; ${hint}`)
-  }
-  if (outgrown('tags', LIMITS.npmTagsPerPackageMax))
-    throw new DepotError(
-      'TOO_LARGE',
-      `${name} would have more than ${LIMITS.npmTagsPerPackageMax} dist-tags: remove some first`,
-    )
 }
+
+const ROOM: readonly (readonly [measure: (record: PackageRecord) => number, most: number, message: string])[] = [
+  [
+    ({ times }) => Object.keys(times).length,
+    LIMITS.npmVersionsPerPackageMax,
+    `too many versions; unpublish some: a package has ${LIMITS.npmVersionsPerPackageMax} versions at most`,
+  ],
+  [
+    ({ tags }) => Object.keys(tags).length,
+    LIMITS.npmTagsPerPackageMax,
+    `more than ${LIMITS.npmTagsPerPackageMax} dist-tags: remove some first`,
+  ],
+  [({ stars = [] }) => stars.length, LIMITS.npmStarsMax, `more than ${LIMITS.npmStarsMax} stars`],
+  [
+    // One publish brings so much at most; histories bring more on top of it.
+    ({ fields }) => JSON.stringify(fields).length,
+    LIMITS.npmManifestBytesMax,
+    `descriptions of more than ${LIMITS.npmManifestBytesMax} characters, readme included`,
+  ],
+]

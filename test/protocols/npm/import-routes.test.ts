@@ -57,6 +57,17 @@ describe('the history of a package that came from elsewhere', () => {
     expect(readPackage(record?.value ?? '').stars).toEqual(['alice'])
   })
 
+  it('does not grow with each request', async () => {
+    await publish(world, { name: 'swollen', version: '1.0.0' })
+    const stars = (from: number): readonly string[] => Array.from({ length: 6_000 }, (_, at) => `user-${from + at}`)
+    expect(await putHistory('swollen', { stars: stars(0), fields: { a: 'x'.repeat(9_000_000) } })).toMatchObject({
+      status: 200,
+    })
+    expect(await putHistory('swollen', { stars: stars(5_000) })).toMatchObject({ status: 413 })
+    expect(await putHistory('swollen', { fields: { b: 'x'.repeat(9_000_000) } })).toMatchObject({ status: 413 })
+    expect(await putHistory('swollen', { fields: { a: 'less' } })).toMatchObject({ status: 200 })
+  })
+
   it('leaves a later version its place as the last change', async () => {
     await publish(world, { name: 'grown', version: '1.0.0' })
     await publish(world, { name: 'grown', version: '1.1.0' })
