@@ -262,6 +262,8 @@ export const LIMITS = {
   pythonEntryBytesMax: 64 * KIB,
   /** Directory of a zip file, read at once: 100,000 entries take about 10 MiB. */
   zipDirectoryBytesMax: 32 * MIB,
+  /** Zip files that are looked into at once: each may have twice that in memory meanwhile. */
+  zipsReadAtOnce: 2,
   /** Bytes of one sdist after gunzip; only its PKG-INFO is kept. */
   sdistUnpackedBytesMax: 8 * GIB,
 

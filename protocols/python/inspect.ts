@@ -1,4 +1,5 @@
 import { LIMITS } from '../../src/limits.ts'
+import { createTurns } from '../../src/turns.ts'
 import { brokenArchive } from './archive-error.ts'
 import type { ByteSource } from './byte-source.ts'
 import type { Distribution } from './filename.ts'
@@ -19,6 +20,19 @@ export interface Inspected {
 
 /** @throws DepotError `CONTENT_MISMATCH` (400) when the archive does not open or is another project's or version's */
 export async function inspectDistribution(source: ByteSource, distribution: Distribution): Promise<Inspected> {
+  if (distribution.archive !== 'zip') return inspect(source, distribution)
+  await zipTurns.take()
+  try {
+    return await inspect(source, distribution)
+  } finally {
+    zipTurns.giveBack()
+  }
+}
+
+/** The directory of a zip file is in memory as a whole; a tar archive passes by. */
+const zipTurns = createTurns(LIMITS.zipsReadAtOnce)
+
+async function inspect(source: ByteSource, distribution: Distribution): Promise<Inspected> {
   const isWheel = distribution.kind === 'wheel'
   const content = isWheel
     ? await readWheelMetadata(source, distribution.project)

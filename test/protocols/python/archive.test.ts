@@ -129,6 +129,27 @@ describe('a wheel', () => {
 })
 
 describe('a zip archive', () => {
+  it('is looked into when few others are, because its directory may take much memory', async () => {
+    const bytes = zip([INFO])
+    let [now, most] = [0, 0]
+    const looks = Array.from({ length: 20 }, async () => {
+      let begun = false
+      const counted: ByteSource = {
+        sizeBytes: bytes.byteLength,
+        async read({ start, end }) {
+          if (!begun) most = Math.max(most, ++now)
+          begun = true
+          await new Promise((resolve) => setImmediate(resolve))
+          return bytes.subarray(start, end)
+        },
+      }
+      await inspectDistribution(counted, parseDistribution(WHEEL))
+      now--
+    })
+    await Promise.all(looks)
+    expect(most).toBe(LIMITS.zipsReadAtOnce)
+  })
+
   it('is refused when its comment holds the end of another one, which other readers take for the end', async () => {
     const [one, other] = [zip([{ name: 'one' }]), zip([{ name: 'other' }])]
     const comment = Buffer.concat([other.subarray(-22), Buffer.from('!')])
