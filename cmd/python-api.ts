@@ -1,10 +1,6 @@
 import { z } from 'zod'
 
-import { findDistribution } from '../protocols/python/filename.ts'
-import { isProjectName, normalizeProjectName } from '../protocols/python/project-name.ts'
-import { parseVersion } from '../protocols/python/version.ts'
 import { callApi, type Connection } from './api.ts'
-import { UsageError } from './cli.ts'
 import { plain } from './plain.ts'
 
 /** Words that end up on a terminal. */
@@ -29,6 +25,12 @@ export type ProjectInfo = z.infer<typeof PROJECT>
 
 /** What is meant of a project. */
 export type Meant = { readonly file: string } | { readonly version: string } | { readonly all: true }
+
+/** A distribution file by its name, and the project that it belongs to, normalised. */
+export interface NamedFile {
+  readonly project: string
+  readonly file: string
+}
 
 /** The names of all projects that have files, page by page; pages may be empty. @throws DepotError */
 export async function* listProjects(connection: Connection): AsyncGenerator<readonly string[]> {
@@ -76,51 +78,11 @@ export function setStatus(
 }
 
 /** Let a deleted file's name be used again. @throws DepotError, `NOT_FOUND` when no file of that name was deleted */
-export function forgetFile(
-  connection: Connection,
-  file: string,
-): Promise<{ readonly project: string; readonly file: string }> {
-  const path = `/python/-/tombstones/${projectOf(file)}/${encodeURIComponent(file)}` as const
+export function forgetFile(connection: Connection, { project, file }: NamedFile): Promise<NamedFile> {
+  const path = `/python/-/tombstones/${project}/${encodeURIComponent(file)}` as const
   return callApi(connection, { method: 'DELETE', path }, z.object({ project: WORDS, file: WORDS }))
 }
 
 function post<T>(connection: Connection, path: string, body: object, schema: z.ZodType<T>): Promise<T> {
   return callApi(connection, { method: 'POST', path: `/python/-/projects/${path}`, body }, schema)
-}
-
-/** The project that a distribution file belongs to. @throws UsageError */
-function projectOf(file: string): string {
-  const distribution = findDistribution(file)
-  if (distribution !== undefined) return distribution.project
-  throw new UsageError(`'${plain(file)}' is no file name of a wheel or an sdist`)
-}
-
-/** What was typed, without the URL of a depot behind it if there is one. */
-export interface Typed {
-  readonly words: readonly string[]
-  readonly url: string | undefined
-}
-
-/** Between `least` and `most` words, and behind them the URL of a depot if there is one. @throws UsageError */
-export function wordsAndUrl(positionals: readonly string[], least: number, most: number): Typed {
-  const last = positionals.at(-1)
-  const url = last?.includes('://') === true ? last : undefined
-  const words = url === undefined ? positionals : positionals.slice(0, -1)
-  if (words.length < least) throw new UsageError('something is missing: see --help')
-  if (words.length > most) throw new UsageError(`unexpected argument '${plain(words[most] ?? '')}'`)
-  return { words, url }
-}
-
-/** A project's name, normalised. @throws UsageError */
-export function projectNamed(text: string | undefined): string {
-  if (text !== undefined && isProjectName(text)) return normalizeProjectName(text)
-  throw new UsageError(`'${plain(text ?? '')}' is no name of a project`)
-}
-
-/** A file of the project, or all files of a version. @throws UsageError */
-export function meantBy(project: string, text: string): Meant {
-  const distribution = findDistribution(text)
-  if (distribution?.project === project) return { file: text }
-  if (distribution === undefined && parseVersion(text) !== undefined) return { version: text }
-  throw new UsageError(`'${plain(text)}' is neither a version nor a file of ${project}`)
 }

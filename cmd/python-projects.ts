@@ -2,16 +2,8 @@ import { STATUSES } from '../protocols/python/records.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from './client.ts'
 import { isOn, lastOf } from './flags.ts'
-import {
-  listProjects,
-  projectInfo,
-  projectNamed,
-  setStatus,
-  wordsAndUrl,
-  type ProjectInfo,
-  type ProjectState,
-} from './python-api.ts'
-import { PROJECT_ARG } from './python-yank.ts'
+import { listProjects, projectInfo, setStatus, type ProjectInfo, type ProjectState } from './python-api.ts'
+import { PROJECT_ARG, projectNamed, wordsAndUrl } from './python-arguments.ts'
 import type { Environment } from './settings.ts'
 import { table } from './table.ts'
 

@@ -3,8 +3,8 @@ import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from './client.ts'
 import { depotKey } from './depot-url.ts'
 import { isOn } from './flags.ts'
-import { deleteFiles, forgetFile, meantBy, projectNamed, wordsAndUrl, type ChangedFile } from './python-api.ts'
-import { PROJECT_ARG } from './python-yank.ts'
+import { deleteFiles, forgetFile, type ChangedFile } from './python-api.ts'
+import { fileNamed, meantBy, PROJECT_ARG, projectNamed, wordsAndUrl } from './python-arguments.ts'
 import type { Environment } from './settings.ts'
 
 /** `depot python rm`. */
@@ -80,8 +80,9 @@ export function pythonForgetCommand(env: Environment, io: CliIo): Command {
     examples: ['depot python forget greeting-1.2.0-py3-none-any.whl'],
     async run({ flags, positionals }) {
       const { words, url } = wordsAndUrl(positionals, 1, 1)
+      const file = fileNamed(words[0] ?? '')
       const depot = await openDepot({ url, flags, env, io })
-      const forgotten = await forgetFile(depot, words[0] ?? '')
+      const forgotten = await forgetFile(depot, file)
       io.out(isOn(flags, 'json') ? JSON.stringify(forgotten) : `${forgotten.file} may be published again`)
       return 0
     },

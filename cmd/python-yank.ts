@@ -1,11 +1,9 @@
 import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from './client.ts'
 import { isOn, lastOf } from './flags.ts'
-import { meantBy, projectNamed, wordsAndUrl, yankFiles, type ChangedFile } from './python-api.ts'
+import { yankFiles, type ChangedFile } from './python-api.ts'
+import { meantBy, PROJECT_ARG, projectNamed, wordsAndUrl } from './python-arguments.ts'
 import type { Environment } from './settings.ts'
-
-/** The positional of commands on some files of a project; the URL may follow it. */
-export const PROJECT_ARG = { type: 'positional', description: 'Project', required: true } as const
 
 const FILES_ARG = {
   type: 'positional',
