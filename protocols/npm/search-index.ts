@@ -52,14 +52,15 @@ export async function describePackage(
 ): Promise<Described | undefined> {
   const text = value ?? (await depot.get(cache, KIND.package, name))?.value
   if (text === undefined) return undefined
+  await breath()
   const record: PackageRecord = readPackage(text)
   const version = latestOf(record)
   const latest = version === undefined ? undefined : await loadVersion(depot, cache, name, version)
   return latest === undefined ? undefined : { name, record, latest }
 }
 
-/** Records with long readmes are some hundred kilobytes each. */
-const RECORDS_PER_PAGE = 32
+/** Records with readmes may have some megabytes each, and all of a page are read at once. */
+const RECORDS_PER_PAGE = 8
 
 async function readAll(depot: Depot, cache: Cache): Promise<readonly SearchEntry[]> {
   const entries: SearchEntry[] = []

@@ -44,3 +44,12 @@ it('holds nobody up with a search for what hundreds of packages were written to 
   const slow = `${'a'.repeat(100)}b${'a'.repeat(400)}`
   expect(await longestHold(() => search(slow))).toBeLessThan(100)
 })
+
+it('reads packages with readmes of many megabytes a few at a time', async () => {
+  await using test = await openTestDepot()
+  const readme = 'r'.repeat(12 * 1024 * 1024)
+  await fill(test, names(20), {}, { readme })
+  const search = searchIn(test)
+  expect(await longestHold(() => search('package'))).toBeLessThan(200)
+  expect(await search('package')).toBe(20)
+}, 120_000)
