@@ -10,9 +10,17 @@ export interface FileHere {
   readonly uploadTime: string
 }
 
-/** What a depot has of a project, by file name; asked once for each project. */
-export function projectsHere(transfer: Transfer): (project: string) => Promise<ReadonlyMap<string, FileHere>> {
-  const asked = new Map<string, Promise<ReadonlyMap<string, FileHere>>>()
+/** What a depot has of a project. */
+export interface ProjectHere {
+  /** By file name. */
+  readonly files: ReadonlyMap<string, FileHere>
+  /** Its status, when it is one in which a project takes no files (PEP 792). */
+  readonly closed: 'archived' | 'quarantined' | undefined
+}
+
+/** Tells what a depot has of a project; each is asked for once. */
+export function projectsHere(transfer: Transfer): (project: string) => Promise<ProjectHere> {
+  const asked = new Map<string, Promise<ProjectHere>>()
   return (project) => {
     const known = asked.get(project) ?? projectHere(transfer, project)
     asked.set(project, known)
@@ -25,15 +33,18 @@ export function filePath(project: string, filename: string): `/python/simple/${s
   return `/python/simple/${encodeURIComponent(project)}/${encodeURIComponent(filename)}`
 }
 
-async function projectHere(transfer: Transfer, project: string): Promise<ReadonlyMap<string, FileHere>> {
+async function projectHere(transfer: Transfer, project: string): Promise<ProjectHere> {
   const path = `/python/simple/${encodeURIComponent(project)}/` as const
   const page = await askDepot(transfer, { path, accept: 'application/vnd.pypi.simple.v1+json' }, PAGE)
-  const files = page?.files ?? []
-  return new Map(files.map((file) => [file.filename, { sha256: file.hashes.sha256, uploadTime: file['upload-time'] }]))
+  const files = (page?.files ?? []).map(
+    ({ filename, hashes, 'upload-time': uploadTime }) => [filename, { sha256: hashes.sha256, uploadTime }] as const,
+  )
+  return { files: new Map(files), closed: page?.['project-status'].status }
 }
 
 const PAGE = z.object({
   files: z.array(
     z.object({ filename: z.string(), hashes: z.object({ sha256: z.string() }), 'upload-time': z.string() }),
   ),
+  'project-status': z.object({ status: z.enum(['archived', 'quarantined']).optional().catch(undefined) }),
 })

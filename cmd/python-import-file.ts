@@ -5,7 +5,7 @@ import type { DevpiFile } from '../protocols/python/wheelhouse.ts'
 import { LIMITS } from '../src/limits.ts'
 import { findFile, hashFile, type FoundFile } from './import-files.ts'
 import { failItem, type ImportRun } from './import-run.ts'
-import { filePath, type FileHere } from './python-import-depot.ts'
+import { filePath, type FileHere, type ProjectHere } from './python-import-depot.ts'
 
 export interface FileImport extends ImportRun {
   readonly item: string
@@ -13,8 +13,8 @@ export interface FileImport extends ImportRun {
   readonly distribution: Distribution
   /** What an export of devpi says of the file. */
   readonly devpi: DevpiFile | undefined
-  /** What the depot has of a project, by file name. */
-  readonly here: (project: string) => Promise<ReadonlyMap<string, FileHere>>
+  /** What the depot has of a project. */
+  readonly here: (project: string) => Promise<ProjectHere>
 }
 
 /** Bring one distribution in, then when it was uploaded first. A failure is reported. */
@@ -28,7 +28,11 @@ export async function importFile(task: FileImport): Promise<void> {
     if (devpi?.sha256 !== undefined && devpi.sha256 !== sha256) {
       throw new Error(`it is damaged: devpi's list says sha256 ${devpi.sha256}, but it has ${sha256}`)
     }
-    const known = (await task.here(distribution.project)).get(distribution.filename)
+    const { files, closed } = await task.here(distribution.project)
+    const known = files.get(distribution.filename)
+    // Asked here, because the refusal of one project, a 403, would end the import of all others.
+    if (known === undefined && closed !== undefined)
+      throw new Error(`the depot has the project ${closed}: it takes no files`)
     if (known !== undefined && known.sha256 !== sha256) {
       throw new Error(`the depot has another file of this name, with sha256 ${known.sha256}`)
     }

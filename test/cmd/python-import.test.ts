@@ -182,6 +182,26 @@ describe('depot python import', () => {
     expect(await here.files('damaged')).toEqual([])
   })
 
+  it('leaves a project alone that takes no files, and brings in the others', async () => {
+    await using here = await move()
+    const [open, shut, known] = [
+      buildWheel({ name: 'open', version: '1.0' }),
+      buildWheel({ name: 'archived', version: '1.0' }),
+      buildWheel({ name: 'archived', version: '0.9' }),
+    ]
+    await here.save(known)
+    await here.run()
+    const status = { method: 'POST', body: '{"status":"archived"}' }
+    expect((await here.world.fetch('/python/-/projects/archived/status', status)).status).toBe(200)
+    for (const file of [open, shut]) await here.save(file)
+    const ran = await here.run()
+    expect(ran).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/sent 1 \([^)]+\), 1 there already, 1 failed/),
+    })
+    expect(ran.stderr).toContain(`depot: ${shut.filename}: the depot has the project archived: it takes no files`)
+  })
+
   it('repeats what stopped it, fit for a terminal', async () => {
     await using here = await move()
     await here.save(buildWheel({ name: 'fine', version: '1.0' }))
