@@ -53,9 +53,7 @@ export async function changeOf(
     const owning = owners === undefined ? texted : { ...texted, maintainers: [...owners] }
     // Nobody stars for others, and nobody in particular for nobody.
     if (users === undefined || principal.id === ANONYMOUS.id) return owning
-    const starred = withStar(owning, user, users.has(user))
-    if ((starred.stars?.length ?? 0) > LIMITS.npmStarsMax) throw new DepotError('TOO_LARGE', 'it has too many stars')
-    return starred
+    return withStar(owning, user, users.has(user))
   }
 }
 

@@ -16,6 +16,7 @@ import { searchRoutes } from './search-routes.ts'
 import { seedRoutes } from './seed-routes.ts'
 import { signStored } from './sign-stored.ts'
 import type { RegistryKeys } from './signing.ts'
+import { starRoutes } from './star-routes.ts'
 import { tagRoutes } from './tag-routes.ts'
 import { tarballRoutes } from './tarball-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
@@ -53,6 +54,7 @@ export function npmProtocol({ accounts, npmKeys: keys, advisories = NO_ADVISORIE
       ...deletionRoutes(depot),
       ...tagRoutes(depot),
       ...ownerRoutes(depot),
+      ...starRoutes(depot),
       ...tombstoneRoutes(depot),
       ...seedRoutes(depot, keys?.signer),
       ...importRoutes(depot),

@@ -1,3 +1,5 @@
+import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
 import type { PackageRecord, VersionRecord } from './records.ts'
 import { highestVersion } from './version.ts'
 
@@ -80,9 +82,14 @@ export function withDeprecations(before: PackageRecord, texts: ReadonlyMap<strin
     : { ...before, deprecated: { ...before.deprecated, ...Object.fromEntries(changed) } }
 }
 
-/** A package's record after somebody starred it, or took that back. */
+/**
+ * A package's record after somebody starred it, or took that back; the same one when nothing changes.
+ *
+ * @throws DepotError `TOO_LARGE` for one star too many
+ */
 export function withStar(before: PackageRecord, user: string, starred: boolean): PackageRecord {
   const { stars = [] } = before
   if (stars.includes(user) === starred) return before
+  if (starred && stars.length >= LIMITS.npmStarsMax) throw new DepotError('TOO_LARGE', 'it has too many stars')
   return { ...before, stars: starred ? [...stars, user] : stars.filter((name) => name !== user) }
 }

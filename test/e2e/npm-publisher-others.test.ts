@@ -9,6 +9,7 @@ interface Packument {
   readonly 'dist-tags': Readonly<Record<string, string>>
   readonly versions: Readonly<Record<string, { readonly deprecated?: string }>>
   readonly maintainers?: readonly { readonly name: string }[]
+  readonly users?: Readonly<Record<string, boolean>>
 }
 
 let world: AccountWorld
@@ -28,7 +29,7 @@ async function packument(of: string): Promise<Packument> {
 
 for (const name of ['pnpm', 'pnpmOld'] as const) {
   describeWith(name, `e2e/publisher: ${name}`, () => {
-    it('deprecates, tags, names owners and unpublishes', async () => {
+    it('deprecates, tags, names owners, stars and unpublishes', async () => {
       await using pnpm = await clientOf(name)
       const own = `@acme/${name.toLowerCase()}`
       for (const version of ['1.0.0', '1.1.0', '2.0.0'])
@@ -55,6 +56,14 @@ for (const name of ['pnpm', 'pnpmOld'] as const) {
       await owner('rm', 'bob')
       expect((await packument(own)).maintainers).toMatchObject([{ name: 'carol' }])
       expect(await pnpm.run(folder, 'owner', 'ls', own)).toMatch(/carol/)
+
+      // pnpm 10 leaves stars to npm, of which the newest has none.
+      if (name === 'pnpm') {
+        await pnpm.run(folder, 'star', own)
+        expect(Object.values((await packument(own)).users ?? {})).toEqual([true])
+        await pnpm.run(folder, 'unstar', own)
+        expect(await packument(own)).not.toHaveProperty('users')
+      }
 
       await pnpm.run(folder, 'unpublish', `${own}@2.0.0`)
       const { versions, 'dist-tags': tags } = await packument(own)

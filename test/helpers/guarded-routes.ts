@@ -110,6 +110,7 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'npm /-/package/:name/dist-tags/:tag': npm((name) => `/-/package/${name}/dist-tags/latest`),
   'npm /-/package/:name/owners': npm((name) => `/-/package/${name}/owners`),
   'npm /-/package/:name/owners/:user': npm((name) => `/-/package/${name}/owners/nobody`),
+  'npm /-/user/v1/star': form('/-/user/v1/star'),
   'npm /-/tombstones/:key': npm((name) => `/-/tombstones/${name}@9.9.9`),
   'npm /:name/-/:file': npm((name, file) => `/${name}/-/${file}`),
   'npm /-/packages/:name/history': npm((name) => `/-/packages/${name}/history`),

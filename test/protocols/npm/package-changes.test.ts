@@ -237,6 +237,39 @@ describe('owners, as pnpm changes them', () => {
   })
 })
 
+describe('a star, as pnpm gives it', () => {
+  const star = (method: string, body: unknown, token: string | undefined = writer) =>
+    world.ask(method, '/npm/-/user/v1/star', token, body)
+
+  it("is the caller's own, is given and taken back, and is written once", async () => {
+    await publish('@acme/bright', '1.0.0')
+    const head = (await world.depot.kv.audit(0, 10_000)).length
+    const given = { name: '@acme/bright', package: '@acme/bright' }
+    for (const _again of [1, 2]) expect((await star('PUT', given)).status).toBe(200)
+    const { users } = await packument('@acme/bright')
+    expect(Object.values(users as object)).toEqual([true])
+    for (const _again of [1, 2]) expect((await star('DELETE', given)).status).toBe(200)
+    expect(await packument('@acme/bright')).not.toHaveProperty('users')
+    const lines = (await world.depot.kv.audit(0, 10_000)).slice(head)
+    expect(lines.map(({ resource }) => resource)).toEqual(['@acme/bright', '@acme/bright'])
+  })
+
+  it('is refused for what is no package, is not here, or is not for the caller to change', async () => {
+    await publish('dark', '1.0.0')
+    const { token: other } = await world.token('npm:write:bright')
+    for (const [status, body, token] of [
+      [400, {}],
+      [400, { package: '../x' }],
+      [400, { package: 'x'.repeat(1000) }],
+      [404, { package: 'nowhere-to-be-seen' }],
+      [403, { package: 'dark' }, other],
+    ] as const)
+      expect([body, ...(await refusal(await star('PUT', body, token)))]).toEqual([body, status, expect.any(String)])
+    expect((await world.fetch('/npm/-/user/v1/star', { method: 'PUT', body: '{"package":"dark"}' })).status).toBe(401)
+    expect(await packument('dark')).not.toHaveProperty('users')
+  })
+})
+
 describe('what npm asks and this registry does not have', () => {
   it.each([
     ['GET', '-/package/fixed/visibility'],
