@@ -1,7 +1,7 @@
 import process from 'node:process'
 
 import type { CliIo } from './cli.ts'
-import { plain } from './plain.ts'
+import { plain, plainJson } from './plain.ts'
 import { startProgress } from './progress.ts'
 
 /** What became of one thing that was to be imported. */
@@ -46,7 +46,7 @@ export function startReport({ io, json, dryRun }: ReportOptions): ImportReport {
     add(outcome) {
       counts[outcome.result]++
       if (outcome.result === 'sent') sentBytes += outcome.sizeBytes ?? 0
-      if (json) io.out(JSON.stringify({ ...outcome, ...(dryRun && outcome.result === 'sent' ? { dryRun } : {}) }))
+      if (json) io.out(plainJson({ ...outcome, ...(dryRun && outcome.result === 'sent' ? { dryRun } : {}) }))
       else if (outcome.result === 'failed' && failures.length < FAILURES_TOLD_MAX) failures.push(outcome)
       else if (outcome.result === 'left out' && outside.length < LEFT_OUT_TOLD_MAX) outside.push(outcome)
       else if (outcome.result === 'sent' && !onTerminal) io.out(`${sent} ${plain(outcome.item)}`)

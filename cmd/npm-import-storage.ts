@@ -33,9 +33,10 @@ const DATABASE = '.verdaccio-db.json'
 /** Names that were published to this Verdaccio itself; undefined when there is no database of them, as beside other storage plugins. */
 async function hostedNames(storage: string): Promise<Set<string> | undefined> {
   const file = path.join(storage, DATABASE)
-  if ((await findFile(file)) === undefined) return undefined
   try {
-    const { list } = JSON.parse(await readTextFile(file, LIMITS.verdaccioDocumentBytesMax)) as { list?: unknown }
+    if ((await findFile(file)) === undefined) return undefined
+    const database: unknown = JSON.parse(await readTextFile(file, LIMITS.verdaccioDocumentBytesMax))
+    const list = typeof database === 'object' && database !== null && 'list' in database ? database.list : undefined
     return new Set(Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : [])
   } catch (error) {
     throw new UsageError(`${file} cannot be read: ${messageOf(error)}`)

@@ -2,3 +2,14 @@
 export function plain(text: string): string {
   return text.replaceAll(/\p{C}|[\u2028\u2029]/gu, '\uFFFD')
 }
+
+/** A value as one line of JSON that says exactly that, fit for a terminal too: what `plain` takes away is escaped. */
+export function plainJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(/\p{C}|[\u2028\u2029]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => escaped(character.charCodeAt(index))).join(''),
+  )
+}
+
+function escaped(codeUnit: number): string {
+  return `\\u${codeUnit.toString(16).padStart(4, '0')}`
+}

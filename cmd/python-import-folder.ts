@@ -63,8 +63,8 @@ async function devpiExport(
 ): Promise<{ readonly root: string; readonly files: ReadonlyMap<string, DevpiFile> } | undefined> {
   for (const root of [folder, path.join(folder, '..', '..')]) {
     const file = path.join(root, DEVPI_INDEX)
-    if ((await findFile(file).catch(() => undefined)) === undefined) continue
     try {
+      if ((await findFile(file)) === undefined) continue
       return { root, files: parseDevpiIndex(await readTextFile(file, LIMITS.devpiIndexBytesMax)) }
     } catch (error) {
       throw new UsageError(`${file} cannot be used: ${messageOf(error)}`)

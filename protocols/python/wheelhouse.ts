@@ -68,10 +68,15 @@ function readFile(file: unknown): [string, DevpiFile][] {
       at,
       {
         sha256: typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : undefined,
-        uploadedMs: times.length === 0 ? undefined : Math.min(...times),
+        uploadedMs: earliest(times),
       },
     ],
   ]
+}
+
+function earliest(times: readonly number[]): number | undefined {
+  // A file that was uploaded again each night has more of them than a call has room for.
+  return times.length === 0 ? undefined : times.reduce((one, other) => Math.min(one, other))
 }
 
 /** devpi 5 and before have one hash only. */

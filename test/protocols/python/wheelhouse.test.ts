@@ -65,4 +65,12 @@ describe("devpi's list of its export", () => {
   it.each(['', '[]', '{}', '{"indexes":1}', 'null'])('refuses %j', (text) => {
     expect(() => parseDevpiIndex(text)).toThrow()
   })
+
+  it('gives the first of very many uploads', () => {
+    const upload = (year: number) => ({ what: 'upload', when: [year, 1, 2, 3, 4, 5] })
+    const log = [...Array.from({ length: 300_000 }, () => upload(2022)), upload(2021)]
+    const file = { type: 'releasefile', relpath: 'a.whl', log }
+    const files = parseDevpiIndex(JSON.stringify({ indexes: { 'root/prod': { files: [file] } } }))
+    expect(files.get('a.whl')?.uploadedMs).toBe(Date.UTC(2021, 0, 2, 3, 4, 5))
+  })
 })

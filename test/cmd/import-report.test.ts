@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest'
+
+import { startReport } from '../../cmd/import-report.ts'
+
+it('says exactly in JSON what a file is called, and nothing that a terminal would obey', () => {
+  const lines: string[] = []
+  using report = startReport({ io: { out: (line) => void lines.push(line), err: () => {} }, json: true, dryRun: false })
+  const outcome = {
+    item: 'a\u001b[2J\u007f\u009b2J\u202e\u2028\u{e0041}é.whl',
+    result: 'failed',
+    reason: '\u009d',
+  } as const
+  report.add(outcome)
+  const [line = ''] = lines
+  expect(JSON.parse(line)).toEqual(outcome)
+  expect(line).toMatch(/^[\x20-\x7eé]*$/)
+})
