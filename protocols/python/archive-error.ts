@@ -1,6 +1,6 @@
 import { DepotError } from '../../src/errors.ts'
 
-/** The bytes are not the distribution they were sent as. pip, twine and uv expect 400 for it. */
+/** The bytes are not the distribution that they were sent as, or not what came with them says. pip, twine and uv expect 400 for it. */
 export function brokenArchive(message: string, cause?: unknown): DepotError {
   return new DepotError('CONTENT_MISMATCH', message, { status: 400, ...(cause === undefined ? {} : { cause }) })
 }

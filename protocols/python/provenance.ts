@@ -4,6 +4,7 @@ import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { brokenArchive } from './archive-error.ts'
 
 /** The media type of the integrity API (PEP 740). */
 export const INTEGRITY_TYPE = 'application/vnd.pypi.integrity.v1+json'
@@ -39,9 +40,7 @@ export function checkAttestations(field: string, file: { readonly filename: stri
     const statement = parseAs(statementSchema, jsonIn(text, 'the statement of an attestation'), 'an attestation')
     const [subject] = statement.subject
     if (subject?.name !== file.filename || subject.digest['sha256'] !== file.sha256)
-      throw new DepotError('CONTENT_MISMATCH', 'an attestation is about another file than the one that came with it', {
-        status: 400,
-      })
+      throw brokenArchive('an attestation is about another file than the one that came with it')
   }
 }
 
