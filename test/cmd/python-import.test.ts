@@ -59,6 +59,7 @@ describe('depot python import', () => {
     await here.save({ filename: 'my_demo-0.9-py3.8.egg', bytes: Buffer.from('egg') })
     await here.save({ filename: '.hidden', bytes: Buffer.from('x') })
     const { status, stdout } = await here.run()
+    expect(await here.audited()).toContain(`my-demo/${wheel.filename} entry`)
     expect(stdout).toContain(`sent ${wheel.filename}\n`)
     expect(stdout).toContain(`sent older/ones/${sdist.filename}\n`)
     expect(stdout).toContain('left out my_demo-0.9-py3.8.egg: it is an egg, which no index takes any more\n')
