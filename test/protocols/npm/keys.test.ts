@@ -4,6 +4,7 @@ import path from 'node:path'
 
 import { beforeAll, describe, expect, it } from 'vitest'
 
+import { requireSubject } from '../../../protocols/npm/attestation.ts'
 import {
   generateSigningKey,
   parseKeysDocument,
@@ -232,6 +233,18 @@ describe('provenance of something else', () => {
     ])
     expect((await world.fetch('/npm/@acme%2fproven')).status).toBe(404)
   })
+})
+
+it('provenance of two things is not about one of them', () => {
+  const sha512 = '0'.repeat(128)
+  const one = { name: 'pkg:npm/proven@1.0.0', digest: { sha512 } }
+  const about = (...subject: (typeof one)[]) => {
+    const provenance = { predicateType: PREDICATE_TYPE, subject, bundle: {} }
+    return () => requireSubject(provenance, { name: 'proven', version: '1.0.0', sha512 })
+  }
+  expect(about(one)).not.toThrow()
+  for (const subjects of [[], [one, one], [one, { ...one, name: 'pkg:npm/other@1.0.0' }]])
+    expect(about(...subjects)).toThrow(/is not about/)
 })
 
 describe('a secret key', () => {

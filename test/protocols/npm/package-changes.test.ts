@@ -7,7 +7,7 @@ import { LIMITS } from '../../../src/limits.ts'
 import { MAIN_CACHE } from '../../../src/kv-store.ts'
 import { startAccountWorld, type AccountWorld } from '../../helpers/account-world.ts'
 import { publishOf, tarballOf } from '../../helpers/npm-fixtures.ts'
-import { json } from '../../helpers/npm-world.ts'
+import { json, put, startNpmWorld } from '../../helpers/npm-world.ts'
 
 interface Packument extends Record<string, unknown> {
   _rev: string
@@ -149,6 +149,23 @@ describe('a packument that is put back', () => {
     const users = { alice: true, bob: true, constructor: true }
     expect((await world.ask('PUT', '/npm/starry', writer, { users })).status).toBe(201)
     expect(await packument('starry')).not.toHaveProperty('users')
+  })
+
+  it('stars for nobody where nobody has a name', async () => {
+    await using open = await startNpmWorld()
+    const own = { name: 'starless', version: '1.0.0' }
+    expect((await put(open, own.name, publishOf(own, await tarballOf(own)))).status).toBe(201)
+    expect((await put(open, own.name, { users: { anonymous: true, '': true } })).status).toBe(201)
+    const body = JSON.stringify({ package: own.name })
+    expect((await open.fetch('/npm/-/user/v1/star', { method: 'PUT', body })).status).toBe(403)
+    expect(await json(await open.fetch('/npm/starless'))).not.toHaveProperty('users')
+  })
+
+  it('may say what an author said at any length', async () => {
+    const deprecated = 'x'.repeat(LIMITS.npmDeprecationLengthMax + 1)
+    await publish('wordy', '1.0.0', { deprecated })
+    expect((await world.ask('PUT', '/npm/wordy', writer, await packument('wordy'))).status).toBe(201)
+    expect((await packument('wordy')).versions['1.0.0']).toMatchObject({ deprecated })
   })
 
   it('may be that of a name from before there were rules', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { npmProtocol } from '../../../protocols/npm/index.ts'
 import { startAccountWorld, type AccountWorld } from '../../helpers/account-world.ts'
 import { describeWith } from '../../helpers/have.ts'
-import { publishOf, tarballOf } from '../../helpers/npm-fixtures.ts'
+import { publishOf, tarballOf, withProvenance } from '../../helpers/npm-fixtures.ts'
 import { json } from '../../helpers/npm-world.ts'
 import { createDatabase, type TestDatabase } from '../../helpers/postgres-database.ts'
 
@@ -168,6 +168,30 @@ function describeUnpublishing(driver: string, open: () => Promise<TestDatabase |
       // What npm sends when the packument has lost the version already.
       expect((await world.ask('DELETE', `/npm/revised/-/revised-1.0.0.tgz/-rev/${_rev}`, admin)).status).toBe(200)
       expect((await world.ask('DELETE', `/npm/revised/-/revised-9.0.0.tgz/-rev/${_rev}`, admin)).status).toBe(404)
+    })
+
+    it('stays when who puts back a packument without it may write and not delete', async () => {
+      for (const version of ['1.0.0', '2.0.0']) await publish('kept', version)
+      const { versions, ...document } = await packument('kept')
+      const { '1.0.0': _gone, ...left } = versions
+      const putBack = (token: string) =>
+        world.ask('PUT', `/npm/kept/-rev/${document._rev}`, token, { ...document, versions: left })
+      expect((await putBack(writer)).status).toBe(403)
+      expect(Object.keys((await packument('kept')).versions)).toEqual(['1.0.0', '2.0.0'])
+      expect((await putBack(admin)).status).toBe(201)
+      expect(Object.keys((await packument('kept')).versions)).toEqual(['2.0.0'])
+    })
+
+    it('takes its provenance along, so that no other bytes of its name have it', async () => {
+      const own = { name: 'proven', version: '1.0.0' }
+      const attestations = '/npm/-/npm/v1/attestations/proven@1.0.0'
+      await world.ask('PUT', '/npm/proven', writer, withProvenance(own, await tarballOf(own)))
+      expect(await statuses(attestations)).toEqual([200])
+      await world.ask('DELETE', '/npm/proven/1.0.0', admin)
+      expect(await statuses(attestations)).toEqual([404])
+      await world.ask('DELETE', '/npm/-/tombstones/proven@1.0.0', admin)
+      expect((await publish('proven', '1.0.0', { other: true })).status).toBe(201)
+      expect(await statuses(attestations)).toEqual([404])
     })
 
     it('is one version for one of two who delete it at once, and nothing is lost beside a publish', async () => {
