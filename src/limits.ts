@@ -174,6 +174,8 @@ export const LIMITS = {
   npmDocumentFieldBytesMax: 512 * KIB,
   /** Every publish writes the times of all of them anew, and every packument carries them; typescript has 3,500 after ten years. */
   npmVersionsPerPackageMax: 20_000,
+  /** Characters of all manifests of a package: its packument is one text in memory. npmjs refuses packages above 100 MB. */
+  npmManifestsLengthMax: 128 * MIB,
   /** What one commit deletes of a package: reading so many records holds nobody else up. */
   npmDeletedVersionsPerCommit: 250,
   /** Characters of the text that deprecates a version. */
@@ -279,6 +281,8 @@ export const LIMITS = {
   transferAtOnce: 8,
   /** An answer to one of them: the largest tells what is there of a package with some thousand versions. */
   transferAnswerBytesMax: 128 * MIB,
+  /** From the first to the last byte of it: the largest over a line of half a megabyte a second. */
+  transferAnswerMsMax: 5 * MINUTE,
   /** Such a request is tried so often while its depot is down or asks to wait: a restart takes some seconds. */
   transferTriesMax: 6,
   /** The first wait between two tries; each is twice as long as the one before. */

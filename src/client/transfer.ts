@@ -1,4 +1,5 @@
 import { createTurns } from '../turns.ts'
+import { DepotError } from '../errors.ts'
 import type { MaybePromise } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import type { TokenSource } from './token-source.ts'
@@ -11,6 +12,8 @@ export interface TransferOptions {
   readonly userAgent: string
   /** Before the second try of a request; each further pause is twice as long. By default `LIMITS.transferPauseMs`. */
   readonly pauseMs?: number
+  /** For an answer from its first to its last byte. By default `LIMITS.transferAnswerMsMax`. */
+  readonly answerMsMax?: number
 }
 
 export interface TransferRequest {
@@ -71,7 +74,7 @@ export function createTransfer(options: TransferOptions): Transfer {
 }
 
 async function sendOnce(
-  { url, credentials, userAgent }: TransferOptions,
+  { url, credentials, userAgent, answerMsMax = LIMITS.transferAnswerMsMax }: TransferOptions,
   { method, path, accept = '*/*', body }: TransferRequest,
   signal: AbortSignal,
 ): Promise<string> {
@@ -79,7 +82,20 @@ async function sendOnce(
   const authorization = await credentials.authorization({ method, path: target.pathname })
   const headers = { 'user-agent': userAgent, accept, ...(authorization === undefined ? {} : { authorization }) }
   const sent = body === undefined ? {} : { body: await body() }
-  return readGoodAnswer(await fetch(target, { method, headers, redirect: 'error', signal, ...sent }))
+  const late = new AbortController()
+  const either = AbortSignal.any([signal, late.signal])
+  const response = await fetch(target, { method, headers, redirect: 'error', signal: either, ...sent })
+  // An upload may take hours. What a depot says of it has some kilobytes, and one that never ends would hold the import up for ever.
+  const timer = setTimeout(() => late.abort(new TryAgain(tooSlow(url))), answerMsMax)
+  try {
+    return await readGoodAnswer(response)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function tooSlow({ origin }: URL): DepotError {
+  return new DepotError('STORAGE_DOWN', `${origin} answers too slowly`)
 }
 
 /** Twice as long each time, and not for all at the same moment. */

@@ -28,7 +28,7 @@ async function depot(
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/below/`)
   return {
     seen,
-    transfer: createTransfer({ url, credentials: NO_CREDENTIALS, userAgent: 'a test', pauseMs: 1 }),
+    transfer: createTransfer({ url, credentials: NO_CREDENTIALS, userAgent: 'a test', pauseMs: 1, answerMsMax: 300 }),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
@@ -96,6 +96,15 @@ describe('a transfer', () => {
     expect(String(failure)).toContain('words')
     expect(endsTransfer(failure)).toBe(false)
     expect(await world.transfer.send(PUT)).toBe('words')
+  })
+
+  it('does not wait for ever for an answer that comes byte by byte, and tries again', async () => {
+    await using world = await depot((count, outgoing) => {
+      if (count === 2) return void outgoing.end('fine')
+      const timer = setInterval(() => outgoing.write('.'), 20)
+      outgoing.on('close', () => clearInterval(timer))
+    })
+    expect(await world.transfer.send(PUT)).toBe('fine')
   })
 
   it('follows no redirect: its credentials are for this depot', async () => {
