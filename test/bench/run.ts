@@ -4,6 +4,7 @@ import path from 'node:path'
 import process from 'node:process'
 
 import { auth } from './auth.ts'
+import { holds } from './holds.ts'
 import { localStore } from './local-store.ts'
 import { coldStartAndMemory } from './memory.ts'
 import { output } from './load.ts'
@@ -34,6 +35,7 @@ const SECTIONS = {
   npm: npmRegistry,
   python: pythonIndex,
   memory: coldStartAndMemory,
+  holds,
 } as const
 
 const RESULTS = path.join(import.meta.dirname, 'RESULTS.md')

@@ -2,69 +2,38 @@ import { describe, expect, it } from 'vitest'
 
 import { MAIN_CACHE } from '../../../src/kv-store.ts'
 import { LIMITS } from '../../../src/limits.ts'
-import { PATH_KIND, REFERRER_KIND } from '../../../protocols/nix/records.ts'
-import { sha256Hex, sha256Nix32 } from '../../helpers/nar.ts'
+import { REFERRER_KIND } from '../../../protocols/nix/records.ts'
+import { nixPaths, storeHashes } from '../../helpers/many-records.ts'
 import { nixUpload, push, put, startRuledWorld } from '../../helpers/nix-upload.ts'
 import type { World } from '../../helpers/world.ts'
 
-const hashOf = (name: string): string => sha256Nix32(Buffer.from(name)).slice(0, 32)
-const hashes = (what: string, count: number): string[] =>
-  Array.from({ length: count }, (_, index) => hashOf(`${what} ${index}`)).sort()
-
 /** Paths as they lie in the database after that many uploads, with as many references each. */
 async function store(world: World, paths: readonly string[], references: readonly string[]): Promise<void> {
-  const entry = {
-    narHash: sha256Hex(Buffer.from('')),
-    narSizeBytes: 1,
-    references: references.map((hash) => `${hash}-needed`),
-    signatures: [],
-    since: 1,
-  }
-  for (let at = 0; at < paths.length; at += 50)
-    await world.depot.commit(MAIN_CACHE, {
-      puts: paths.slice(at, at + 50).map((hash) => ({
-        kind: PATH_KIND,
-        key: hash,
-        value: JSON.stringify({ ...entry, baseName: `${hash}-stored` }),
-      })),
-    })
-}
-
-/** How much of the time of some work went by without a turn for anybody else, at the longest. */
-async function longestHold(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now()
-  let [last, longest, over] = [start, 0, false]
-  const tick = (): void => {
-    const now = performance.now()
-    longest = Math.max(longest, now - last)
-    last = now
-    if (!over) setImmediate(tick)
-  }
-  setImmediate(tick)
-  await work()
-  over = true
-  return longest / (performance.now() - start)
+  for (const puts of nixPaths(paths, references)) await world.depot.commit(MAIN_CACHE, { puts })
 }
 
 describe('paths with very many references', () => {
-  it('are checked without keeping everybody else waiting', async () => {
+  it('are taken when all of those are there, and not when one is missing', async () => {
     await using world = await startRuledWorld({ requireReferences: true })
-    const needed = hashes('needed', 3000)
-    await store(world, needed, hashes('below', 150))
+    const needed = storeHashes('needed', 3000)
+    await store(world, needed, storeHashes('below', 150))
     const upload = await nixUpload('of many')
     const references = needed.map((hash) => `${hash}-stored`).join(' ')
     await put(world, `/nix/nar/${upload.fileName}`, upload.body)
-    const held = await longestHold(async () => {
-      const said = await put(world, `/nix/${upload.storeHash}.narinfo`, upload.narinfo({ References: references }))
-      expect(said.status).toBe(201)
+    const said = (more: string) =>
+      put(world, `/nix/${upload.storeHash}.narinfo`, upload.narinfo({ References: references + more }))
+    const [missing = ''] = storeHashes('missing', 1)
+    expect(await said(` ${missing}-stored`)).toMatchObject({
+      status: 422,
+      text: expect.stringContaining(missing) as unknown,
     })
-    expect(held).toBeLessThan(0.4)
+    expect((await said('')).status).toBe(201)
   })
 
   it('are listed in pages that are short rather than large, and all of them are listed', async () => {
     await using world = await startRuledWorld({})
-    const stored = hashes('large', 60)
-    await store(world, stored, hashes('below', 14_000))
+    const stored = storeHashes('large', 60)
+    await store(world, stored, storeHashes('below', 14_000))
     const found: string[] = []
     let [pages, after] = [0, '']
     do {
@@ -84,8 +53,8 @@ describe('paths with very many references', () => {
     await using world = await startRuledWorld({})
     const hub = await nixUpload('needed by all', { name: 'hub' })
     await push(world, hub)
-    const stored = hashes('large', Math.ceil(LIMITS.nixPlannedReferencesMax / 14_000) + 1)
-    await store(world, stored, hashes('below', 14_000))
+    const stored = storeHashes('large', Math.ceil(LIMITS.nixPlannedReferencesMax / 14_000) + 1)
+    await store(world, stored, storeHashes('below', 14_000))
     await world.depot.commit(MAIN_CACHE, {
       puts: stored.map((hash) => ({ kind: REFERRER_KIND, key: `${hub.storeHash}/${hash}`, value: '{}' })),
     })
@@ -97,8 +66,8 @@ describe('paths with very many references', () => {
 
   it('or referrers are told of with the first of those, and that there are more', async () => {
     await using world = await startRuledWorld({})
-    const [hub] = hashes('needed by many', 1)
-    const stored = hashes('needs', LIMITS.nixReferrersToldMax + 1)
+    const [hub] = storeHashes('needed by many', 1)
+    const stored = storeHashes('needs', LIMITS.nixReferrersToldMax + 1)
     await store(world, [hub ?? ''], [])
     await store(world, stored, [hub ?? ''])
     const told = async (): Promise<{ referrers: string[]; moreReferrers?: true }> =>
@@ -118,7 +87,7 @@ describe('paths with very many references', () => {
     const hub = await nixUpload('needed by very many', { name: 'hub' })
     await push(world, hub)
     await world.depot.commit(MAIN_CACHE, {
-      puts: hashes('small', LIMITS.nixPlannedPathsMax).map((hash) => ({
+      puts: storeHashes('small', LIMITS.nixPlannedPathsMax).map((hash) => ({
         kind: REFERRER_KIND,
         key: `${hub.storeHash}/${hash}`,
         value: '{}',

