@@ -1,5 +1,3 @@
-import { DepotError } from '../../src/errors.ts'
-import { LIMITS } from '../../src/limits.ts'
 import type { PackageRecord, VersionRecord } from './records.ts'
 import { highestVersion } from './version.ts'
 
@@ -82,14 +80,9 @@ export function withDeprecations(before: PackageRecord, texts: ReadonlyMap<strin
     : { ...before, deprecated: { ...before.deprecated, ...Object.fromEntries(changed) } }
 }
 
-/**
- * A package's record after somebody starred it, or took that back; the same one when nothing changes.
- *
- * @throws DepotError `TOO_LARGE` for one star too many
- */
+/** A package's record after somebody starred it, or took that back; the same one when nothing changes. */
 export function withStar(before: PackageRecord, user: string, starred: boolean): PackageRecord {
   const { stars = [] } = before
   if (stars.includes(user) === starred) return before
-  if (starred && stars.length >= LIMITS.npmStarsMax) throw new DepotError('TOO_LARGE', 'it has too many stars')
   return { ...before, stars: starred ? [...stars, user] : stars.filter((name) => name !== user) }
 }
