@@ -4,7 +4,7 @@ import type { BlobRow, Commit, RecordDelete } from '../../src/kv-store.ts'
 import type { Caller } from '../../src/protocol.ts'
 import type { Manifest } from './manifest.ts'
 import { changedPackage, type PackageChange } from './package-record.ts'
-import { KIND, versionKey } from './records.ts'
+import { KIND, lengthOf, versionKey } from './records.ts'
 import type { SigningKey } from './signing.ts'
 import { loadForWrite } from './tombstones.ts'
 import { writePackage } from './write-package.ts'
@@ -57,8 +57,9 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
       return undefined
     }
     const value = JSON.stringify({ digest, manifest, ...own })
+    const record = changedPackage(loaded?.record, { ...added.change, version, now: new Date().toISOString() })
     return {
-      record: changedPackage(loaded?.record, { ...added.change, version, now: new Date().toISOString() }),
+      record: { ...record, manifestsLength: (record.manifestsLength ?? 0) + lengthOf(manifest) },
       puts: [{ kind: KIND.version, key, value, expected: 0, refs: [digest] }, ...(added.puts ?? [])],
       // A tarball that was sent alone has waited long enough.
       deletes: [added.replaces ?? { kind: KIND.tarball, key }],

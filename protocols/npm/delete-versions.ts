@@ -3,7 +3,7 @@ import { LIMITS } from '../../src/limits.ts'
 import type { Caller } from '../../src/protocol.ts'
 import { withoutVersions } from './package-record.ts'
 import { findVersion, requireRevision } from './packages.ts'
-import { isTombstone, KIND, versionKey, type PackageRecord } from './records.ts'
+import { isTombstone, KIND, lengthOf, versionKey, type PackageRecord } from './records.ts'
 import { writeLivePackage } from './write-package.ts'
 
 export interface Deletion {
@@ -39,8 +39,11 @@ async function deleteSome(
     if (revision !== undefined) requireRevision(loaded, revision)
     const live = await liveOf(depot, caller, name, versions)
     const now = new Date().toISOString()
+    const record = withoutVersions(change(loaded.record), new Set(versions), now)
+    const { manifestsLength = 0 } = record
+    const goneLength = live.reduce((sum, { length }) => sum + length, 0)
     return {
-      record: withoutVersions(change(loaded.record), new Set(versions), now),
+      record: { ...record, manifestsLength: Math.max(manifestsLength - goneLength, 0) },
       puts: live.map(({ key, digest, expected }) => {
         const value = JSON.stringify({ deleted: now, digest })
         return { kind: KIND.version, key, value, expected, refs: [] }
@@ -56,6 +59,8 @@ interface LiveVersion {
   readonly key: string
   readonly digest: string
   readonly expected: number
+  /** Characters of its manifest. */
+  readonly length: number
 }
 
 /** Those versions that can be read now. */
@@ -70,7 +75,8 @@ async function liveOf(
     const found = await findVersion(depot, cache, name, version)
     if (found === undefined || isTombstone(found.record)) continue
     const { record, expected } = found
-    live.push({ version, key: versionKey(name, version), digest: record.digest, expected })
+    const { digest, manifest } = record
+    live.push({ version, key: versionKey(name, version), digest, expected, length: lengthOf(manifest) })
   }
   return live
 }

@@ -39,6 +39,8 @@ const packageSchema = z.object({
   maintainers: z.array(z.object({ name: z.string(), email: z.string().optional() })).optional(),
   /** Names of those who starred it. */
   stars: z.array(z.string()).optional(),
+  /** Characters of the manifests of all its versions, as far as they came since that is counted. */
+  manifestsLength: z.number().optional(),
 })
 
 /** A version that can be read. */
@@ -86,6 +88,11 @@ export function isTombstone(record: VersionRecord | Tombstone): record is Tombst
 
 export function readTarball(value: string): TarballRecord {
   return tarballSchema.parse(JSON.parse(value))
+}
+
+/** Characters that a manifest has in storage: what `manifestsLength` adds up. */
+export function lengthOf(manifest: object): number {
+  return JSON.stringify(manifest).length
 }
 
 /** Key of what belongs to one version. A name has no `@` but its first character, so keys never run into each other. */

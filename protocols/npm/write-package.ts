@@ -81,6 +81,11 @@ const ROOM: readonly (readonly [measure: (record: PackageRecord) => number, most
     LIMITS.npmTagsPerPackageMax,
     `more than ${LIMITS.npmTagsPerPackageMax} dist-tags: remove some first`,
   ],
+  [
+    ({ manifestsLength = 0 }) => manifestsLength,
+    LIMITS.npmManifestsLengthMax,
+    `manifests of more than ${LIMITS.npmManifestsLengthMax} characters; unpublish some, or publish without what makes them so long`,
+  ],
   [({ stars = [] }) => stars.length, LIMITS.npmStarsMax, `more than ${LIMITS.npmStarsMax} stars`],
   [
     // One publish brings so much at most; histories bring more on top of it.
