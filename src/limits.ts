@@ -200,6 +200,8 @@ export const LIMITS = {
   npmShasumLengthMax: 200,
   /** `dist.integrity`: a sha512 has 95 characters, and there may be several. */
   npmIntegrityLengthMax: 4 * KIB,
+  /** A bundle of provenance: some 10 KiB, read anew for everybody who asks for it. */
+  npmProvenanceLengthMax: 1 * MIB,
   /** Clients send one; every tag is in every packument from then on. */
   npmTagsPerPublishMax: 100,
   /** One OSV record, or one saved answer about all packages of a tree; the longest of GitHub's have some 100 KiB. */

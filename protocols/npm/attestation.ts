@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
+import { LIMITS } from '../../src/limits.ts'
 
 /** A statement about how a version was made, and what signs it. */
 export interface Provenance {
@@ -25,9 +26,11 @@ const statementSchema = z.object({
 /**
  * The bundle that `npm publish --provenance` sends along. Whoever installs the package checks its signature; here it only has to be one.
  *
- * @throws DepotError `BAD_REQUEST`
+ * @throws DepotError `BAD_REQUEST`, `TOO_LARGE`
  */
 export function parseProvenance(text: string): Provenance {
+  if (text.length > LIMITS.npmProvenanceLengthMax)
+    throw new DepotError('TOO_LARGE', `the provenance has more than ${LIMITS.npmProvenanceLengthMax} characters`)
   const bundle = parseAs(bundleSchema, parseJson(text), 'the provenance')
   const statement = Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8')
   return { ...parseAs(statementSchema, parseStatement(statement), 'the statement of the provenance'), bundle }

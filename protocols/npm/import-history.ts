@@ -50,19 +50,21 @@ const UTC_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/
 
 const historySchema = z.strictObject({
   time: z
-    .record(
-      z.string(),
-      z
-        .string()
-        .regex(UTC_TIME)
-        .refine((text) => !Number.isNaN(Date.parse(text))),
-    )
+    .record(z.string(), z.string().regex(UTC_TIME).refine(isOnCalendar, { error: 'not a time that any calendar has' }))
     .optional(),
   tags: z.record(z.string(), z.string()).optional(),
   deprecated: z.record(z.string(), z.string().max(LIMITS.npmDeprecationLengthMax)).optional(),
   stars: z.array(z.string().min(1).max(LIMITS.npmNameLengthMax)).max(LIMITS.npmStarsMax).optional(),
   fields: z.record(z.string(), z.unknown()).optional(),
 })
+
+/** Date.parse takes the 31st of February for a day of March, which stricter readers refuse together with the packument. */
+function isOnCalendar(text: string): boolean {
+  const at = new Date(text)
+  return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text.slice(0, SECONDS_LENGTH))
+}
+
+const SECONDS_LENGTH = '2026-01-31T00:00:00'.length
 
 /** Fields of a packument that are made from the versions and from the rest of the record. */
 const STRUCTURE: ReadonlySet<string> = new Set(

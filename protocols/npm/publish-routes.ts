@@ -88,7 +88,11 @@ function withProvenance(
   manifest: Manifest,
   { bundle, sha512 }: { readonly bundle: string | undefined; readonly sha512: string },
 ): Manifest {
-  if (bundle === undefined) return manifest
+  if (bundle === undefined) {
+    // Nobody could read what it claims, and a client that checks would fail for everything that depends on it.
+    const { attestations: _claimed, ...dist } = manifest.dist ?? {}
+    return { ...manifest, dist }
+  }
   const provenance = parseProvenance(bundle)
   requireSubject(provenance, { name: manifest.name, version: manifest.version, sha512 })
   const { predicateType } = provenance

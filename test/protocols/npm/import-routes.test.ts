@@ -57,6 +57,14 @@ describe('the history of a package that came from elsewhere', () => {
     expect(readPackage(record?.value ?? '').stars).toEqual(['alice'])
   })
 
+  it.each(['2020-02-31T00:00:00Z', '2021-02-29T12:00:00.5Z', '2020-01-01T24:00:00Z', '2020-13-01T00:00:00Z'])(
+    'refuses the time %s, which no calendar has',
+    async (time) => {
+      await publish(world, { name: 'timed', version: '1.0.0' }).catch(() => {})
+      expect(await putHistory('timed', { time: { '1.0.0': time } })).toMatchObject({ status: 400 })
+    },
+  )
+
   it('does not grow with each request', async () => {
     await publish(world, { name: 'swollen', version: '1.0.0' })
     const stars = (from: number): readonly string[] => Array.from({ length: 6_000 }, (_, at) => `user-${from + at}`)
