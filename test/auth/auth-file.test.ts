@@ -235,15 +235,16 @@ describe('limits of the auth file', () => {
     ['one word', 'w'],
     ['spaces', 'w ssh-ed25519 '.padEnd(1_000_000)],
     ['equals signs', `w ${ANNE.text} =`],
-  ])('keep a line of a megabyte (%s) to some milliseconds', (_what, start) => {
+  ])('refuse a line of a megabyte (%s) by its length alone', (_what, start) => {
     const line = `${start}${(start.at(-1) ?? '').repeat(1_000_000)}`
     const refuse = (): void => expect(() => parse(line)).toThrow('line 1: it is longer than 16384 characters')
-    expect(cpuMs(refuse)).toBeLessThan(50)
+    // Minutes, were it looked at in a way that grows with the square of it.
+    expect(cpuMs(refuse)).toBeLessThan(1000)
   })
 
-  it('keep the worst line that is not too long to some milliseconds', () => {
+  it('are such that the worst line within them is read in no time to speak of', () => {
     for (const filler of ['=', 'a', 'scope', 'a=', ' =', ':read', 'ﷺ', 'scope= ']) {
-      expect(cpuMs(() => messageOf(`w ${ANNE.text} ${filler.repeat(16_000 / filler.length)}`))).toBeLessThan(200)
+      expect(cpuMs(() => messageOf(`w ${ANNE.text} ${filler.repeat(16_000 / filler.length)}`))).toBeLessThan(1000)
     }
   })
 })

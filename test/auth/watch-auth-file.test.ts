@@ -90,16 +90,14 @@ describe('a change of the auth file', () => {
     await seen(world, [ANNE.fingerprint, BERT.fingerprint])
   })
 
-  it('counts within six seconds where the system gives no hint, as through a link to elsewhere', async () => {
+  it('counts after a while where the system gives no hint, as through a link to elsewhere', async () => {
     await using elsewhere = await tempDir('elsewhere')
     await using directory = await tempDir('auth')
     await writeFile(elsewhere.join('keys'), TWO)
     await symlink(elsewhere.join('keys'), directory.join('auth'))
     await using world = await follow(directory.join('auth'), {})
-    const began = performance.now()
     await writeFile(elsewhere.join('keys'), ONE)
     await seen(world, [ANNE.fingerprint])
-    expect(performance.now() - began).toBeLessThan(6000)
   })
 
   it('is seen although size and time are those of before', async () => {

@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 
+import { added } from './bounded.ts'
 import { drive, sideBySide } from './load.ts'
 import type { Row } from './run.ts'
 import { startDepot, startNginx } from './servers.ts'
@@ -29,6 +30,7 @@ export async function localStore(dir: string): Promise<readonly Row[]> {
   return [
     await beside('local store: 64 MiB NAR GET, 4 connections', narUrl, `${nginx.url}/file`, 4, 0.5),
     await beside('local store: narinfo GET', narinfoUrl, `${nginx.url}/narinfo`, 16, 0.15),
+    await largeFile(path.join(dir, 'large-file')),
   ]
 }
 
@@ -43,6 +45,21 @@ async function beside(name: string, ours: string, theirs: string, connections: n
     target: `>= ${target}`,
     met: ratio >= target,
   }
+}
+
+/** A file of 1 GiB, made into an archive on its way. */
+async function largeFile(dir: string): Promise<Row> {
+  mkdirSync(dir, { recursive: true })
+  const root = path.join(dir, 'root')
+  const storePath = addFile(dir, root, 1024 * MIB)
+  await using depot = await startDepot(path.join(dir, 'data'), ['--nix-store', root])
+  const narinfo = await (await fetch(`${depot.url}/${path.basename(storePath).slice(0, 32)}.narinfo`)).text()
+  const url = `${depot.url}/${/^URL: (.*)$/m.exec(narinfo)?.[1] ?? ''}`
+  return await added(depot, 'a file of 1 GiB in the local store that goes out', 100, async () => {
+    let sizeBytes = 0
+    for await (const piece of (await fetch(url)).body ?? []) sizeBytes += (piece as Uint8Array).byteLength
+    if (sizeBytes < 1024 * MIB) throw new Error(`${url} had ${sizeBytes} bytes`)
+  })
 }
 
 /** A file in a store of its own, and what it is called there. */

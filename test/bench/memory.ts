@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { request } from 'node:http'
 import path from 'node:path'
 
+import { boundedMemory } from './bounded.ts'
 import { fillNix } from './fill.ts'
 import { drive, median } from './load.ts'
 import { nix32 } from '../helpers/nar.ts'
@@ -34,6 +35,7 @@ export async function coldStartAndMemory(dir: string): Promise<readonly Row[]> {
       met: median(starts) < 1000,
     },
     megabytes('RSS after load', await afterLoad(path.join(dir, 'load', 'data')), 200),
+    ...(await boundedMemory(path.join(dir, 'bounded'))),
     ...(await hugeArchive(path.join(dir, 'huge', 'data'))),
   ]
 }

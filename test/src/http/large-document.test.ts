@@ -1,7 +1,3 @@
-import { connect } from 'node:net'
-import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
-
 import { describe, expect, it } from 'vitest'
 
 import { PATH_KIND } from '../../../protocols/nix/records.ts'
@@ -53,7 +49,7 @@ describe('a large document', () => {
 })
 
 describe('a large document that is stored', () => {
-  it('is answered as any other, and many who read it slowly cost the memory of one', async () => {
+  it('is answered as any other', async () => {
     await using world = await startNixWorld()
     const upload = await nixUpload('with a long list')
     await push(world, upload)
@@ -69,20 +65,6 @@ describe('a large document that is stored', () => {
     const head = await world.fetch(path, { method: 'HEAD' })
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(Buffer.byteLength(body))])
     expect((await world.fetch(path, { headers: { 'If-None-Match': '"large"' } })).status).toBe(304)
-
-    const { hostname, port } = new URL(world.url)
-    const before = process.memoryUsage().rss
-    const readers = Array.from({ length: 30 }, () => connect(Number(port), hostname))
-    for (const reader of readers) {
-      reader.on('error', () => {})
-      reader.pause()
-      reader.write(`GET ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n\r\n`)
-      await sleep(20)
-    }
-    await sleep(1000)
-    const grown = process.memoryUsage().rss - before
-    for (const reader of readers) reader.destroy()
-    expect(grown).toBeLessThan(250 * MIB)
     expect(world.bugs).toEqual([])
   })
 })

@@ -81,9 +81,10 @@ describe('the database of a Nix store', () => {
     await using opened = openNixStore(store.root)
     store.database.exec('begin exclusive')
     const began = performance.now()
-    for (let question = 0; question < 20; question++)
+    for (let question = 0; question < 100; question++)
       expect(() => opened.find(added.storeHash)).toThrow(expect.objectContaining({ code: 'STORAGE_DOWN' }))
-    expect(performance.now() - began).toBeLessThan(5 * LIMITS.localStoreBusyTimeoutMs)
+    // Half of what it takes when every question waits: a busy machine has room below it.
+    expect(performance.now() - began).toBeLessThan(50 * LIMITS.localStoreBusyTimeoutMs)
     store.database.exec('commit')
     await vi.waitFor(() => expect(opened.find(added.storeHash)).toBeDefined(), 5 * LIMITS.localStoreLockedMs)
   })
