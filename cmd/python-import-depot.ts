@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+import { findDistribution } from '../protocols/python/filename.ts'
+import { identityOf } from '../protocols/python/identity.ts'
 import type { Transfer } from '../src/client/transfer.ts'
 import { askDepot } from './import-ask.ts'
 
@@ -14,6 +16,8 @@ export interface FileHere {
 export interface ProjectHere {
   /** By file name. */
   readonly files: ReadonlyMap<string, FileHere>
+  /** File names by what installers take them for. */
+  readonly spellings: ReadonlyMap<string, string>
   /** Its status, when it is one in which a project takes no files (PEP 792). */
   readonly closed: 'archived' | 'quarantined' | undefined
 }
@@ -39,7 +43,11 @@ async function projectHere(transfer: Transfer, project: string): Promise<Project
   const files = (page?.files ?? []).map(
     ({ filename, hashes, 'upload-time': uploadTime }) => [filename, { sha256: hashes.sha256, uploadTime }] as const,
   )
-  return { files: new Map(files), closed: page?.['project-status'].status }
+  const spellings = files.flatMap(([filename]) => {
+    const distribution = findDistribution(filename)
+    return distribution === undefined ? [] : [[identityOf(distribution), filename] as const]
+  })
+  return { files: new Map(files), spellings: new Map(spellings), closed: page?.['project-status'].status }
 }
 
 const PAGE = z.object({

@@ -1,6 +1,7 @@
 import { openAsBlob } from 'node:fs'
 
 import type { Distribution } from '../protocols/python/filename.ts'
+import { identityOf } from '../protocols/python/identity.ts'
 import type { DevpiFile } from '../protocols/python/wheelhouse.ts'
 import { LIMITS } from '../src/limits.ts'
 import { findFile, hashFile, type FoundFile } from './import-files.ts'
@@ -28,8 +29,13 @@ export async function importFile(task: FileImport): Promise<void> {
     if (devpi?.sha256 !== undefined && devpi.sha256 !== sha256) {
       throw new Error(`it is damaged: devpi's list says sha256 ${devpi.sha256}, but it has ${sha256}`)
     }
-    const { files, closed } = await task.here(distribution.project)
+    const { files, spellings, closed } = await task.here(distribution.project)
     const known = files.get(distribution.filename)
+    const spelled = spellings.get(identityOf(distribution))
+    if (known === undefined && spelled !== undefined) {
+      const bytes = files.get(spelled)?.sha256 === sha256 ? 'the same bytes' : 'other bytes'
+      throw new Error(`the depot has it as ${spelled}, with ${bytes}: to installers these are one name`)
+    }
     // Asked here, because the refusal of one project, a 403, would end the import of all others.
     if (known === undefined && closed !== undefined)
       throw new Error(`the depot has the project ${closed}: it takes no files`)

@@ -1,6 +1,7 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { Cache, Commit, KvRecord } from '../../src/kv-store.ts'
+import { placedPut } from './places.ts'
 import {
   EMPTY_KIND,
   emptyKey,
@@ -71,7 +72,7 @@ export async function withFile(depot: Depot, cache: Cache, project: string, name
   const known = await depot.get(cache, PROJECT_KIND, project)
   if (known === undefined) {
     const made = { kind: PROJECT_KIND, key: project, value: JSON.stringify({ name }), expected: 0 }
-    return { puts: [made, LIST_PUT], deletes: [], absent: [] }
+    return { puts: [made, placedPut(project), LIST_PUT], deletes: [], absent: [] }
   }
   const empty = await depot.get(cache, EMPTY_KIND, emptyKey(project))
   if (empty === undefined)

@@ -9,6 +9,13 @@ export const KIND_PREFIX = 'python-'
 export const PROJECT_KIND = 'python-project'
 /** Key: `<normalised project name>/<file name>`. */
 export const FILE_KIND = 'python-file'
+/**
+ * Key: `<normalised project name>/<identity>` (identity.ts). Which file is that to an installer, so that a second one in another spelling is
+ * refused. It stays while the file's record does, also a deleted one's.
+ */
+export const PLACE_KIND = 'python-distribution'
+/** Key: normalised project name. That each of its files has its `PLACE_KIND` record. */
+export const PLACED_KIND = 'python-placed'
 /** One record, put whenever a project is new, so that the list of projects is rendered anew. */
 export const LIST_KIND = 'python-list'
 export const LIST_KEY = 'simple'
@@ -68,7 +75,7 @@ export function isTombstone(file: PythonFile | Tombstone): file is Tombstone {
 export function wasDeleted(filename: string): DepotError {
   return new DepotError(
     'CONFLICT',
-    `${filename} was deleted, and its name stays taken: publish under another version or build number`,
+    `${filename} was deleted, and its name stays taken in every spelling: publish under another version or build number`,
   )
 }
 

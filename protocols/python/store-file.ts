@@ -1,9 +1,10 @@
 import type { Depot, StagedBlob } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { BlobRow, Cache } from '../../src/kv-store.ts'
+import type { BlobRow, Cache, RecordPut } from '../../src/kv-store.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Distribution } from './filename.ts'
 import { inspectDistribution, type Inspected } from './inspect.ts'
+import { findPlace } from './places.ts'
 import { readStatus, withFile } from './project.ts'
 import { FILE_KIND, fileKey, fileRefs, isTombstone, parseFile, wasDeleted, type PythonFile } from './records.ts'
 
@@ -19,7 +20,7 @@ export interface Arrived {
  * Make a staged distribution part of its project, after its bytes have been held against its name. The same bytes again change
  * nothing, except that a blob which storage had lost is back.
  *
- * @throws DepotError `CONFLICT` when the name is taken by other bytes or was deleted, `FORBIDDEN` when the project takes no files,
+ * @throws DepotError `CONFLICT` when the name is taken by other bytes, in whichever spelling, or was deleted, `FORBIDDEN` when the project takes no files,
  * `CONTENT_MISMATCH` (400) when the archive is not what its name says
  */
 export async function storeFile(depot: Depot, caller: Caller, arrived: Arrived): Promise<'created' | 'unchanged'> {
@@ -31,7 +32,8 @@ export async function storeFile(depot: Depot, caller: Caller, arrived: Arrived):
   const blobs = await publish(depot, caller, arrived, inspected)
   const file = describeFile(distribution, inspected, blobs, new Date())
   return depot.retryConflicts(async () => {
-    if (await refuseTaken(depot, caller.cache, arrived)) {
+    const taking = await refuseTaken(depot, caller.cache, arrived)
+    if (taking === undefined) {
       await depot.commit(caller.cache, { blobs: rowsOf(blobs) })
       return 'unchanged'
     }
@@ -39,7 +41,11 @@ export async function storeFile(depot: Depot, caller: Caller, arrived: Arrived):
     const change = await withFile(depot, caller.cache, project, inspected.name)
     await depot.commit(caller.cache, {
       ...change,
-      puts: [{ kind: FILE_KIND, key, value: JSON.stringify(file), expected: 0, refs: fileRefs(file) }, ...change.puts],
+      puts: [
+        { kind: FILE_KIND, key, value: JSON.stringify(file), expected: 0, refs: fileRefs(file) },
+        taking,
+        ...change.puts,
+      ],
       blobs: rowsOf(blobs),
       audit: [auditEntry(caller, { action: 'python:write', resource: key, digest: file.sha256 })],
     })
@@ -48,19 +54,23 @@ export async function storeFile(depot: Depot, caller: Caller, arrived: Arrived):
   })
 }
 
-/** Whether the name has these bytes already. @throws DepotError `CONFLICT` */
-async function refuseTaken(depot: Depot, cache: Cache, { distribution, staged }: Arrived): Promise<boolean> {
-  const { project, filename } = distribution
-  const record = await depot.get(cache, FILE_KIND, fileKey(project, filename))
-  if (record === undefined) return false
-  const known = parseFile(record)
-  if (isTombstone(known)) throw wasDeleted(filename)
-  if (known.sha256 === staged.digest) return true
+/** What gives the file its place; undefined when the name has these bytes already. @throws DepotError `CONFLICT` */
+async function refuseTaken(
+  depot: Depot,
+  cache: Cache,
+  { distribution, staged }: Arrived,
+): Promise<RecordPut | undefined> {
+  const { holder, taking } = await findPlace(depot, cache, distribution)
+  if (holder === undefined) return taking
+  const known = parseFile(holder.record)
+  if (isTombstone(known)) throw wasDeleted(holder.filename)
+  const isSame = known.sha256 === staged.digest
+  const isSpelledSo = holder.filename === distribution.filename
+  if (isSame && isSpelledSo) return undefined
   // twine looks for "already exist"; the digest tells whose bytes these are.
-  throw new DepotError(
-    'CONFLICT',
-    `File already exists (${filename} with sha256 ${known.sha256}): publish other content under another version or build number`,
-  )
+  const there = isSpelledSo ? `(${holder.filename}` : `as ${holder.filename} (the same name to installers,`
+  const advice = isSame ? 'these bytes are here' : 'publish other content under another version or build number'
+  throw new DepotError('CONFLICT', `File already exists ${there} with sha256 ${known.sha256}): ${advice}`)
 }
 
 /** PEP 792: archived and quarantined projects take no uploads. @throws DepotError `FORBIDDEN` */

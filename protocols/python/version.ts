@@ -48,6 +48,12 @@ export function parseVersion(spelling: string): Version | undefined {
   return { ...parts, text: spell(parts) }
 }
 
+/** The same for all versions that compare as equal: `1.0.0` and `v01` are `1`. */
+export function canonicalVersion(version: Version): string {
+  const release = trimZeros(version.release)
+  return spell({ ...version, release: release.length === 0 ? [0n] : release })
+}
+
 function numberOf(word: string | undefined, digits: string | undefined): bigint | undefined {
   return word === undefined ? undefined : BigInt(digits ?? 0)
 }

@@ -135,6 +135,29 @@ describe('depot python import', () => {
     expect(here.world.bugs).toEqual([])
   })
 
+  it('names what the depot, or the folder, has in another spelling', async () => {
+    await using here = await move()
+    const wheel = buildWheel({ name: 'greeting', version: '1.0' })
+    await here.world.fetch(`/python/greeting/${wheel.filename}`, { method: 'PUT', body: Uint8Array.from(wheel.bytes) })
+    await here.save({ filename: 'Greeting-1.0-py3-none-any.whl', bytes: wheel.bytes })
+    await here.save(buildWheel({ name: 'greeting', version: '1.0.0', value: 'other' }))
+    const dry = await here.run('--dry-run')
+    const real = await here.run()
+    for (const { status, stderr } of [dry, real]) {
+      const has = `the depot has it as ${wheel.filename}, with`
+      expect(stderr).toContain(`depot: Greeting-1.0-py3-none-any.whl: ${has} the same bytes`)
+      expect(stderr).toContain(`depot: greeting-1.0.0-py3-none-any.whl: ${has} other bytes`)
+      expect(status).toBe(1)
+    }
+    for (const version of ['3.0', '3.0.0', '03']) await here.save(buildWheel({ name: 'greeting', version }))
+    const { status, stdout, stderr } = await here.run()
+    expect(status).toBe(1)
+    expect(stdout).toContain('sent 1 (')
+    expect(stderr.match(/: File already exists as greeting-0?3.*-py3-none-any\.whl/g)).toHaveLength(2)
+    expect(await here.files('greeting')).toHaveLength(2)
+    expect(here.world.bugs).toEqual([])
+  })
+
   it('sends nothing in a dry run', async () => {
     await using here = await move()
     const wheel = buildWheel({ name: 'dry', version: '1.0' })
