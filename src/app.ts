@@ -166,6 +166,7 @@ function depotRequest(
   let authorized = false
   return {
     method: arrival.raw.method,
+    segments: target.segments,
     params: match.params,
     query: new URLSearchParams(target.query),
     headers,

@@ -105,6 +105,8 @@ export type HeaderList = readonly string[]
 /** A request that has been routed and authorised. */
 export interface DepotRequest<P = Readonly<Record<string, unknown>>> {
   readonly method: string
+  /** Decoded segments of the whole path, the mount's among them. */
+  readonly segments: readonly string[]
   readonly params: P
   readonly query: URLSearchParams
   readonly headers: Headers

@@ -92,7 +92,8 @@ function listRedirect(): Route {
     method: 'GET',
     pattern: '/simple',
     action: 'read',
-    handle: ({ mount }) => redirect(`${mount}/simple/`),
+    // Relative as well; the mount without a slash comes here too.
+    handle: ({ segments }) => redirect(`./${segments.at(-1) === 'simple' ? '' : 'python/'}simple/`),
   })
 }
 

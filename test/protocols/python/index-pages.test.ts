@@ -142,11 +142,17 @@ describe('a project page', () => {
     }
   })
 
-  it('redirects relative to itself, so that it holds behind a prefix', async () => {
-    const { headers } = await get('/python/simple/My.Pkg_x/')
-    expect(new URL(headers.location ?? '', 'http://proxy/team/python/simple/My.Pkg_x/').pathname).toBe(
-      '/team/python/simple/my-pkg-x/',
-    )
+  it.each([
+    ['/python/simple/My.Pkg_x/', '/python/simple/my-pkg-x/'],
+    ['/python/simple/my-pkg-x', '/python/simple/my-pkg-x/'],
+    ['/python/My.Pkg_x/json', '/python/my-pkg-x/json'],
+    ['/python/simple', '/python/simple/'],
+    ['/python//simple', '/python//simple/'],
+    ['/python', '/python/simple/'],
+    ['/%70ython', '/python/simple/'],
+  ])('redirects %s relative to itself, so that it holds behind a prefix', async (from, to) => {
+    const { headers } = await get(from)
+    expect(new URL(headers.location ?? '', `http://proxy/team${from}`).pathname).toBe(`/team${to}`)
   })
 
   it('of a project that nobody has is a plain 404, so that clients ask the next index', async () => {
