@@ -125,17 +125,6 @@ for (const [name, mount] of [
         expect(await npm.run(folder, 'owner', 'ls', '@acme/owned')).toContain('bob')
       })
 
-      // npm 12 has no stars any more.
-      if (name === 'npm')
-        it('stars a package and takes that back', async () => {
-          await publishFrom(npm, { name: 'starred', version: '1.0.0' })
-          const user = (await npm.run(folder, 'whoami')).trim()
-          await npm.run(folder, 'star', 'starred')
-          expect(await packument('starred')).toMatchObject({ users: { [user]: true } })
-          await npm.run(folder, 'unstar', 'starred')
-          expect(await packument('starred')).not.toHaveProperty('users')
-        })
-
       it('hears that there are no teams, organisations and levels of access here', async () => {
         await publishFrom(npm, { name: '@acme/plain', version: '1.0.0' })
         for (const line of [
@@ -156,3 +145,20 @@ for (const [name, mount] of [
     })
   })
 }
+
+// npm 12 has no stars any more.
+describeWith('npm', 'e2e/publisher: stars', () => {
+  it('stars a package and takes that back', async () => {
+    await using world = await startAccountWorld({ reads: 'open' })
+    const registry = `${world.url}/npm/`
+    const { token } = await world.token('*:*:*')
+    await using npm = await npmClient('npm', registry, [npmrcLine(registry, '_authToken', token)])
+    const folder = await npm.folder('somewhere', { name: 'somewhere', version: '0.0.0' })
+    await publishFrom(npm, { name: 'starred', version: '1.0.0' })
+    const user = (await npm.run(folder, 'whoami')).trim()
+    await npm.run(folder, 'star', 'starred')
+    expect(await json(await world.fetch('/npm/starred'))).toMatchObject({ users: { [user]: true } })
+    await npm.run(folder, 'unstar', 'starred')
+    expect(await json(await world.fetch('/npm/starred'))).not.toHaveProperty('users')
+  })
+})
