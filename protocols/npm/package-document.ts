@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { breath } from '../../src/breath.ts'
 import { DepotError } from '../../src/errors.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -39,13 +40,9 @@ export function parseMaintainers(value: unknown): readonly Maintainer[] {
  */
 export async function readPackageDocument(name: string, pieces: Iterable<Uint8Array>): Promise<PackageDocument> {
   const scanner = new DocumentScanner()
-  let scanned = 0
   for (const piece of pieces) {
     scanner.push(piece)
-    scanned += piece.byteLength
-    if (scanned < SLICE_BYTES) continue
-    scanned = 0
-    await new Promise((resolve) => setImmediate(resolve))
+    await breath()
   }
   const { fields, versions, deprecated } = scanner.end()
   requireFew(fields.get('dist-tags'), LIMITS.npmTagsPerPackageMax, 'dist-tags')
@@ -71,9 +68,6 @@ function requireFew(table: unknown, most: number, what: string): void {
   if (typeof table === 'object' && table !== null && Object.keys(table).length > most)
     throw new DepotError('TOO_LARGE', `the document has more than ${most} ${what}`)
 }
-
-/** Some milliseconds of work. */
-const SLICE_BYTES = 256 * 1024
 
 const documentSchema = z.object({
   _id: z.string().optional(),

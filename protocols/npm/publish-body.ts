@@ -1,3 +1,4 @@
+import { breath } from '../../src/breath.ts'
 import { DepotError } from '../../src/errors.ts'
 import { decodeText, parseJson } from '../../src/http/body.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -28,7 +29,6 @@ export async function readPublishBody<T>(
 ): Promise<PublishBody<T>> {
   const text: Uint8Array[] = []
   let textBytes = 0
-  let unpaused = 0
   let tarball: { file: string; taken: T } | undefined
 
   const pieces = scan(body)
@@ -41,11 +41,8 @@ export async function readPublishBody<T>(
         if (textBytes > limitBytes) throw new DepotError('TOO_LARGE', 'the manifest is too large')
         // A copy: the pieces are views, and may lie in a buffer that is used again.
         text.push(Uint8Array.from(piece.bytes))
-        unpaused += piece.bytes.byteLength
-        if (unpaused >= SLICE_BYTES) {
-          unpaused = 0
-          await new Promise((resolve) => setImmediate(resolve))
-        }
+        // What has arrived already is read without a gap otherwise, and everybody else would wait for all of it.
+        await breath()
       } else if (piece.kind === 'open') {
         if (tarball !== undefined) throw new DepotError('BAD_REQUEST', 'a publish carries one tarball, this has two')
         tarball = { file: piece.file, taken: await take(decoded(pieces)) }
@@ -56,9 +53,6 @@ export async function readPublishBody<T>(
   }
   return tarball === undefined ? { tarball, text } : { tarball, document: parseJson(decodeText(Buffer.concat(text))) }
 }
-
-/** Some milliseconds of scanning. What has arrived already is read without a pause otherwise, and everybody else would wait for all of it. */
-const SLICE_BYTES = 256 * 1024
 
 async function* scan(body: AsyncIterable<Uint8Array>): AsyncGenerator<Piece, undefined> {
   const scanner = new AttachmentScanner()
