@@ -1,6 +1,7 @@
 import type { Credentials, Principal } from '../src/access.ts'
 import type { Buckets } from '../src/buckets.ts'
 import { DepotError } from '../src/errors.ts'
+import { createKeyedTurns } from '../src/keyed-turns.ts'
 import { LIMITS } from '../src/limits.ts'
 import { networkOf } from '../src/network.ts'
 import { liveKey, type AuthKey, type AuthKeys } from './auth-file.ts'
@@ -9,7 +10,6 @@ import { CredentialsRefused } from './credentials-refused.ts'
 import { parseGrants } from './grants.ts'
 import type { Verified } from './remembered.ts'
 import type { StoredTokens } from './stored-tokens.ts'
-import { createTurns } from './turns.ts'
 import type { UsedLogins } from './used-logins.ts'
 import { keyOfLogin, verifyLogin, type LoginCheck, type VerifiedLogin } from './verify-login.ts'
 
@@ -37,7 +37,7 @@ export function createVerifier(
   options: VerifierOptions,
 ): (credential: Credential, credentials: Credentials) => Promise<Found> {
   const { authFile, tokens, usedLogins, attempts, now } = options
-  const inTurn = createTurns(LIMITS.loginsVerifiedAtOnce)
+  const inTurn = createKeyedTurns(LIMITS.loginsVerifiedAtOnce)
 
   /** The key as it is now. */
   function keyOf(fingerprint: string): AuthKey | undefined {

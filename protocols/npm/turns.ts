@@ -1,4 +1,5 @@
 import type { Depot } from '../../src/depot.ts'
+import { createKeyedTurns, type KeyedTurns } from '../../src/keyed-turns.ts'
 import type { Cache } from '../../src/kv-store.ts'
 
 /**
@@ -8,22 +9,10 @@ import type { Cache } from '../../src/kv-store.ts'
  * @throws DepotError `WRITE_CONFLICT` when others keep coming first, and what `attempt` throws
  */
 export async function changeInTurn<T>(depot: Depot, cache: Cache, name: string, attempt: () => Promise<T>): Promise<T> {
-  const turns = TURNS.get(depot) ?? new Map<string, Promise<unknown>>()
-  TURNS.set(depot, turns)
-  const key = `${cache.id} ${name}`
-  const before = turns.get(key)
-  const mine = (async () => {
-    // Whatever became of it is its own caller's affair.
-    await before?.catch(() => {})
-    return depot.retryConflicts(attempt)
-  })()
-  turns.set(key, mine)
-  try {
-    return await mine
-  } finally {
-    if (turns.get(key) === mine) turns.delete(key)
-  }
+  const inTurn = TURNS.get(depot) ?? createKeyedTurns(1)
+  TURNS.set(depot, inTurn)
+  return inTurn(`${cache.id} ${name}`, () => depot.retryConflicts(attempt))
 }
 
-/** By package, the last writer in line; each waits for the one before it. */
-const TURNS = new WeakMap<Depot, Map<string, Promise<unknown>>>()
+/** By package, one writer at a time. */
+const TURNS = new WeakMap<Depot, KeyedTurns>()

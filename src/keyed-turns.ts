@@ -1,8 +1,8 @@
-/** Does a piece of work when it is its turn. */
-export type Turns = <T>(key: string, work: () => Promise<T>) => Promise<T>
+/** Does a piece of work when it is the turn of whoever waits under that key. */
+export type KeyedTurns = <T>(key: string, work: () => Promise<T>) => Promise<T>
 
-/** Lets `most` pieces of work of each key run at a time; the others wait, first come, first served. */
-export function createTurns(most: number): Turns {
+/** Lets `most` pieces of work of each key run at a time; the others wait, first come, first served, whatever becomes of those before. */
+export function createKeyedTurns(most: number): KeyedTurns {
   const lines = new Map<string, Line>()
 
   function enter(key: string): Promise<void> | undefined {

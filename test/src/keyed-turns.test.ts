@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 
-import { createTurns } from '../../auth/turns.ts'
+import { createKeyedTurns } from '../../src/keyed-turns.ts'
 
 function work() {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   return { promise, resolve, reject, started: false }
 }
 
-describe('turns', () => {
+describe('turns by key', () => {
   it('are given in order, a few at a time, and to each key for itself', async () => {
-    const inTurn = createTurns(2)
+    const inTurn = createKeyedTurns(2)
     const all = Array.from({ length: 4 }, work)
     const done = all.map((each, index) =>
       inTurn('a', () => {
@@ -32,7 +32,7 @@ describe('turns', () => {
   })
 
   it('never let more work at a time than they should, whatever fails', async () => {
-    const inTurn = createTurns(3)
+    const inTurn = createKeyedTurns(3)
     let running = 0
     let most = 0
     const tried = Array.from({ length: 200 }, (_, index) =>
