@@ -6,11 +6,12 @@ import { parseVerdaccioPackage, type VerdaccioPackage, type VerdaccioVersion } f
 import { inParallel } from '../src/client/in-parallel.ts'
 import { LIMITS } from '../src/limits.ts'
 import { findFile, hashFile, readTextFile, type FoundFile } from './import-files.ts'
-import { failItem, type ImportRun } from './import-run.ts'
+import { failItem } from '../src/client/report.ts'
+import type { TransferRun } from './transfer-run.ts'
 import { hereOf, packagePath, tarballFile, type Here } from './npm-import-depot.ts'
 import { historyOf } from './npm-import-history.ts'
 
-export interface PackageImport extends ImportRun {
+export interface PackageImport extends TransferRun {
   readonly name: string
   readonly folder: string
   /** Leave out what came from an uplink. */
@@ -86,7 +87,7 @@ async function importVersion(task: PackageImport, version: HeldVersion, here: He
     const wrong = known === undefined ? undefined : hashMismatch(known, version.declared)
     if (wrong !== undefined) throw new Error(`the depot has other bytes under this version: ${wrong}`)
     if (known === undefined) await sendVersion(task, version)
-    report.add({ item, result: known === undefined ? 'sent' : 'there', sizeBytes: version.file.sizeBytes })
+    report.add({ item, result: known === undefined ? 'done' : 'there', sizeBytes: version.file.sizeBytes })
     return true
   } catch (error) {
     failItem(report, item, error)

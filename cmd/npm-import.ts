@@ -2,7 +2,7 @@ import { inParallel } from '../src/client/in-parallel.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, URL_ARG } from './client.ts'
 import { isOn, lastOf } from './flags.ts'
-import { IMPORT_ARGS, IMPORT_NOTE, runImport } from './import-run.ts'
+import { TRANSFER_ARGS, IMPORT_NOTE, runTransfer } from './transfer-run.ts'
 import { importPackage } from './npm-import-package.ts'
 import { storedPackages } from './npm-import-storage.ts'
 import type { Environment } from './settings.ts'
@@ -17,7 +17,7 @@ export function npmImportCommand(env: Environment, io: CliIo): Command {
       ...CLIENT_ARGS,
       verdaccio: { type: 'string', description: "Verdaccio's storage folder", valueHint: 'DIR' },
       'only-hosted': { type: 'boolean', description: 'Leave out what Verdaccio has only fetched from its uplinks' },
-      ...IMPORT_ARGS,
+      ...TRANSFER_ARGS,
     },
     notes: `${IMPORT_NOTE}\n\n${CREDENTIALS_NOTE}`,
     examples: [
@@ -28,7 +28,7 @@ export function npmImportCommand(env: Environment, io: CliIo): Command {
       const storage = lastOf(flags, 'verdaccio')
       if (storage === undefined) throw new UsageError("import what? Name Verdaccio's storage folder: --verdaccio DIR")
       const onlyHosted = isOn(flags, 'only-hosted')
-      return runImport({ url: positionals[0], flags, env, io }, (run) =>
+      return runTransfer({ url: positionals[0], flags, env, io }, (run) =>
         inParallel(storedPackages(storage), PACKAGES_AT_ONCE, async (entry) => {
           if ('folder' in entry) await importPackage({ ...run, ...entry, onlyHosted })
           else run.report.add({ item: entry.name, result: 'failed', reason: entry.problem })

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { findDistribution } from '../protocols/python/filename.ts'
 import { identityOf } from '../protocols/python/identity.ts'
 import type { Transfer } from '../src/client/transfer.ts'
-import { askDepot } from './import-ask.ts'
+import { askDepot } from '../src/client/ask-depot.ts'
 
 /** What a depot has of a file. */
 export interface FileHere {

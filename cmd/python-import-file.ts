@@ -5,10 +5,11 @@ import { identityOf } from '../protocols/python/identity.ts'
 import type { DevpiFile } from '../protocols/python/wheelhouse.ts'
 import { LIMITS } from '../src/limits.ts'
 import { findFile, hashFile, type FoundFile } from './import-files.ts'
-import { failItem, type ImportRun } from './import-run.ts'
+import { failItem } from '../src/client/report.ts'
+import type { TransferRun } from './transfer-run.ts'
 import { filePath, type FileHere, type ProjectHere } from './python-import-depot.ts'
 
-export interface FileImport extends ImportRun {
+export interface FileImport extends TransferRun {
   readonly item: string
   readonly path: string
   readonly distribution: Distribution
@@ -43,7 +44,7 @@ export async function importFile(task: FileImport): Promise<void> {
       throw new Error(`the depot has another file of this name, with sha256 ${known.sha256}`)
     }
     if (!task.dryRun) await send(task, { ...file, sha256 }, known)
-    report.add({ item, result: known === undefined ? 'sent' : 'there', sizeBytes: file.sizeBytes })
+    report.add({ item, result: known === undefined ? 'done' : 'there', sizeBytes: file.sizeBytes })
   } catch (error) {
     failItem(report, item, error)
   }

@@ -2,7 +2,7 @@ import { inParallel } from '../src/client/in-parallel.ts'
 import { LIMITS } from '../src/limits.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, URL_ARG } from './client.ts'
-import { IMPORT_ARGS, IMPORT_NOTE, runImport } from './import-run.ts'
+import { TRANSFER_ARGS, IMPORT_NOTE, runTransfer } from './transfer-run.ts'
 import { projectsHere } from './python-import-depot.ts'
 import { importFile } from './python-import-file.ts'
 import { folderEntries } from './python-import-folder.ts'
@@ -21,7 +21,7 @@ export function pythonImportCommand(env: Environment, io: CliIo): Command {
       },
       url: URL_ARG,
       ...CLIENT_ARGS,
-      ...IMPORT_ARGS,
+      ...TRANSFER_ARGS,
     },
     notes:
       'A file was uploaded when devpi says so, else when it was last changed; what is no wheel and no sdist is listed as left out.\n' +
@@ -33,7 +33,7 @@ export function pythonImportCommand(env: Environment, io: CliIo): Command {
     async run({ flags, positionals }) {
       const [folder, url] = positionals
       if (folder === undefined) throw new UsageError('import what? Name the folder')
-      return runImport({ url, flags, env, io }, async (run) => {
+      return runTransfer({ url, flags, env, io }, async (run) => {
         const here = projectsHere(run.transfer)
         let found = 0
         await inParallel(folderEntries(folder), LIMITS.transferAtOnce, async (entry) => {

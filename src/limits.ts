@@ -291,6 +291,14 @@ export const LIMITS = {
   transferPauseMs: 1 * SECOND,
   /** And the longest, also when the depot asks for more. */
   transferPauseMsMax: 1 * MINUTE,
+  /** Files that are fetched from a registry, an index or a cache at once: more make none of them faster, and some hosts refuse. */
+  downloadAtOnce: 16,
+  /** Nothing has come of an answer for so long: it is asked for again. */
+  downloadSilenceMs: 1 * MINUTE,
+  /** One document of a registry or an index: the packument of a package with ten thousand versions, and room. */
+  upstreamDocumentBytesMax: 256 * MIB,
+  /** What a program says that is asked for a list, `nix path-info` or `uv` among them. */
+  programOutputBytesMax: 512 * MIB,
   /** One package.json of Verdaccio, which holds all versions of a package: npmjs refuses packages above 100 MB. */
   verdaccioDocumentBytesMax: 128 * MIB,
   /** The list of devpi's files in its export: some 1 KiB a file. */

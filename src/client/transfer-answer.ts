@@ -54,7 +54,8 @@ export function withoutAnswer(url: URL, error: unknown): Error {
   return new TryAgain(new DepotError('STORAGE_DOWN', `${url.origin} cannot be reached`, { cause }))
 }
 
-function retryAfterMs(header: string | null): number {
+/** What a Retry-After asks for, in seconds or as a date; 0 without one. */
+export function retryAfterMs(header: string | null): number {
   if (header === null) return 0
   if (/^\d+$/.test(header)) return Number(header) * 1000
   const ms = Date.parse(header) - Date.now()

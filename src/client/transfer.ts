@@ -17,12 +17,13 @@ export interface TransferOptions {
 }
 
 export interface TransferRequest {
-  readonly method: 'GET' | 'PUT'
+  readonly method: 'GET' | 'PUT' | 'POST'
   /** Below the depot's URL, as it goes over the wire. */
   readonly path: `/${string}`
   readonly accept?: string
+  readonly contentType?: string
   /** Made anew for each try. */
-  readonly body?: () => MaybePromise<Blob | string>
+  readonly body?: () => MaybePromise<Blob | string | AsyncIterable<Uint8Array>>
 }
 
 /** Moves many things into a depot: some requests at once, tried again while the depot is down or asks to wait. */
@@ -75,13 +76,19 @@ export function createTransfer(options: TransferOptions): Transfer {
 
 async function sendOnce(
   { url, credentials, userAgent, answerMsMax = LIMITS.transferAnswerMsMax }: TransferOptions,
-  { method, path, accept = '*/*', body }: TransferRequest,
+  { method, path, accept = '*/*', contentType, body }: TransferRequest,
   signal: AbortSignal,
 ): Promise<string> {
   const target = new URL(url.href.replace(/\/$/, '') + path)
   const authorization = await credentials.authorization({ method, path: target.pathname })
-  const headers = { 'user-agent': userAgent, accept, ...(authorization === undefined ? {} : { authorization }) }
-  const sent = body === undefined ? {} : { body: await body() }
+  const headers = {
+    'user-agent': userAgent,
+    accept,
+    ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    ...(authorization === undefined ? {} : { authorization }),
+  }
+  // A length that is not known before asks for HTTP's own framing, which fetch calls half duplex.
+  const sent = body === undefined ? {} : { body: await body(), duplex: 'half' as const }
   const late = new AbortController()
   const either = AbortSignal.any([signal, late.signal])
   const response = await fetch(target, { method, headers, redirect: 'error', signal: either, ...sent })

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 
 import type { BlobLocation, BlobStore, StoredBytes } from '../../src/blob-store.ts'
 import { DepotError } from '../../src/errors.ts'
-import { durableDirectories, makeDirectoryDurably, syncDirectory } from './durable-directories.ts'
+import { durableDirectories, makeDirectoryDurably, syncDirectory } from '../../src/node/durable-directories.ts'
 import { isMissing, storageError, translated } from '../fs-errors.ts'
 import { registerInstance, removeLeftovers } from './fs-leftovers.ts'
 import { listLocations } from './fs-list.ts'

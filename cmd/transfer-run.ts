@@ -1,18 +1,17 @@
 import { endsTransfer } from '../src/client/transfer-answer.ts'
 import { createTransfer, type Transfer } from '../src/client/transfer.ts'
 import { DepotError, type ErrorCode } from '../src/errors.ts'
-import { messageOf } from '../src/thrown.ts'
 import { UsageError, type CliIo, type ParsedArgs } from './cli.ts'
 import { openDepot, type OpenedDepot } from './client.ts'
 import { depotKey } from './depot-url.ts'
 import { isOn } from './flags.ts'
-import { startReport, type ImportReport } from './import-report.ts'
+import { startReport, type TransferReport } from './transfer-report.ts'
 import { plain } from './plain.ts'
 import type { Environment } from './settings.ts'
 import { clientName } from './version.ts'
 
 /** What every import takes besides what it imports. */
-export const IMPORT_ARGS = {
+export const TRANSFER_ARGS = {
   'dry-run': { type: 'boolean', description: 'Read and verify everything, ask what is there, send nothing' },
   json: { type: 'boolean', description: 'One JSON object a line' },
 } as const
@@ -22,13 +21,13 @@ export const IMPORT_NOTE =
   'It asks first what the depot has, and sends the rest: start it again after it was stopped, and once more shortly before\n' +
   'you switch over. Nothing in the folder is changed. It ends with 1 when something was damaged, missing or refused.'
 
-export interface ImportRun {
+export interface TransferRun {
   readonly transfer: Transfer
-  readonly report: ImportReport
+  readonly report: TransferReport
   readonly dryRun: boolean
 }
 
-export interface ImportOptions {
+export interface TransferRunOptions {
   readonly url: string | undefined
   readonly flags: ParsedArgs['flags']
   readonly env: Environment
@@ -40,12 +39,15 @@ export interface ImportOptions {
  *
  * @throws DepotError for what ends it early, after what was done until then has been reported
  */
-export async function runImport(options: ImportOptions, work: (run: ImportRun) => Promise<void>): Promise<number> {
+export async function runTransfer(
+  options: TransferRunOptions,
+  work: (run: TransferRun) => Promise<void>,
+): Promise<number> {
   const { flags, io } = options
   const dryRun = isOn(flags, 'dry-run')
   const depot = await openDepot(options)
   const transfer = createTransfer({ url: depot.url, credentials: depot.credentials, userAgent: clientName() })
-  using report = startReport({ io, json: isOn(flags, 'json'), dryRun })
+  using report = startReport({ io, json: isOn(flags, 'json'), verb: 'sent', dryRun })
   try {
     await work({ transfer, report, dryRun })
   } catch (error) {
@@ -53,12 +55,6 @@ export async function runImport(options: ImportOptions, work: (run: ImportRun) =
     throw endsTransfer(error) ? stopped(error, depot) : error
   }
   return report.finish()
-}
-
-/** Record as failed what concerns this item alone. @throws the error when it concerns all that is still to come, or is a bug */
-export function failItem(report: ImportReport, item: string, error: unknown): void {
-  if (endsTransfer(error) || error instanceof TypeError) throw error
-  report.add({ item, result: 'failed', reason: messageOf(error) })
 }
 
 function stopped({ code, message, cause }: DepotError, { url, who }: OpenedDepot): DepotError {

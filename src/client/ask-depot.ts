@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 
-import type { Transfer } from '../src/client/transfer.ts'
-import { DepotError, hasCode } from '../src/errors.ts'
+import type { Transfer } from './transfer.ts'
+import { DepotError, hasCode } from '../errors.ts'
 
 export interface Question {
   /** Below the depot's URL. */

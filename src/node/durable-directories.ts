@@ -1,8 +1,8 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { LIMITS } from '../../src/limits.ts'
-import { systemCode } from '../fs-errors.ts'
+import { LIMITS } from '../limits.ts'
+import { systemCode } from '../thrown.ts'
 
 /** Directories whose names are known to survive a power cut. */
 export interface DurableDirectories {

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 
-import { startReport } from '../../cmd/import-report.ts'
+import { startReport } from '../../cmd/transfer-report.ts'
 
 it('says exactly in JSON what a file is called, and nothing that a terminal would obey', () => {
   const lines: string[] = []
-  using report = startReport({ io: { out: (line) => void lines.push(line), err: () => {} }, json: true, dryRun: false })
+  using report = startReport({ io: { out: (line) => void lines.push(line), err: () => {} }, json: true, verb: 'sent' })
   const outcome = {
     item: 'a\u001b[2J\u007f\u009b2J\u202e\u2028\u{e0041}é.whl',
     result: 'failed',

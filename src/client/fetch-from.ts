@@ -1,0 +1,74 @@
+import { DepotError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import { CODE_OF_STATUS } from './answer.ts'
+import type { Report } from './report.ts'
+import { retryAfterMs, TryAgain } from './transfer-answer.ts'
+
+export interface DownloadOptions {
+  readonly userAgent: string
+  readonly report: Pick<Report, 'moved'>
+  /** The Authorization header for an address, if there is one. A redirect to another origin does not get it. */
+  readonly authorization?: (url: URL) => string | undefined
+  /** Before the second try of a request; each further pause is twice as long. By default `LIMITS.transferPauseMs`. */
+  readonly pauseMs?: number
+  readonly silenceMs?: number
+}
+
+/** Send one request and take its answer, as long as something comes. @throws TryAgain for what may pass */
+export async function fetchFrom<T>(
+  { userAgent, authorization, silenceMs = LIMITS.downloadSilenceMs }: DownloadOptions,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  take: (response: Response, alive: () => void) => Promise<T>,
+): Promise<T> {
+  const bare = withoutUserinfo(url)
+  const shown = authorization?.(url) ?? userinfoOf(url)
+  const silence = new AbortController()
+  const timer = setTimeout(() => silence.abort(new TryAgain(down(bare, 'gives no answer'))), silenceMs)
+  try {
+    const response = await fetch(bare, {
+      headers: { 'user-agent': userAgent, ...headers, ...(shown === undefined ? {} : { authorization: shown }) },
+      signal: silence.signal,
+    })
+    timer.refresh()
+    return await take(response, () => timer.refresh())
+  } catch (error) {
+    if (silence.signal.aborted) throw silence.signal.reason
+    throw error instanceof TypeError ? new TryAgain(down(bare, 'cannot be reached', error)) : error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What to make of an answer that is none. */
+export function refused(response: Response, url: URL): Error {
+  const { status } = response
+  const code = CODE_OF_STATUS[status] ?? (status >= 500 ? 'STORAGE_DOWN' : 'BAD_REQUEST')
+  const failure = new DepotError(code, `${place(url)} answers ${status}`)
+  const passing = status === 408 || status === 429 || status >= 500
+  return passing ? new TryAgain(failure, retryAfterMs(response.headers.get('retry-after'))) : failure
+}
+
+function down(url: URL, what: string, error?: Error): DepotError {
+  const cause = error?.cause instanceof Error ? error.cause : error
+  return new DepotError('STORAGE_DOWN', `${place(url)} ${what}`, cause === undefined ? {} : { cause })
+}
+
+/** An address fit to be shown: neither credentials nor a query, which may be one. */
+export function place(url: URL): string {
+  return url.origin + url.pathname
+}
+
+/** fetch refuses addresses with credentials in them. */
+function withoutUserinfo(url: URL): URL {
+  const bare = new URL(url)
+  bare.username = ''
+  bare.password = ''
+  return bare
+}
+
+function userinfoOf({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return `Basic ${Buffer.from(pair).toString('base64')}`
+}
