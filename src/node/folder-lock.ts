@@ -1,69 +1,51 @@
-import { link, open, readFile, rename, unlink } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { open, readdir, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { kill, pid } from 'node:process'
+import { setTimeout as wait } from 'node:timers/promises'
 
 import { DepotError } from '../errors.ts'
 import { systemCode } from '../thrown.ts'
 
 /**
- * Keep other processes from filling a folder until it is disposed. What a process that was killed left is taken over.
+ * Keep other processes from filling a folder until it is disposed. What a process that was killed left does not count.
+ *
+ * Each puts up a sign with a name of its own and then looks around, so that nothing is ever taken from somebody. Of two that
+ * see one another none may stay, and both come again a moment later.
  *
  * @throws DepotError `CONFLICT` when another one fills it
  */
 export async function lockFolder(folder: string): Promise<AsyncDisposable> {
-  const lock = path.join(folder, '.lock')
-  const mine = path.join(folder, `.lock-${pid}-${Math.random().toString(36).slice(2)}`)
-  const text = JSON.stringify({ pid, host: hostname() })
-  {
-    await using handle = await open(mine, 'wx')
-    await handle.writeFile(text)
-  }
-  try {
-    // A link appears whole, or fails when there is one.
-    if (!(await linked(mine, lock))) {
-      await takeOver(folder, lock)
-      if (!(await linked(mine, lock))) throw inUse(folder)
-    }
-  } finally {
-    await unlink(mine)
-  }
-  return { [Symbol.asyncDispose]: () => unlink(lock).catch(() => {}) }
-}
-
-async function linked(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false
-    throw error
+  for (let tries = 1; ; tries++) {
+    const sign = path.join(folder, `${SIGN}${pid}-${randomUUID()}-${host()}`)
+    await (await open(sign, 'wx')).close()
+    const other = await otherHolder(folder, path.basename(sign))
+    if (other === undefined) return { [Symbol.asyncDispose]: () => removed(sign) }
+    await removed(sign)
+    if (tries === TRIES) throw inUse(folder, other)
+    await wait(Math.random() * PAUSE_MS_MAX)
   }
 }
 
-/** Put the lock of a process that is gone out of the way. Two that try it at once: one rename finds nothing. */
-async function takeOver(folder: string, lock: string): Promise<void> {
-  const text = await readFile(lock, 'utf8').catch(() => '')
-  if (isAlive(text)) throw inUse(folder)
-  const stale = `${lock}-stale-${pid}`
-  try {
-    await rename(lock, stale)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return
-    throw error
+const SIGN = '.lock-'
+const TRIES = 5
+const PAUSE_MS_MAX = 100
+
+/** Signs of processes that are gone are cleared away. */
+async function otherHolder(folder: string, own: string): Promise<string | undefined> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(SIGN) || name === own) continue
+    if (isAlive(name)) return name
+    await removed(path.join(folder, name))
   }
-  const moved = await readFile(stale, 'utf8')
-  // Somebody took it over between our two looks: it is theirs.
-  if (moved !== text) await linked(stale, lock)
-  await unlink(stale)
-  if (moved !== text) throw inUse(folder)
+  return undefined
 }
 
-/** Of another machine we cannot tell. */
-function isAlive(text: string): boolean {
-  const holder = /^\{"pid":(?<pid>\d+),"host":(?<host>"[^"]*")\}$/.exec(text)?.groups
-  if (holder === undefined) return false
-  if (holder['host'] !== JSON.stringify(hostname())) return true
+/** Of another machine, which may share this folder, we cannot tell. */
+function isAlive(sign: string): boolean {
+  const holder = /^\.lock-(?<pid>\d{1,10})-[\da-f-]{36}-(?<host>.*)$/.exec(sign)?.groups
+  if (holder?.['host'] !== host()) return true
   try {
     kill(Number(holder['pid']), 0)
     return true
@@ -72,9 +54,23 @@ function isAlive(text: string): boolean {
   }
 }
 
-function inUse(folder: string): DepotError {
+function host(): string {
+  return hostname()
+    .replaceAll(/[^\w.-]/g, '_')
+    .slice(0, HOST_LENGTH_MAX)
+}
+
+const HOST_LENGTH_MAX = 100
+
+async function removed(file: string): Promise<void> {
+  await unlink(file).catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error
+  })
+}
+
+function inUse(folder: string, sign: string): DepotError {
   return new DepotError(
     'CONFLICT',
-    `another depot command is filling ${folder}: wait until it is done, or name another folder with --dir (if none runs, delete ${path.join(folder, '.lock')})`,
+    `another depot command is filling ${folder}: wait until it is done, or name another folder with --dir (if none is, delete ${path.join(folder, sign)})`,
   )
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { constants, openAsBlob } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 
 import {
@@ -45,6 +45,7 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
     const target = path.join(root, at)
     await handle.datasync()
     await directories.make(path.dirname(target))
+    await requirePlainFolders(root, at)
     await rename(from, target)
     await syncDirectory(path.dirname(target))
   }
@@ -85,6 +86,16 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
       if ((await readdir(partials).catch(() => [])).length === 0) await rm(partials, { recursive: true, force: true })
       await lock[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** Whoever brought the folder here may have put links into it: they lead anywhere. @throws DepotError `CONFLICT` */
+async function requirePlainFolders(root: string, at: string): Promise<void> {
+  const names = at.split('/').slice(0, -1)
+  for (const [index] of names.entries()) {
+    const folder = path.join(root, ...names.slice(0, index + 1))
+    if (!(await lstat(folder)).isDirectory())
+      throw new DepotError('CONFLICT', `${folder} is a link: nothing is written there`)
   }
 }
 
