@@ -14,6 +14,7 @@ import { lastOf } from './flags.ts'
 import { candidateKeys } from './keys.ts'
 import { readProfiles, type Profiles } from './profiles.ts'
 import type { Environment } from './settings.ts'
+import { typedToken } from './typed-token.ts'
 import { clientName } from './version.ts'
 
 /** What every command that speaks to a depot takes besides its URL. */
@@ -57,16 +58,19 @@ export interface OpenedDepot extends Connection {
 }
 
 /**
- * Find the depot, and what lets us in. A key is tried against the depot before it is taken; a token of `DEPOT_AUTH_TOKEN` is not.
+ * Find the depot, and what lets us in. A key is tried against the depot before it is taken; a token, of `--token` where a command has
+ * that or of `DEPOT_AUTH_TOKEN`, is not.
  *
  * @throws UsageError without a URL or with a bad one; DepotError `UNAUTHENTICATED` saying what was tried and what to do, and
  * `STORAGE_DOWN` when the depot cannot be reached.
  */
 export async function openDepot(options: OpenDepotOptions): Promise<OpenedDepot> {
-  const token = options.env['DEPOT_AUTH_TOKEN']?.trim() ?? ''
+  const typed = await typedToken(options.flags, options.io)
+  const token = typed ?? options.env['DEPOT_AUTH_TOKEN']?.trim() ?? ''
   if (options.flags['identity'] !== undefined || token === '') return openWithKeys(options)
   const { url } = findDepot(options, await readProfiles(options.env))
-  return { url, credentials: storedTokenSource(token), who: 'the token of DEPOT_AUTH_TOKEN' }
+  const place = typed === undefined ? 'DEPOT_AUTH_TOKEN' : '--token'
+  return { url, credentials: storedTokenSource(token), who: `the token of ${place}` }
 }
 
 /** As `openDepot`, by SSH keys only: what `depot login` remembers. */

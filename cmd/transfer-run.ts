@@ -65,7 +65,7 @@ function stopped({ code, message, cause }: DepotError, { url, who }: OpenedDepot
     FORBIDDEN: `${key}: ${said}; you are ${who}, and 'depot whoami' shows your rights`,
   }
   const hint = hints[code] ?? said
-  return new DepotError(code, `${hint}\n  What was sent is there: start the import again when this is mended`, {
+  return new DepotError(code, `${hint}\n  What was sent is there: start again when this is mended`, {
     cause,
   })
 }

@@ -365,7 +365,7 @@ describe('an import that is stopped', () => {
     const { status, stderr } = await runDepot(['npm', 'import', '--verdaccio', storage.path, world.url], env)
     expect(status).toBe(1)
     expect(stderr).toContain("take the token of DEPOT_AUTH_TOKEN; 'depot login' tries your SSH keys")
-    expect(stderr).toContain('start the import again')
+    expect(stderr).toContain('start again when this is mended')
     expect(world.refusals.filter((code) => code === 'UNAUTHENTICATED').length).toBeLessThanOrEqual(
       LIMITS.transferAtOnce,
     )

@@ -1,0 +1,46 @@
+import { stat } from 'node:fs/promises'
+
+import type { PushRun } from '../src/client/runs.ts'
+import { DepotError } from '../src/errors.ts'
+import { savedFiles } from '../src/node/saved-folder.ts'
+import { savedDirectory } from './save-run.ts'
+import { runTransfer, TRANSFER_ARGS, type TransferRunOptions } from './transfer-run.ts'
+import { TOKEN_ARG } from './typed-token.ts'
+
+/** What every push takes besides what it sends. */
+export const PUSH_ARGS = {
+  dir: { type: 'string', description: 'Folder that was saved (default: .depot-storage/<ecosystem>)', valueHint: 'DIR' },
+  ...TOKEN_ARG,
+  ...TRANSFER_ARGS,
+} as const
+
+/** For their help. */
+export const PUSH_NOTE =
+  'It asks first what the depot has, and sends the rest: start it again after it was stopped. Nothing in the folder is changed.\n' +
+  'It ends with 1 when something was damaged, missing or refused, and names it.'
+
+export interface PushRunOptions extends TransferRunOptions {
+  /** Whose folder it is. */
+  readonly ecosystem: 'npm' | 'python' | 'nix'
+}
+
+/**
+ * Bring what was saved of one ecosystem into a depot, and return the exit status.
+ *
+ * @throws DepotError `NOT_FOUND` when there is no such folder, and as `runTransfer` does
+ */
+export async function runPush(options: PushRunOptions, work: (run: PushRun) => Promise<void>): Promise<number> {
+  const directory = savedDirectory(options)
+  if (!(await isDirectory(directory)))
+    throw new DepotError(
+      'NOT_FOUND',
+      `there is nothing to push: ${directory} is no folder. Save something first (depot ${options.ecosystem} save), or name a folder: --dir DIR`,
+    )
+  return runTransfer(options, (run) => work({ ...run, files: savedFiles(directory) }))
+}
+
+/** Whether there is a folder. */
+export async function isDirectory(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isDirectory() === true
+}
