@@ -99,6 +99,10 @@ export const LIMITS = {
   realisationSignaturesMax: 100,
   /** Where the debug information of one build id lies: two short texts. */
   debugInfoBytesMax: 4 * KIB,
+  /** Store paths that are saved or sent together, some 1 KiB each in memory: all derivations behind a system are some 100,000. */
+  closurePathsMax: 500_000,
+  /** Of these so many are looked up at once: in a cache each is a request. */
+  closureAsksAtOnce: 32,
   /** Store paths asked about in one request; a system's closure has some thousand. */
   missingPathsMax: 10_000,
   /** And that request: 35 bytes for each. */
