@@ -1,4 +1,4 @@
-import { DepotError } from '../errors.ts'
+import { DepotError, hasCode } from '../errors.ts'
 import { fetchFrom, place, refused, type DownloadOptions } from './fetch-from.ts'
 import type { Algorithm, Hashes, Receiving, SavedFolder } from './saved-files.ts'
 import { TryAgain } from './transfer-answer.ts'
@@ -13,6 +13,12 @@ export interface FileRequest {
   readonly sizeBytesMax: number
   /** Also wanted of what came: its digests by these functions. */
   readonly algorithms?: readonly (keyof Hashes)[]
+  /**
+   * Looks at a file that is as promised, before it becomes visible; it may read it more than once.
+   *
+   * @throws DepotError `CONTENT_MISMATCH` when it is not what it should be all the same
+   */
+  readonly verify?: (content: () => AsyncIterable<Uint8Array>) => Promise<void>
 }
 
 export interface Downloaded {
@@ -26,11 +32,11 @@ export async function receiveBody(options: DownloadOptions, request: FileRequest
   const wanted = [...new Set([...(Object.keys(expected.hashes) as Algorithm[]), ...algorithms])]
   await using receiving = await folder.receive(path, wanted)
   // Without a digest nothing would show that two parts are of one file.
-  if (Object.keys(expected.hashes).length === 0 || (expected.sizeBytes ?? Infinity) < receiving.sizeBytes)
-    await receiving.restart()
+  const checked = Object.keys(expected.hashes).length > 0 || request.verify !== undefined
+  if (!checked || (expected.sizeBytes ?? Infinity) < receiving.sizeBytes) await receiving.restart()
   const resumed = receiving.sizeBytes > 0
   if (!resumed || receiving.sizeBytes !== expected.sizeBytes) await receiveRest(options, request, receiving)
-  const wrong = mismatch(request, receiving)
+  const wrong = mismatch(request, receiving) ?? (await refusal(request, receiving))
   if (wrong !== undefined) {
     await receiving.restart()
     // Parts of two files, or what was left was cut by a machine that went down: once from the beginning.
@@ -61,6 +67,16 @@ async function receiveRest(options: DownloadOptions, request: FileRequest, recei
 
 function continues(response: Response, from: number): boolean {
   return response.status === 206 && (response.headers.get('content-range') ?? '').startsWith(`bytes ${from}-`)
+}
+
+async function refusal({ verify }: FileRequest, receiving: Receiving): Promise<DepotError | undefined> {
+  try {
+    await verify?.(() => receiving.content())
+    return undefined
+  } catch (error) {
+    if (hasCode(error, 'CONTENT_MISMATCH')) return error
+    throw error
+  }
 }
 
 function mismatch({ url, expected }: FileRequest, receiving: Receiving): DepotError | undefined {

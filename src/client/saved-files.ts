@@ -47,13 +47,15 @@ export interface Receiving extends AsyncDisposable {
   restart(): Promise<void>
   /** The digests of what is there. */
   hashes(): Hashes
+  /** What is there, from its beginning. Nothing may be written meanwhile. */
+  content(): AsyncIterable<Uint8Array>
   /** Make it visible under its path, durably. Nobody may write more. @throws DepotError `STORAGE_FULL`, `STORAGE_DOWN` */
   publish(): Promise<void>
 }
 
 /**
- * Hold a path to what can be written below a folder on any system: names of 1 to 255 bytes between single `/`, none of which
- * begins with a dot, and nothing that leads out.
+ * Hold a path to what can be written below a folder on any system, and realisations of Nix on all but Windows: names of 1 to 255 bytes
+ * between single `/`, none of which begins with a dot, and nothing that leads out.
  *
  * @throws DepotError `INVALID_NAME`
  */
@@ -65,8 +67,11 @@ export function parseSavedPath(path: string): string {
 }
 
 const PATH_LENGTH_MAX = 1024
-/** Neither a control character nor what Windows takes for something else. */
-const NAME = /^[^\p{Cc}\p{Cs}\\/:*?"<>|.][^\p{Cc}\p{Cs}\\/:*?"<>|]*$/u
+/**
+ * Neither a control character nor what Windows takes for something else, but for the one name that Nix clients ask for all the same:
+ * `sha256:<hash>!<output>.doi`, which is no path of another drive there.
+ */
+const NAME = /^(?:sha256:)?[^\p{Cc}\p{Cs}\\/:*?"<>|.][^\p{Cc}\p{Cs}\\/:*?"<>|]*$/u
 
 /** The files below a folder, with their paths from there on. */
 export function savedBelow(files: SavedFiles, folder: string): SavedFiles {

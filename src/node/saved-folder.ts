@@ -63,7 +63,8 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
     await mkdir(partials, { recursive: true })
     const handle = await open(from, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666)
     const there = await hashHandle(handle, algorithms)
-    return receiving(root, handle, there, { algorithms, settle: () => settle(handle, from, at) })
+    const forget = (): Promise<void> => unlink(from)
+    return receiving(root, handle, there, { algorithms, settle: () => settle(handle, from, at), forget })
   }
 
   return {
@@ -115,10 +116,14 @@ interface Running {
 interface Target {
   readonly algorithms: readonly Algorithm[]
   settle(): Promise<void>
+  /** Nothing is worth keeping. */
+  forget(): Promise<void>
 }
 
-function receiving(root: string, handle: FileHandle, there: Running, { algorithms, settle }: Target): Receiving {
+function receiving(root: string, handle: FileHandle, there: Running, target: Target): Receiving {
+  const { algorithms, settle, forget } = target
   let { sizeBytes, running } = there
+  let published = false
   return {
     get sizeBytes() {
       return sizeBytes
@@ -139,8 +144,16 @@ function receiving(root: string, handle: FileHandle, there: Running, { algorithm
         running = started(algorithms)
       }),
     hashes: () => digests(running),
-    publish: () => translated(root, settle),
-    [Symbol.asyncDispose]: () => handle.close(),
+    content: () => piecesOf(handle),
+    publish: () =>
+      translated(root, async () => {
+        await settle()
+        published = true
+      }),
+    async [Symbol.asyncDispose]() {
+      await handle.close()
+      if (!published && sizeBytes === 0) await forget()
+    },
   }
 }
 
@@ -155,11 +168,17 @@ function digests(running: ReadonlyMap<Algorithm, Hash>): Hashes {
 async function hashHandle(handle: FileHandle, algorithms: readonly Algorithm[]): Promise<Running> {
   const running = started(algorithms)
   let sizeBytes = 0
-  for await (const piece of handle.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE_BYTES })) {
-    for (const hash of running.values()) hash.update(piece as Buffer)
-    sizeBytes += (piece as Buffer).length
+  for await (const piece of piecesOf(handle)) {
+    for (const hash of running.values()) hash.update(piece)
+    sizeBytes += piece.length
   }
   return { sizeBytes, running }
+}
+
+/** From the beginning; the file stays open. */
+async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
+  for await (const piece of handle.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE_BYTES }))
+    yield piece as Buffer
 }
 
 const PIECE_BYTES = 1 << 20

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 import { createDownload, type Download } from '../../../src/client/download.ts'
 import type { SavedFolder } from '../../../src/client/saved-files.ts'
+import { DepotError } from '../../../src/errors.ts'
 import { openSavedFolder } from '../../../src/node/saved-folder.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 import { startUpstream } from '../../helpers/upstream.ts'
@@ -125,6 +126,24 @@ describe('a download', () => {
     const asked = it.download.file({ folder: it.folder, url: it.url, path: 'file', ...PROMISED })
     await expect(asked).rejects.toMatchObject({ code })
     expect((await readdir(it.at)).filter((name) => !name.startsWith('.'))).toEqual([])
+  })
+
+  it('shows a file only when whoever looks into it finds it good, and goes on with one that has no digest', async () => {
+    await using it = await world(ranges(5000))
+    const seen: number[] = []
+    const looked = async (content: () => AsyncIterable<Uint8Array>, good: boolean): Promise<void> => {
+      for (const _ of [1, 2])
+        seen.push((await Array.fromAsync(content())).reduce((sum, piece) => sum + piece.length, 0))
+      if (!good) throw new DepotError('CONTENT_MISMATCH', 'not what is in it')
+    }
+    const request = { folder: it.folder, url: it.url, sizeBytesMax: 1e6, expected: { hashes: {} } }
+    await it.download.file({ ...request, path: 'good', verify: (content) => looked(content, true) })
+    expect(it.requests.at(-1)?.headers.range).toBe('bytes=15000-')
+    const bad = it.download.file({ ...request, path: 'bad', verify: (content) => looked(content, false) })
+    await expect(bad).rejects.toMatchObject({ code: 'CONTENT_MISMATCH' })
+    expect(seen.length % 2).toBe(0)
+    expect(new Set(seen)).toEqual(new Set([BYTES.length]))
+    expect((await readdir(it.at)).filter((name) => !name.startsWith('.'))).toEqual(['good'])
   })
 
   it('answers with documents, a 304 and a 404 among them, after a wait that was asked for', async () => {

@@ -37,7 +37,7 @@ describe('a saved folder', () => {
   it('lists its files by the bytes of their paths, of one folder too', async () => {
     await using dir = await tempDir()
     await using folder = await openSavedFolder(dir.path)
-    const paths = ['a-b/x', 'a/z', 'a/é', 'a0', '@s/p/@s/p-1.0.0.tgz', 'A/b']
+    const paths = ['realisations/sha256:ab!out.doi', 'a-b/x', 'a/z', 'a/é', 'a0', '@s/p/@s/p-1.0.0.tgz', 'A/b']
     for (const at of paths) await folder.write(at, at)
     const sorted = paths.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))
     expect(await pathsOf(folder)).toEqual(sorted)
@@ -113,6 +113,8 @@ describe('a saved folder', () => {
     'a\0b',
     'a\\b',
     'C:x',
+    'sha256:.x',
+    'sha256:C:x',
     'a\nb',
     'x'.repeat(256),
     '\ud800',
