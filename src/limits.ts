@@ -105,8 +105,18 @@ export const LIMITS = {
   closureAsksAtOnce: 32,
   /** Store paths asked about in one request; a system's closure has some thousand. */
   missingPathsMax: 10_000,
-  /** And that request: 35 bytes for each. */
+  /** And that request: 35 bytes for each, 88 with a NarHash. */
   missingBodyBytesMax: 1 * MIB,
+  /** Narinfos in one request, each a change of its own, and their bytes: most have some hundred. */
+  manyNarinfosMax: 1_000,
+  manyNarinfosBytesMax: 8 * MIB,
+  /** Of these so many are held against their archives and written at once: the database makes one commit of them. */
+  narinfosAtOnce: 32,
+  /** Archives in one request, which are there all together or not at all, and their bytes before any compression. */
+  manyNarsMax: 1_000,
+  manyNarsBytesMax: 64 * MIB,
+  /** Of these so many are made durable at once: a disk that waits for each alone waits most of the time. */
+  narsPublishedAtOnce: 16,
   /** Store paths in one page of a list, some 300 bytes each. */
   nixListPageMax: 1_000,
   /** Records that are looked at for one page when only some are wanted: parsing so many takes some 20 ms. */
@@ -206,6 +216,16 @@ export const LIMITS = {
   npmIntegrityLengthMax: 4 * KIB,
   /** A bundle of provenance: some 10 KiB, read anew for everybody who asks for it. */
   npmProvenanceLengthMax: 1 * MIB,
+  /** What a registry says of how one version was made, two or three bundles, brought in from there. */
+  npmAttestationsBytesMax: 4 * MIB,
+  npmAttestationsMax: 16,
+  /** Public keys of other registries: npmjs has had two in ten years. All are in every answer to who checks signatures. */
+  npmRegistryKeysMax: 100,
+  npmRegistryKeysBytesMax: 256 * KIB,
+  /** Versions asked about in one request, each a record with its manifest; the tree of a large project has some thousand. */
+  npmMissingVersionsMax: 1_000,
+  /** And that request: some 250 bytes for each. */
+  npmMissingBodyBytesMax: 4 * MIB,
   /** Clients send one; every tag is in every packument from then on. */
   npmTagsPerPublishMax: 100,
   /** One OSV record, or one saved answer about all packages of a tree; the longest of GitHub's have some 100 KiB. */
@@ -295,6 +315,12 @@ export const LIMITS = {
   transferPauseMs: 1 * SECOND,
   /** And the longest, also when the depot asks for more. */
   transferPauseMsMax: 1 * MINUTE,
+  /** Names of an ecosystem that are kept because clients asked for them in vain: the closure of a large system has some thousand. */
+  wantedNamesMax: 10_000,
+  /** They are written so long after the first of them was asked for. */
+  wantedWrittenMs: 1 * SECOND,
+  /** Digests on one page of an inventory: some 300 KiB. */
+  inventoryPageMax: 5_000,
   /** Files that are fetched from a registry, an index or a cache at once: more make none of them faster, and some hosts refuse. */
   downloadAtOnce: 16,
   /** Nothing has come of an answer for so long: it is asked for again. */
@@ -303,6 +329,10 @@ export const LIMITS = {
   upstreamDocumentBytesMax: 256 * MIB,
   /** What a program says that is asked for a list, `nix path-info` or `uv` among them. */
   programOutputBytesMax: 512 * MIB,
+  /** A lock file of an npm client, in characters: those of the largest known projects have some 5 million. */
+  npmLockLengthMax: 32 * MIB,
+  /** Levels in a lock file: two for each package that an old package-lock nests in another. */
+  npmLockDepthMax: 256,
   /** One package.json of Verdaccio, which holds all versions of a package: npmjs refuses packages above 100 MB. */
   verdaccioDocumentBytesMax: 128 * MIB,
   /** The list of devpi's files in its export: some 1 KiB a file. */
