@@ -335,6 +335,15 @@ export const LIMITS = {
   npmLockDepthMax: 256,
   /** One package.json of Verdaccio, which holds all versions of a package: npmjs refuses packages above 100 MB. */
   verdaccioDocumentBytesMax: 128 * MIB,
+  /** A Python lock or requirements file: uv writes some 250 characters a file, of which a hundred thousand have room. */
+  lockFileCharsMax: 32 * MIB,
+  /** One line of a requirements file with all that it is joined with: a hash has some 90 characters, and a version some hundred files. */
+  requirementsLineCharsMax: 1 * MIB,
+  /** One requirement without its hashes: an address and a marker. */
+  requirementLengthMax: 4 * KIB,
+  /** Requirements files that name one another: so deep, and so many in all. */
+  requirementsDepthMax: 32,
+  requirementsFilesMax: 1_000,
   /** The list of devpi's files in its export: some 1 KiB a file. */
   devpiIndexBytesMax: 256 * MIB,
   /** Folders in folders that are looked through for distributions. */
