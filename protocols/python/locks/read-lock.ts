@@ -1,78 +1,53 @@
-import type { Hashes } from '../../../src/client/saved-files.ts'
+import { LIMITS } from '../../../src/limits.ts'
+import { malformed } from './lock-error.ts'
+import type { LockKind, ReadLock } from './lock-types.ts'
+import { readPdmLock } from './pdm-lock.ts'
+import { readPipfileLock } from './pipfile-lock.ts'
+import { readPoetryLock } from './poetry-lock.ts'
+import { readPylock } from './pylock.ts'
+import { readPyproject } from './pyproject.ts'
+import { readRequirementsText } from './requirements.ts'
+import { readUvLock } from './uv-lock.ts'
 
-/** One file that a lock file names whole: what it is called and what it must hash to. */
-export interface LockedFile {
-  /** Normalised, as PEP 503 has it. */
-  readonly project: string
-  readonly version: string
-  readonly filename: string
-  readonly hashes: Hashes
-  /** As locked: absolute, or relative to the index's page. */
-  readonly url?: string
-  readonly sizeBytes?: number
-  /** ISO 8601, as locked. */
-  readonly uploadTime?: string
+export type { LockedFile, LockedName, LockedVersion, LockKind, LockOptions, OtherItem, ReadLock } from './lock-types.ts'
+
+/** The kind of a file by its name, of which only the last part counts; undefined for what is no lock and no list of requirements. */
+export function lockKindOf(filename: string): LockKind | undefined {
+  const name = filename.split(/[/\\]/).at(-1) ?? ''
+  return KINDS.find(([pattern]) => pattern.test(name))?.[1]
 }
 
-/** A version that is pinned without the addresses of its files: an index has to be asked for them. */
-export interface LockedVersion {
-  /** Normalised, as PEP 503 has it. */
-  readonly project: string
-  readonly version: string
-  readonly extras: readonly string[]
-  /** `sha256:…`. Any file of the version may have any of them; none at all means that the lock does not say. */
-  readonly hashes: readonly string[]
-  /** poetry.lock and pdm.lock say which file has which hash. */
-  readonly filenames?: readonly LockedName[]
-  /** A PEP 508 environment marker. */
-  readonly marker?: string
+/**
+ * What a lock file, a requirements file that names no others, or a pyproject.toml asks for.
+ *
+ * @param filename says its kind, and stands in errors
+ * @throws DepotError `BAD_REQUEST` with the file and the place for one that is malformed, of an unknown version or of no known kind
+ */
+export function readLock(filename: string, text: string): ReadLock {
+  const kind = lockKindOf(filename)
+  if (kind === undefined) throw malformed(filename, `it is none of ${Object.keys(READERS).join(', ')}`)
+  if (text.length > LIMITS.lockFileCharsMax)
+    throw malformed(filename, `it is longer than ${LIMITS.lockFileCharsMax} characters`)
+  return READERS[kind](filename, text)
 }
 
-export interface LockedName {
-  readonly filename: string
-  /** `sha256:…` */
-  readonly hash: string
-}
+/** PEP 751 has `pylock.<name>.toml` too; requirements files are called as people like. */
+const KINDS: readonly (readonly [RegExp, LockKind])[] = [
+  [/^pylock(?:\.[^.]+)?\.toml$/, 'pylock.toml'],
+  [/^uv\.lock$/, 'uv.lock'],
+  [/^poetry\.lock$/, 'poetry.lock'],
+  [/^pdm(?:\..+)?\.lock$/, 'pdm.lock'],
+  [/^Pipfile\.lock$/, 'Pipfile.lock'],
+  [/^pyproject\.toml$/, 'pyproject.toml'],
+  [/\.(?:txt|in)$/, 'requirements.txt'],
+]
 
-/** What the options of a requirements file or the sources of a lock say about where packages come from. */
-export interface LockOptions {
-  readonly indexUrl?: string
-  readonly extraIndexUrls: readonly string[]
-  readonly findLinks: readonly string[]
-  readonly noIndex: boolean
-  readonly preReleases: boolean
-  readonly requireHashes: boolean
-  /** Names, or `:all:` and `:none:`, as pip reads them. */
-  readonly noBinary: readonly string[]
-  readonly onlyBinary: readonly string[]
-}
-
-/** What a lock file names that no index has: a checkout of git, a folder, an address of its own. */
-export interface OtherItem {
-  readonly item: string
-  readonly reason: string
-  /** Whether an install inside, with the depot alone, fails for the lack of it. */
-  readonly breaks: boolean
-}
-
-export type LockKind =
-  | 'requirements.txt'
-  | 'pylock.toml'
-  | 'uv.lock'
-  | 'poetry.lock'
-  | 'pdm.lock'
-  | 'Pipfile.lock'
-  | 'pyproject.toml'
-
-/** What a lock or requirements file asks for. The project that it belongs to is not listed. */
-export interface ReadLock {
-  readonly kind: LockKind
-  readonly files: readonly LockedFile[]
-  readonly versions: readonly LockedVersion[]
-  /** PEP 508 lines that are still to be resolved. */
-  readonly requirements: readonly string[]
-  /** PEP 508 lines that only limit what is resolved. */
-  readonly constraints: readonly string[]
-  readonly options: LockOptions
-  readonly others: readonly OtherItem[]
+const READERS: Readonly<Record<LockKind, (filename: string, text: string) => ReadLock>> = {
+  'requirements.txt': readRequirementsText,
+  'pylock.toml': readPylock,
+  'uv.lock': readUvLock,
+  'poetry.lock': readPoetryLock,
+  'pdm.lock': readPdmLock,
+  'Pipfile.lock': readPipfileLock,
+  'pyproject.toml': readPyproject,
 }
