@@ -123,6 +123,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
     },
     lifecycle,
   })
+  opening.defer(() => app.wanted.flush())
   // From here on they are closed by whoever has the application: last opened, first closed.
   const opened = opening.move()
   return {

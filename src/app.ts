@@ -14,6 +14,7 @@ import { MAIN_CACHE } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 import { operations, type Lifecycle } from './operations.ts'
 import type { DepotRequest, Protocol } from './protocol.ts'
+import { createWantedNotes, type WantedNotes } from './wanted.ts'
 
 export interface AppOptions {
   readonly depot: Depot
@@ -30,6 +31,8 @@ export interface App {
   readonly gate: Gate
   readonly site: SiteGuard
   readonly depot: Depot
+  /** Flush it before the depot closes. */
+  readonly wanted: Pick<WantedNotes, 'flush'>
   /** Every route and its policy, in the order in which they are asked. */
   readonly routes: readonly RouteLine[]
 }
@@ -73,6 +76,7 @@ export function createApp({
   const router = createRouter(mounts)
   const guard = guardSite(site)
   const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot) })
+  const wanted = createWantedNotes(depot, (ecosystem) => protocols.find(({ name }) => name === ecosystem)?.held)
   const hono = new Hono<Env>()
 
   hono.all('*', async (context) => {
@@ -94,6 +98,7 @@ export function createApp({
       if (error instanceof DepotError)
         depot.events.requestRefused(arrival.requestId, error.status, error.code, error.message)
       else depot.events.unexpectedError(arrival.requestId, error)
+      if (hasCode(error, 'NOT_FOUND') && admitted !== undefined) noteWanted(wanted, admitted.match)
       const protocol = admitted?.match.mount.protocol ?? protocolOf(router, arrival.raw)
       return errorResponse(told(error, arrival.raw.method), protocol, arrival.raw.target)
     }
@@ -104,6 +109,7 @@ export function createApp({
     gate,
     site: guard,
     depot,
+    wanted,
     routes: mounts.flatMap(routeLines),
   }
 }
@@ -132,6 +138,11 @@ function told(error: unknown, method: string): unknown {
 }
 
 const NOTHING_HERE = new DepotError('NOT_FOUND', 'not found here, or not for you to see')
+
+function noteWanted(wanted: WantedNotes, { mount, route, params }: Match): void {
+  const name = route.wanted?.(params)
+  if (name !== undefined) wanted.note(mount.cache, mount.protocol.name, name)
+}
 
 function mountsOf(depot: Depot, protocols: readonly Protocol[]): Mount[] {
   return protocols.flatMap((protocol) => {

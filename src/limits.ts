@@ -333,6 +333,14 @@ export const LIMITS = {
   npmLockLengthMax: 32 * MIB,
   /** Levels in a lock file: two for each package that an old package-lock nests in another. */
   npmLockDepthMax: 256,
+  /** Overrides in overrides of a package.json: each level is a package in a package, and a rule looks at all levels above it. */
+  npmOverridesDepthMax: 32,
+  /** Packages that are saved at once: each has its packument in memory, and waits for the disk as often as for the registry. */
+  npmSavedAtOnce: 24,
+  /** A package.json: those of the largest known projects have some hundred kilobytes. */
+  npmProjectBytesMax: 4 * MIB,
+  /** What a registry says of the provenance of one version: two statements with their certificates, some 20 KiB. */
+  npmAttestationsBytesMax: 4 * MIB,
   /** One package.json of Verdaccio, which holds all versions of a package: npmjs refuses packages above 100 MB. */
   verdaccioDocumentBytesMax: 128 * MIB,
   /** A Python lock or requirements file: uv writes some 250 characters a file, of which a hundred thousand have room. */
@@ -346,6 +354,19 @@ export const LIMITS = {
   requirementsFilesMax: 1_000,
   /** The list of devpi's files in its export: some 1 KiB a file. */
   devpiIndexBytesMax: 256 * MIB,
+  /** Files of one bundle: each takes some 300 bytes of memory, and a closed site has that many in several. */
+  bundleFilesMax: 500_000,
+  /** The list of them: some 200 bytes each. */
+  bundleManifestBytesMax: 128 * MIB,
+  /** A signature: one by RSA of 16,384 bits has some 6 KiB, its public key beside it. */
+  bundleSignatureBytesMax: 64 * KIB,
+  /** Volumes that a bundle is split into: their names have three digits. */
+  bundleVolumesMax: 999,
+  /** Keys that may have signed a bundle, and the bytes of a file of them. */
+  trustedKeysMax: 1_000,
+  trustedKeysBytesMax: 1 * MIB,
+  /** Blobs that an inventory names: a hundred bytes of memory each. */
+  inventoryBlobsMax: 5_000_000,
   /** Folders in folders that are looked through for distributions. */
   importDepthMax: 32,
 

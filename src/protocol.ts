@@ -2,6 +2,7 @@ import { ANONYMOUS, SOME_NAME, type Action, type Principal, type Resource, type 
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
 import type { AuditEntry, Cache, Document, DocumentKey } from './kv-store.ts'
+import type { Held } from './wanted.ts'
 
 /** An ecosystem: how its clients read and write blobs and records. One value, and one line in `protocols/index.ts`. */
 export interface Protocol {
@@ -26,6 +27,8 @@ export interface Protocol {
    * do it at once. What it throws is told as an event, and the next start tries again.
    */
   tend?(depot: Depot, stop: AbortSignal): Promise<void>
+  /** Which of the names that its routes note as `wanted` are to be had by now. */
+  readonly held?: Held
   /** The body of a failure as this ecosystem's clients show it, for the target that was asked for. Without it: the message as plain text. */
   errorBody?(error: DepotError, target: string): { readonly contentType: string; readonly body: string } | undefined
   /** Whether its clients show the reason phrase of a refusal's status line in place of the body; then it is the message. */
@@ -53,6 +56,7 @@ export interface Route {
   readonly action: RoutePolicy
   resource(params: Readonly<Record<string, unknown>>): Resource['name']
   hot?(params: Readonly<Record<string, unknown>>, request: HotRequest): HotRead | undefined
+  wanted?(params: Readonly<Record<string, unknown>>): string | undefined
   handle(request: DepotRequest): Promise<Response> | Response
 }
 
@@ -71,6 +75,11 @@ export interface RouteDefinition<P extends Params> {
    * without calling `handle`; when the thing is not there it calls `handle`, which must give an equal answer.
    */
   readonly hot?: (params: ParamValues<P>, request: HotRequest) => HotRead | undefined
+  /**
+   * For a GET that found nothing: under which name to note that a client wants this, for those who bring things in (wanted.ts). Undefined
+   * for what nobody could bring.
+   */
+  readonly wanted?: (params: ParamValues<P>) => string | undefined
   readonly handle: (request: DepotRequest<ParamValues<P>>) => Promise<Response> | Response
 }
 

@@ -1,18 +1,27 @@
+import { inventoryRoute } from '../../src/inventory-route.ts'
 import type { Protocol } from '../../src/protocol.ts'
+import { wantedRoutes } from '../../src/wanted-routes.ts'
+import { heldAs } from '../../src/wanted.ts'
 import { cacheInfoRoutes } from './cache-info.ts'
 import { debugInfoRoutes } from './debug-info-routes.ts'
 import { deletionRoutes } from './deletion-routes.ts'
 import { listingRoutes } from './listing-routes.ts'
 import { logRoutes } from './log-routes.ts'
+import { manyNarinfosRoute } from './many-narinfos-route.ts'
+import { manyNarsRoute } from './many-nars-route.ts'
 import { missingRoute } from './missing-route.ts'
 import { narDownload, narUpload } from './nar-routes.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { narinfoDownload, narinfoUpload } from './narinfo-routes.ts'
 import { pathRoutes } from './path-routes.ts'
+import { PATH_KIND } from './records.ts'
 import { realisationRoutes } from './realisation-routes.ts'
 
 /** The keys that sign, and what else is not as usual: no trusted keys, nothing asked of signatures, references must be here, no local store. */
 export type NixOptions = Pick<NarinfoRules, 'signingKeys'> & Partial<NarinfoRules>
+
+/** Store hashes, the keys of paths. */
+const HELD = heldAs(PATH_KIND)
 
 /** Where no Nix client asks, but our own does. */
 const OWN_API = /^(?:\/nix)?\/-\//
@@ -41,9 +50,14 @@ export function nixProtocol(options: NixOptions): Protocol {
       ...realisationRoutes(depot, rules),
       ...debugInfoRoutes(depot),
       missingRoute(depot, rules),
+      manyNarsRoute(depot),
+      manyNarinfosRoute(depot, rules),
       ...pathRoutes(depot),
       ...deletionRoutes(depot),
+      ...wantedRoutes(depot, 'nix', HELD),
+      inventoryRoute(depot, PATH_KIND),
     ],
+    held: HELD,
     errorBody: ({ message }, target) =>
       OWN_API.test(target) ? { contentType: 'application/json', body: JSON.stringify({ error: message }) } : undefined,
   }

@@ -36,6 +36,7 @@ export function narinfoDownload(depot: Depot, rules: NarinfoRules): Route {
       headers: HEADERS,
       ...(rules.localStore && { otherwise: () => unlessStored(depot, cache, file, rules) }),
     }),
+    wanted: ({ file }) => file,
     async handle(request) {
       const { cache, params } = request
       const document = await depot.document(narinfoKey(cache, params.file, rules), () =>

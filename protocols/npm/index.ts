@@ -1,16 +1,21 @@
 import type { DepotError } from '../../src/errors.ts'
 import { MAIN_CACHE } from '../../src/kv-store.ts'
+import { inventoryRoute } from '../../src/inventory-route.ts'
 import type { Protocol } from '../../src/protocol.ts'
+import { wantedRoutes } from '../../src/wanted-routes.ts'
 import { NO_ADVISORIES, type Advisories } from './advisories.ts'
+import { attestationRoutes } from './attestation-routes.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { accountRoutes, type NpmAccounts } from './account-routes.ts'
 import { importRoutes } from './import-routes.ts'
 import { deletionRoutes } from './deletion-routes.ts'
 import { documentRoutes } from './document-routes.ts'
 import { keysRoutes } from './keys-routes.ts'
+import { missingVersionsRoute } from './missing-versions-route.ts'
 import { ownerRoutes } from './owner-routes.ts'
 import { packumentRoutes } from './packument-routes.ts'
 import { publishRoutes } from './publish-routes.ts'
+import { KIND } from './records.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { searchRoutes } from './search-routes.ts'
 import { seedRoutes } from './seed-routes.ts'
@@ -21,6 +26,7 @@ import { tagRoutes } from './tag-routes.ts'
 import { tarballRoutes } from './tarball-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
 import { tombstoneRoutes } from './tombstone-routes.ts'
+import { held } from './wanted.ts'
 import { webLoginRoutes } from './web-login-routes.ts'
 
 export interface NpmOptions {
@@ -48,6 +54,8 @@ export function npmProtocol({ accounts, npmKeys: keys, advisories = NO_ADVISORIE
       ...packumentRoutes(depot),
       ...searchRoutes(depot),
       ...keysRoutes(depot, keys),
+      ...attestationRoutes(depot),
+      missingVersionsRoute(depot),
       ...auditRoutes(advisories),
       ...publishRoutes(depot, keys?.signer),
       ...documentRoutes(depot),
@@ -58,7 +66,10 @@ export function npmProtocol({ accounts, npmKeys: keys, advisories = NO_ADVISORIE
       ...tombstoneRoutes(depot),
       ...seedRoutes(depot, keys?.signer),
       ...importRoutes(depot),
+      ...wantedRoutes(depot, 'npm', held),
+      inventoryRoute(depot, KIND.version),
     ],
+    held,
     errorBody,
     ...(keys === undefined ? {} : { tend: (depot, stop) => signStored(depot, MAIN_CACHE, keys.signer, stop) }),
   }

@@ -28,6 +28,7 @@ export function packumentRoutes(depot: Depot): readonly Route[] {
         const coding = chooseCoding(request.header('accept-encoding'))
         return { document: documentKey(request.cache, name, origin, { form, coding }), headers: HEADERS[form] }
       },
+      wanted: ({ name }) => name,
       handle: (request) => packument(depot, request),
     }),
     route({

@@ -16,6 +16,10 @@ export function tarballRoutes(depot: Depot): readonly Route[] {
       params: { name: parsePackageName, file: parseTarballFile },
       action: 'read',
       resource: ({ name }) => name,
+      wanted({ name, file }) {
+        const version = tarballVersion(name, file)
+        return version === undefined ? undefined : `${name}@${version}`
+      },
       handle: (request) => tarball(depot, request, request.params.name, request.params.file),
     }),
     // npm moves a lockfile's URL under the registry's path, but not when the URL's path begins with that path already:

@@ -3,7 +3,9 @@ import type { Depot } from '../../src/depot.ts'
 import { readJson } from '../../src/http/body.ts'
 import { textResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { inventoryRoute } from '../../src/inventory-route.ts'
 import { route, type Protocol, type Route } from '../../src/protocol.ts'
+import { wantedRoutes } from '../../src/wanted-routes.ts'
 import { brokenArchive } from './archive-error.ts'
 import { mergeEntry, parseEntry } from './file-entry.ts'
 import { fileResponse, provenanceResponse } from './files.ts'
@@ -12,11 +14,12 @@ import { choosePage, projectPageResponse, type PageStyle } from './pages.ts'
 import { fileParam, projectParam, versionParam } from './params.ts'
 import type { ProjectName } from './project-name.ts'
 import { projectRoutes } from './project-routes.ts'
-import { PROJECT_KIND } from './records.ts'
+import { FILE_KIND, PROJECT_KIND } from './records.ts'
 import { releasesResponse } from './release-page.ts'
 import { storeFile } from './store-file.ts'
 import { tombstoneRoutes } from './tombstone-routes.ts'
 import { receiveUpload } from './upload-form.ts'
+import { held } from './wanted.ts'
 
 /** Python's package index: simple pages in HTML and JSON, files with their metadata, uploads by form and by PUT. */
 export const python: Protocol = {
@@ -30,10 +33,13 @@ export const python: Protocol = {
     target.startsWith('/python/-/')
       ? { contentType: 'application/json', body: JSON.stringify({ error: message }) }
       : undefined,
+  held,
   routes: (depot) => [
     ...UPLOAD_PATTERNS.map((pattern) => formUpload(depot, pattern)),
     ...projectRoutes(depot),
     ...tombstoneRoutes(depot),
+    ...wantedRoutes(depot, 'python', held),
+    inventoryRoute(depot, FILE_KIND),
     ...projectLists(depot),
     listRedirect(),
     projectPage(depot, '/simple/:project/', 'simple'),
@@ -108,6 +114,7 @@ function projectPage(depot: Depot, pattern: `/${string}`, style: PageStyle): Rou
       isNormalized(project)
         ? choosePage(cache, { kind: PROJECT_KIND, key: project.normalized, style }, header)
         : undefined,
+    wanted: ({ project }) => project.normalized,
     handle: async (request) => {
       const { project } = request.params
       // Relative, so that it holds behind any prefix (PEP 503 asks for the redirect).
@@ -162,6 +169,11 @@ function fileDownload(depot: Depot, pattern: `/${string}`): Route {
     params: { project: projectParam, file: fileParam },
     action: 'read',
     resource: ({ project }) => project.normalized,
+    wanted({ project, file }) {
+      const { distribution, part } = file.reading ?? {}
+      if (part !== 'content' || distribution?.project !== project.normalized) return undefined
+      return `${project.normalized}/${distribution.filename}`
+    },
     handle: (request) => fileResponse(depot, request),
   })
 }

@@ -1,0 +1,36 @@
+import { jsonResponse } from './http/respond.ts'
+import type { Depot } from './depot.ts'
+import { auditEntry, route, type Route } from './protocol.ts'
+import { forgetWanted, wantedNames, type Held } from './wanted.ts'
+
+/**
+ * `POST -/wanted`: what clients asked for in vain and what is not here by now, `{"wanted": […]}`. For those who bring things in, since it may
+ * name what others keep to themselves; and as what only they may do, it is no GET. `DELETE -/wanted` forgets it all.
+ */
+export function wantedRoutes(depot: Depot, ecosystem: string, held: Held): readonly Route[] {
+  return [
+    route({
+      method: 'POST',
+      pattern: '/-/wanted',
+      action: 'write',
+      async handle(request) {
+        const names = await wantedNames(depot, request.cache, ecosystem)
+        const come = await held(depot, request.cache, names)
+        const wanted = names.filter((name) => !come.has(name))
+        return jsonResponse(200, { wanted }, { 'Cache-Control': 'no-store' })
+      },
+    }),
+    route({
+      method: 'DELETE',
+      pattern: '/-/wanted',
+      action: 'admin',
+      async handle(request) {
+        const names = await wantedNames(depot, request.cache, ecosystem)
+        await forgetWanted(depot, request.cache, ecosystem, names)
+        const audit = [auditEntry(request, { action: `${ecosystem}:delete`, resource: 'wanted', digest: '' })]
+        await depot.commit(request.cache, { audit })
+        return jsonResponse(200, { forgotten: names.length }, { 'Cache-Control': 'no-store' })
+      },
+    }),
+  ]
+}

@@ -1,0 +1,132 @@
+import type { Depot } from './depot.ts'
+import { breath } from './breath.ts'
+import type { Cache } from './kv-store.ts'
+import { LIMITS } from './limits.ts'
+
+/** What clients asked for in vain. */
+export interface WantedNotes {
+  /** Note it, soon; at once where it has been noted before or cannot be noted, for nobody waits for this. */
+  note(cache: Cache, ecosystem: string, name: string): void
+  /** Write what is not written yet. */
+  flush(): Promise<void>
+}
+
+/** Which of some names, as they were noted, are to be had by now. */
+export type Held = (depot: Depot, cache: Cache, names: readonly string[]) => Promise<ReadonlySet<string>>
+
+/** The kind of the records of an ecosystem's notes; their key is the name. */
+export function wantedKind(ecosystem: string): string {
+  return `wanted-${ecosystem}`
+}
+
+interface Pending {
+  readonly cache: Cache
+  readonly ecosystem: string
+  readonly names: Set<string>
+}
+
+/**
+ * Gathers names and writes them some moments later: a read never writes. At most `LIMITS.wantedNamesMax` of an ecosystem are kept, each
+ * once; what has come meanwhile makes room for others. Which are lost in a crash will be asked for again.
+ *
+ * @param heldBy tells for an ecosystem what has come
+ */
+export function createWantedNotes(depot: Depot, heldBy: (ecosystem: string) => Held | undefined): WantedNotes {
+  const pending = new Map<string, Pending>()
+  const known = new Set<string>()
+  let writing = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+
+  async function write({ cache, ecosystem, names }: Pending): Promise<void> {
+    const kind = wantedKind(ecosystem)
+    const there = new Set<string>()
+    const asked = [...names]
+    for (let at = 0; at < asked.length; at += LIMITS.lookupKeysMax) {
+      const page = asked.slice(at, at + LIMITS.lookupKeysMax)
+      for (const name of await depot.kv.present(cache.id, kind, page)) there.add(name)
+    }
+    const fresh = asked.filter((name) => !there.has(name))
+    const room = fresh.length === 0 ? 0 : await roomFor(depot, cache, ecosystem, { held: heldBy(ecosystem), fresh })
+    const value = JSON.stringify({ at: Date.now() })
+    for (let at = 0; at < Math.min(room, fresh.length); at += LIMITS.lookupKeysMax) {
+      const page = fresh.slice(at, Math.min(room, at + LIMITS.lookupKeysMax))
+      await depot.commit(cache, { puts: page.map((key) => ({ kind, key, value })) })
+    }
+  }
+
+  function flush(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
+    const batch = [...pending.values()]
+    pending.clear()
+    // What cannot be written now will be asked for again.
+    writing = writing.then(() => Promise.all(batch.map(write))).then(noop, noop)
+    return writing
+  }
+
+  return {
+    note(cache, ecosystem, name) {
+      const id = `${cache.id} ${ecosystem}`
+      if (known.has(`${id} ${name}`)) return
+      const some = pending.get(id) ?? { cache, ecosystem, names: new Set() }
+      if (some.names.size >= LIMITS.wantedNamesMax) return
+      if (known.size >= LIMITS.wantedNamesMax) known.clear()
+      known.add(`${id} ${name}`)
+      some.names.add(name)
+      pending.set(id, some)
+      timer ??= setTimeout(() => void flush(), LIMITS.wantedWrittenMs).unref()
+    },
+    flush,
+  }
+}
+
+function noop(): void {}
+
+/** How many of the fresh names may be added. What has come is cleared away when there is no room. */
+async function roomFor(
+  depot: Depot,
+  cache: Cache,
+  ecosystem: string,
+  { held, fresh }: { readonly held: Held | undefined; readonly fresh: readonly string[] },
+): Promise<number> {
+  const names = await wantedNames(depot, cache, ecosystem)
+  const room = LIMITS.wantedNamesMax - names.length
+  if (room >= fresh.length || held === undefined) return room
+  const come = await held(depot, cache, names)
+  await forgetWanted(depot, cache, ecosystem, [...come])
+  return room + come.size
+}
+
+/** All names that are noted, in the order of their bytes. */
+export async function wantedNames(depot: Depot, cache: Cache, ecosystem: string): Promise<readonly string[]> {
+  const names: string[] = []
+  for await (const { key } of depot.all(cache, wantedKind(ecosystem))) names.push(key)
+  return names
+}
+
+/** No longer keep some names. */
+export async function forgetWanted(
+  depot: Depot,
+  cache: Cache,
+  ecosystem: string,
+  names: readonly string[],
+): Promise<void> {
+  for (let at = 0; at < names.length; at += LIMITS.lookupKeysMax) {
+    await breath()
+    const page = names.slice(at, at + LIMITS.lookupKeysMax)
+    await depot.commit(cache, { deletes: page.map((key) => ({ kind: wantedKind(ecosystem), key })) })
+  }
+}
+
+/** For names that are the keys of records of one kind. */
+export function heldAs(kind: string): Held {
+  return async (depot, cache, names) => {
+    const held = new Set<string>()
+    for (let at = 0; at < names.length; at += LIMITS.lookupKeysMax) {
+      await breath()
+      for (const name of await depot.kv.present(cache.id, kind, names.slice(at, at + LIMITS.lookupKeysMax)))
+        held.add(name)
+    }
+    return held
+  }
+}
