@@ -18,6 +18,12 @@ export interface Provenance {
 /** It is an address, and stands in every packument. */
 const PREDICATE_TYPE_LENGTH_MAX = 1024
 const bundleSchema = z.looseObject({ dsseEnvelope: z.looseObject({ payload: z.base64() }) })
+const answerSchema = z.looseObject({
+  attestations: z
+    .array(z.looseObject({ predicateType: z.string(), bundle: z.unknown() }))
+    .min(1)
+    .max(LIMITS.npmAttestationsMax),
+})
 const statementSchema = z.object({
   predicateType: z.string().max(PREDICATE_TYPE_LENGTH_MAX),
   subject: z.array(z.object({ name: z.string(), digest: z.object({ sha512: z.string().optional() }) })).default([]),
@@ -31,9 +37,28 @@ const statementSchema = z.object({
 export function parseProvenance(text: string): Provenance {
   if (text.length > LIMITS.npmProvenanceLengthMax)
     throw new DepotError('TOO_LARGE', `the provenance has more than ${LIMITS.npmProvenanceLengthMax} characters`)
-  const bundle = parseAs(bundleSchema, parseJson(text), 'the provenance')
+  return parseBundle(parseJson(text))
+}
+
+function parseBundle(value: unknown): Provenance {
+  const bundle = parseAs(bundleSchema, value, 'the provenance')
   const statement = Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8')
   return { ...parseAs(statementSchema, parseStatement(statement), 'the statement of the provenance'), bundle }
+}
+
+/**
+ * What a registry's `/-/npm/v1/attestations/{name}@{version}` answers: one statement of whoever made the version, one of the registry
+ * that published it. Whoever installs the package checks their signatures.
+ *
+ * @throws DepotError `BAD_REQUEST`
+ */
+export function parseAttestations(text: string): readonly Provenance[] {
+  const { attestations } = parseAs(answerSchema, parseJson(text), 'the attestations')
+  return attestations.map(({ predicateType, bundle }) => {
+    const provenance = parseBundle(bundle)
+    if (provenance.predicateType === predicateType) return provenance
+    throw new DepotError('BAD_REQUEST', 'an attestation is of another kind than the statement in it')
+  })
 }
 
 /** A version, and the sha512 of its tarball as hex. */

@@ -7,13 +7,13 @@ export interface Done {
   /** The version or the dist-tag that it was done to; absent for the package as a whole. */
   readonly part?: string
   /** What it was that was written, where another name than the package's would mislead. */
-  readonly what?: 'history'
+  readonly what?: 'history' | 'attestations'
   /** sha256 of the tarball concerned. */
   readonly digest?: string
 }
 
 /**
- * npm's lines of the audit log: `name`, `name@1.0.0`, `name@tag` or `name history`. All of them are made here, because whoever follows
+ * npm's lines of the audit log: `name`, `name@1.0.0`, `name@tag`, `name history` or `name@1.0.0 attestations`. All of them are made here, because whoever follows
  * the log reads back with `packageIn` which packages have changed.
  */
 export function npmAuditEntry(caller: Caller, name: string, { action, part, what, digest = '' }: Done): AuditEntry {
@@ -22,13 +22,20 @@ export function npmAuditEntry(caller: Caller, name: string, { action, part, what
   return auditEntry(caller, { action: `npm:${action}`, resource, digest })
 }
 
-/** The package that a line of the log is about; undefined for what is none of npm's changes. */
+/** The line about a public key of another registry. No package has such a name. */
+export function npmKeyAuditEntry(caller: Caller, keyid: string): AuditEntry {
+  return auditEntry(caller, { action: 'npm:admin', resource: `${KEYS}${keyid}`, digest: '' })
+}
+
+const KEYS = '-/npm/v1/keys/'
+
+/** The package that a line of the log is about; undefined for what is none of npm's changes to packages. */
 export function packageIn({
   action,
   resource,
   result,
 }: Pick<AuditEntry, 'action' | 'resource' | 'result'>): string | undefined {
-  if (result !== 'done' || !action.startsWith('npm:')) return undefined
+  if (result !== 'done' || !action.startsWith('npm:') || resource.startsWith(KEYS)) return undefined
   // No name has a space, or an `@` behind its first character: that one begins a scope.
   return /^@?[^@\s]+/.exec(resource)?.[0]
 }

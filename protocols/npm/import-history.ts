@@ -93,10 +93,17 @@ export function withHistory(record: PackageRecord, history: History): PackageRec
     created: earliest([created ?? record.created, ...all]),
     modified: modified === undefined ? record.modified : latestOf([modified, ...all]),
     times,
+    brought: broughtBy(record, history),
     fields: { ...record.fields, ...history.fields },
     ...(Object.keys(deprecated).length === 0 ? {} : { deprecated }),
     ...(stars.length === 0 ? {} : { stars }),
   }
+}
+
+/** What other registries have said of tags, the last word on each, and the last change that they told of. */
+function broughtBy({ brought }: PackageRecord, { tags, time }: History): PackageRecord['brought'] {
+  const told = [brought?.modified, time['modified']].filter((text) => text !== undefined)
+  return { tags: { ...brought?.tags, ...tags }, ...(told.length === 0 ? {} : { modified: latestOf(told) }) }
 }
 
 /** Versions of one time keep their order. */

@@ -11,8 +11,13 @@ export const KIND = {
   version: 'npm-version',
   /** Key: `name@version`. A tarball that was uploaded alone and waits for its manifest; nobody can read it yet. */
   tarball: 'npm-tarball',
-  /** Key: `name@version`. The sigstore bundle that `npm publish --provenance` sent along, as one string. */
+  /**
+   * Key: `name@version`. How the version was made: the sigstore bundle that `npm publish --provenance` sent along, as one string; or the
+   * digest of what another registry answers about it, which the record refers to.
+   */
   attestation: 'npm-attestation',
+  /** Key: a key's id. A public key of another registry, as that tells of it. */
+  registryKey: 'npm-registry-key',
   /** In the system cache, key: the name of a cache. The id of the key that has signed all versions there. */
   signed: 'npm-signed',
 } as const
@@ -39,6 +44,8 @@ const packageSchema = z.object({
   maintainers: z.array(z.object({ name: z.string(), email: z.string().optional() })).optional(),
   /** Names of those who starred it. */
   stars: z.array(z.string()).optional(),
+  /** What another registry said last: where its tags pointed, and when the package had changed there. */
+  brought: z.object({ tags: texts, modified: z.string().optional() }).optional(),
   /** Characters of the manifests of all its versions, as far as they came since that is counted. */
   manifestsLength: z.number().optional(),
 })
@@ -89,6 +96,13 @@ export function isTombstone(record: VersionRecord | Tombstone): record is Tombst
 export function readTarball(value: string): TarballRecord {
   return tarballSchema.parse(JSON.parse(value))
 }
+
+/** A bundle that came with a publish, or the digest of an answer that was brought in. */
+export function readAttestation(value: string): { readonly bundle: string } | { readonly digest: string } {
+  return attestationSchema.parse(JSON.parse(value))
+}
+
+const attestationSchema = z.union([z.string().transform((bundle) => ({ bundle })), z.object({ digest: z.string() })])
 
 /** Characters that a manifest has in storage: what `manifestsLength` adds up. */
 export function lengthOf(manifest: object): number {

@@ -2,6 +2,7 @@ import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { readJson } from '../../src/http/body.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
+import type { Cache, Commit } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { addVersion, cannotPublishOver } from './add-version.ts'
@@ -12,7 +13,7 @@ import { moveTag } from './move-tag.ts'
 import { parsePackageName } from './package-name.ts'
 import { KIND, readTarball, versionKey, type VersionRecord } from './records.ts'
 import type { SigningKey } from './signing.ts'
-import { requireOwnName, stageTarball } from './stage-tarball.ts'
+import { requireOwnName, stageTarball, type StagedTarball } from './stage-tarball.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 import { loadForWrite } from './tombstones.ts'
 import { parseSelector, type Selector } from './version.ts'
@@ -54,15 +55,30 @@ async function putTarball(depot: Depot, request: DepotRequest<{ name: string; fi
   const known = await loadForWrite(depot, cache, name, version)
   if (known !== undefined && known.digest !== digest) throw cannotPublishOver(name, version)
   const row = await tarball.blob.publish()
-  const key = versionKey(name, version)
-  const { sha1, sha512 } = tarball.hashes
-  const value = JSON.stringify({ digest, sha1, sha512, hasInstallScript: tarball.own.hasInstallScript })
-  await depot.commit(cache, {
-    puts: known === undefined ? [{ kind: KIND.tarball, key, value, refs: [digest] }] : [],
-    blobs: [row],
-    audit: [npmAuditEntry(request, name, { action: 'write', part: version, digest })],
-  })
+  const audit = [npmAuditEntry(request, name, { action: 'write', part: version, digest })]
+  const waits = known === undefined ? waitingTarball(depot, cache, versionKey(name, version), tarball) : undefined
+  await depot.retryConflicts(async () => depot.commit(cache, { ...(await waits?.()), blobs: [row], audit }))
   return jsonResponse(200, { ok: 'the tarball is here', success: true })
+}
+
+/** What makes a tarball the one that waits. What was said of another one that did is nothing that this one says. */
+function waitingTarball(
+  depot: Depot,
+  cache: Cache,
+  key: string,
+  { blob, hashes, own }: StagedTarball,
+): () => Promise<Pick<Commit, 'puts' | 'deletes'>> {
+  const { digest } = blob
+  const { sha1, sha512 } = hashes
+  const value = JSON.stringify({ digest, sha1, sha512, hasInstallScript: own.hasInstallScript })
+  return async () => {
+    const before = await depot.get(cache, KIND.tarball, key)
+    const isSame = before !== undefined && readTarball(before.value).digest === digest
+    return {
+      puts: [{ kind: KIND.tarball, key, value, expected: before?.version ?? 0, refs: [digest] }],
+      deletes: isSame ? [] : [{ kind: KIND.attestation, key }],
+    }
+  }
 }
 
 async function putManifest(

@@ -2,6 +2,10 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sig
 
 import { z } from 'zod'
 
+import { DepotError } from '../../src/errors.ts'
+import { parseAs } from '../../src/http/parse-as.ts'
+import { LIMITS } from '../../src/limits.ts'
+
 /** One key of `/-/npm/v1/keys`. npmjs's have these fields; what else another registry says of its own passes through. */
 export type PublicKeyEntry = z.infer<typeof keySchema>
 
@@ -78,6 +82,26 @@ function signText(text: string, secret: KeyObject): Promise<Buffer> {
     sign('sha256', Buffer.from(text), secret, (error, signed) => (error === null ? resolve(signed) : reject(error)))
   })
 }
+
+/**
+ * The same answer, from somebody who sends it.
+ *
+ * @throws DepotError `BAD_REQUEST`
+ */
+export function parseSentKeys(value: unknown): readonly PublicKeyEntry[] {
+  const { keys } = parseAs(keysSchema, value, 'the keys')
+  if (keys.length > LIMITS.npmRegistryKeysMax) throw new DepotError('BAD_REQUEST', 'these are too many keys')
+  const odd = keys.find(({ keyid }) => !KEY_ID.test(keyid))
+  if (odd !== undefined) throw new DepotError('BAD_REQUEST', 'the id of a key is some printable characters')
+  return keys
+}
+
+/** A key as it was kept. */
+export function parseStoredKey(value: string): PublicKeyEntry {
+  return keySchema.parse(JSON.parse(value))
+}
+
+const KEY_ID = /^[!-~]{1,200}$/
 
 /** The keys that a registry's `/-/npm/v1/keys` answers with. @throws Error naming the field that is wrong */
 export function parseKeysDocument(text: string): readonly PublicKeyEntry[] {
