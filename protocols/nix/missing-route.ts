@@ -9,16 +9,40 @@ import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { LocalStore } from '../../src/local-store.ts'
 import { route, type Route } from '../../src/protocol.ts'
+import { inTurns } from './in-turns.ts'
 import { findLocal } from './local-path.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
-import { PATH_KIND } from './records.ts'
-import { storeHash } from './store-hash.ts'
+import { hexOfNix32, NIX32_CLASS } from './nix32.ts'
+import { KIND_PREFIX, PATH_KIND } from './records.ts'
+import { STORE_HASH_CLASS } from './store-path.ts'
+import { storedPath } from './stored-path.ts'
 
-const storeHashes = z.array(storeHash).max(LIMITS.missingPathsMax)
+const WANTED = new RegExp(`^(?<hash>${STORE_HASH_CLASS})(?:-(?<nar>${NIX32_CLASS}{52}))?$`)
+
+/** A store path that is asked about. */
+interface Wanted {
+  /** As it was asked, and is answered. */
+  readonly text: string
+  readonly hash: string
+  /** Hex of the NarHash that the path should have. */
+  readonly narHash: string | undefined
+}
+
+const wantedPath = z.string().transform((text, context): Wanted => {
+  const groups = WANTED.exec(text)?.groups
+  const [hash, nar] = [groups?.['hash'], groups?.['nar']]
+  const narHash = nar === undefined ? undefined : hexOfNix32(nar)
+  if (hash !== undefined && (narHash === undefined) === (nar === undefined)) return { text, hash, narHash }
+  context.addIssue('the hash of a store path has 32 digits of base 32, and a NarHash behind it and a dash 52')
+  return z.NEVER
+})
+const wantedPaths = z.array(wantedPath).max(LIMITS.missingPathsMax)
 
 /**
  * `POST -/missing`: of a list of store hashes, those whose narinfo is not to be had here, each once, as `{"missing": […]}`. One request
- * for a whole closure, where Nix sends one a path. It changes nothing, so whoever may read may ask.
+ * for a whole closure, where Nix sends one a path. Of what is asked as `<store hash>-<NarHash>` it also tells which paths are here with
+ * another archive, `"other"`, and for which missing ones the archive is here already, `"archives"`. It changes nothing, so whoever may
+ * read may ask.
  */
 export function missingRoute(depot: Depot, { localStore }: Pick<NarinfoRules, 'localStore'>): Route {
   return route({
@@ -27,28 +51,62 @@ export function missingRoute(depot: Depot, { localStore }: Pick<NarinfoRules, 'l
     action: 'read',
     async handle(request) {
       const json = await readJson(request, LIMITS.missingBodyBytesMax)
-      const wanted = parseAs(storeHashes, json, 'the list of store hashes')
-      const missing = await missingOf(depot, request.cache, new Set(wanted), localStore)
-      return jsonResponse(200, { missing: [...missing] }, { 'Cache-Control': 'no-store' })
+      const asked = parseAs(wantedPaths, json, 'the list of store hashes')
+      const wanted = [...new Map(asked.map((path) => [path.text, path])).values()]
+      const missing = await missingOf(depot, request.cache, wanted, localStore)
+      const answer = wanted.some(({ narHash }) => narHash !== undefined)
+        ? { missing: texts(missing), ...(await narsOf(depot, request.cache, { wanted, missing, localStore })) }
+        : { missing: texts(missing) }
+      return jsonResponse(200, answer, { 'Cache-Control': 'no-store' })
     },
   })
+}
+
+function texts(wanted: Iterable<Wanted>): readonly string[] {
+  return Array.from(wanted, ({ text }) => text)
 }
 
 async function missingOf(
   depot: Depot,
   cache: Cache,
-  wanted: ReadonlySet<string>,
+  wanted: readonly Wanted[],
   localStore: LocalStore | undefined,
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlySet<Wanted>> {
   const missing = new Set(wanted)
-  const hashes = [...wanted]
-  for (let at = 0; at < hashes.length; at += LIMITS.lookupKeysMax) {
-    const page = hashes.slice(at, at + LIMITS.lookupKeysMax)
-    for (const hash of await depot.kv.present(cache.id, PATH_KIND, page)) missing.delete(hash)
-    for (const hash of page) {
+  for (let at = 0; at < wanted.length; at += LIMITS.lookupKeysMax) {
+    const page = wanted.slice(at, at + LIMITS.lookupKeysMax)
+    const hashes = [...new Set(page.map(({ hash }) => hash))]
+    const present = new Set(await depot.kv.present(cache.id, PATH_KIND, hashes))
+    for (const path of page) {
       await breath()
-      if (missing.has(hash) && findLocal(localStore, hash) !== undefined) missing.delete(hash)
+      if (present.has(path.hash) || findLocal(localStore, path.hash) !== undefined) missing.delete(path)
     }
   }
   return missing
+}
+
+interface Asked {
+  readonly wanted: readonly Wanted[]
+  readonly missing: ReadonlySet<Wanted>
+  readonly localStore: LocalStore | undefined
+}
+
+async function narsOf(
+  depot: Depot,
+  cache: Cache,
+  { wanted, missing, localStore }: Asked,
+): Promise<{ readonly other: readonly string[]; readonly archives: readonly string[] }> {
+  const [other, archives] = [new Set<Wanted>(), new Set<Wanted>()]
+  await inTurns(wanted, async (path) => {
+    const { hash, narHash } = path
+    if (narHash === undefined) return
+    if (missing.has(path)) {
+      if ((await depot.blobOf(cache, KIND_PREFIX, narHash)) !== undefined) archives.add(path)
+      return
+    }
+    const { entry } = (await storedPath(depot, cache, hash)) ?? findLocal(localStore, hash) ?? {}
+    if (entry !== undefined && entry.narHash !== narHash) other.add(path)
+  })
+  const inOrder = (some: ReadonlySet<Wanted>): readonly string[] => texts(wanted.filter((path) => some.has(path)))
+  return { other: inOrder(other), archives: inOrder(archives) }
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 import { LIMITS } from '../../../src/limits.ts'
 import { nix32, sha256Hex } from '../../helpers/nar.ts'
-import { nixUpload, push, startNixWorld } from '../../helpers/nix-upload.ts'
+import { nixUpload, push, put, startNixWorld } from '../../helpers/nix-upload.ts'
 import type { World } from '../../helpers/world.ts'
 
 async function ask(world: World, body: string | Uint8Array, headers: Record<string, string> = {}, mount = '/nix') {
@@ -43,12 +43,40 @@ describe('the question which paths are missing', () => {
     expect((await ask(world, JSON.stringify('x'.repeat(LIMITS.missingBodyBytesMax)))).status).toBe(413)
   })
 
-  it.each(['', '{}', 'null', '["x"]', '[1]', `["${'e'.repeat(32)}"]`, `["${'0'.repeat(33)}"]`, '[["0"]]'])(
-    'is refused when it is %s',
-    async (body) => {
-      await using world = await startNixWorld()
-      expect((await ask(world, body)).status).toBe(400)
-      expect(world.bugs).toEqual([])
-    },
-  )
+  it('tells of an archive too: whether the path has another one here, and whether that of a missing path is here', async () => {
+    await using world = await startNixWorld()
+    const [here, sent, unsent] = [await nixUpload('here'), await nixUpload('sent'), await nixUpload('unsent')]
+    await push(world, here)
+    await put(world, `/nix/nar/${sent.fileName}`, sent.body)
+    const [one = '', two = ''] = hashes(2)
+    const asked = [
+      `${here.storeHash}-${here.narHash}`,
+      `${here.storeHash}-${unsent.narHash}`,
+      here.storeHash,
+      `${one}-${sent.narHash}`,
+      `${two}-${unsent.narHash}`,
+      `${one}-${sent.narHash}`,
+    ]
+    expect(await ask(world, JSON.stringify(asked))).toEqual({
+      status: 200,
+      text: JSON.stringify({ missing: [asked[3], asked[4]], other: [asked[1]], archives: [asked[3]] }),
+    })
+    expect(world.bugs).toEqual([])
+  })
+
+  it.each([
+    '',
+    '{}',
+    'null',
+    '["x"]',
+    '[1]',
+    `["${'e'.repeat(32)}"]`,
+    `["${'0'.repeat(33)}"]`,
+    `["${'0'.repeat(32)}-${'z'.repeat(52)}"]`,
+    '[["0"]]',
+  ])('is refused when it is %s', async (body) => {
+    await using world = await startNixWorld()
+    expect((await ask(world, body)).status).toBe(400)
+    expect(world.bugs).toEqual([])
+  })
 })
