@@ -286,6 +286,18 @@ export const LIMITS = {
   pythonRequestBytesMax: 16 * KIB,
   /** Projects in one page of the depot's own list. */
   pythonListPageMax: 1_000,
+  /** The provenance of one file: a publisher makes one or two attestations, and each has some kilobytes. */
+  pythonProvenanceBytesMax: 4 * MIB,
+  /** What is saved of an index's entry about a file, with the list of all files of its version: some 150 bytes each. */
+  pythonSavedEntryBytesMax: 4 * MIB,
+  /** What an sdist's pyproject.toml may have: real ones have some kilobytes. */
+  pyprojectBytesMax: 1 * MIB,
+  /** Requirements of one sdist's build; real ones have fewer than twenty. */
+  buildRequirementsMax: 200,
+  /** What builds is built too, and so on: an endless chain of sdists is somebody's joke. */
+  buildRoundsMax: 20,
+  /** Runs of uv or pip at once. */
+  resolversAtOnce: 4,
   /** One file's entry of a simple JSON page, sent beside the file. */
   pythonEntryBytesMax: 64 * KIB,
   /** Directory of a zip file, read at once: 100,000 entries take about 10 MiB. */
@@ -339,8 +351,6 @@ export const LIMITS = {
   npmSavedAtOnce: 24,
   /** A package.json: those of the largest known projects have some hundred kilobytes. */
   npmProjectBytesMax: 4 * MIB,
-  /** What a registry says of the provenance of one version: two statements with their certificates, some 20 KiB. */
-  npmAttestationsBytesMax: 4 * MIB,
   /** One package.json of Verdaccio, which holds all versions of a package: npmjs refuses packages above 100 MB. */
   verdaccioDocumentBytesMax: 128 * MIB,
   /** A Python lock or requirements file: uv writes some 250 characters a file, of which a hundred thousand have room. */
@@ -365,8 +375,6 @@ export const LIMITS = {
   /** Keys that may have signed a bundle, and the bytes of a file of them. */
   trustedKeysMax: 1_000,
   trustedKeysBytesMax: 1 * MIB,
-  /** Blobs that an inventory names: a hundred bytes of memory each. */
-  inventoryBlobsMax: 5_000_000,
   /** Folders in folders that are looked through for distributions. */
   importDepthMax: 32,
 

@@ -44,7 +44,8 @@ export async function fetchFrom<T>(
 export function refused(response: Response, url: URL): Error {
   const { status } = response
   const code = CODE_OF_STATUS[status] ?? (status >= 500 ? 'STORAGE_DOWN' : 'BAD_REQUEST')
-  const failure = new DepotError(code, `${place(url)} answers ${status}`)
+  // With its status: 500 may be about this address alone, 503 is about all.
+  const failure = new DepotError(code, `${place(url)} answers ${status}`, { status })
   const passing = status === 408 || status === 429 || status >= 500
   return passing ? new TryAgain(failure, retryAfterMs(response.headers.get('retry-after'))) : failure
 }
