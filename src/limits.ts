@@ -280,6 +280,8 @@ export const LIMITS = {
   yankReasonLengthMax: 1 * KIB,
   /** Attestations of one upload: a publisher makes one or two, and each has some kilobytes. */
   pythonAttestationsMax: 16,
+  /** Files asked about in one request; each may be looked up by itself, some 0.1 ms. */
+  pythonMissingFilesMax: 1_000,
   /** Files of a project that one commit deletes or yanks; more go in several. */
   pythonChangedFilesMax: 500,
   /** A request about yanking, deleting or the status of a project: names and a reason. */
