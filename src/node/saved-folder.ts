@@ -15,6 +15,7 @@ import {
 import { DepotError } from '../errors.ts'
 import { systemCode } from '../thrown.ts'
 import { lockFolder } from './folder-lock.ts'
+import { translated } from './disk-errors.ts'
 import { durableDirectories, makeDirectoryDurably, syncDirectory } from './durable-directories.ts'
 
 /** Read a folder that was saved, or that came by `rsync`. Links in it are not followed: they may lead anywhere. */
@@ -227,19 +228,4 @@ async function openPlain(file: string): Promise<FileHandle | undefined> {
 
 function isMissing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')
-}
-
-async function translated<T>(root: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    const code = systemCode(error)
-    // Node's own codes are of bugs.
-    if (code === undefined || code.startsWith('ERR_') || error instanceof DepotError) throw error
-    if (code === 'ENOSPC' || code === 'EDQUOT')
-      throw new DepotError('STORAGE_FULL', `the disk of ${root} is full: free some space and start again`, {
-        cause: error,
-      })
-    throw new DepotError('STORAGE_DOWN', `${root} cannot be written (${code})`, { cause: error })
-  }
 }
