@@ -29,7 +29,7 @@ const WOULD = { sent: 'would send', saved: 'would save' } as const
  * failed and what was left out comes at the end, where it is seen.
  */
 export function startReport({ io, json, verb, dryRun = false }: ReportOptions): TransferReport {
-  const counts = { done: 0, there: 0, failed: 0, 'left out': 0 }
+  const counts = { done: 0, there: 0, failed: 0, 'left out': 0, untold: 0 }
   const failures: Outcome[] = []
   const outside: Outcome[] = []
   let doneBytes = 0
@@ -53,6 +53,7 @@ export function startReport({ io, json, verb, dryRun = false }: ReportOptions): 
       if (json)
         io.out(plainJson({ ...outcome, ...(result === 'done' ? { result: verb, ...(dryRun ? { dryRun } : {}) } : {}) }))
       else if (result === 'failed' && failures.length < FAILURES_TOLD_MAX) failures.push(outcome)
+      else if (result === 'left out' && outcome.reason === undefined) counts.untold++
       else if (result === 'left out' && outside.length < LEFT_OUT_TOLD_MAX) outside.push(outcome)
       else if (result === 'done' && !onTerminal) io.out(`${done} ${plain(item)}`)
       show(item)
@@ -70,7 +71,8 @@ export function startReport({ io, json, verb, dryRun = false }: ReportOptions): 
         return failed === 0 ? 0 : 1
       }
       for (const { item, reason } of outside) io.out(plain(`left out ${item}: ${reason}`))
-      if (leftOut > outside.length) io.out(`and ${leftOut - outside.length} more were left out: --json names them all`)
+      const more = leftOut - counts.untold - outside.length
+      if (more > 0) io.out(`and ${more} more were left out: --json names them all`)
       for (const { item, reason } of failures) io.err(`depot: ${plain(`${item}: ${reason}`)}`)
       if (failed > failures.length) io.err(`depot: and ${failed - failures.length} more failed: --json names them all`)
       const last = leftOut === 0 ? '' : `, ${leftOut} left out`

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-import type { Transfer } from './transfer.ts'
+import type { Transfer, TransferRequest } from './transfer.ts'
 import { DepotError, hasCode } from '../errors.ts'
 
 export interface Question {
@@ -8,6 +8,8 @@ export interface Question {
   readonly path: `/${string}`
   /** The media type of the answer; JSON in any case. */
   readonly accept: string
+  /** What is asked about, sent as JSON by POST. */
+  readonly about?: unknown
 }
 
 /**
@@ -17,10 +19,14 @@ export interface Question {
  */
 export async function askDepot<T>(
   transfer: Transfer,
-  question: Question,
+  { path, accept, about }: Question,
   schema: z.ZodType<T>,
 ): Promise<T | undefined> {
-  const text = await transfer.send({ method: 'GET', ...question }).catch((error: unknown) => {
+  const asked: TransferRequest =
+    about === undefined
+      ? { method: 'GET', path, accept }
+      : { method: 'POST', path, accept, contentType: 'application/json', body: () => JSON.stringify(about) }
+  const text = await transfer.send(asked).catch((error: unknown) => {
     if (hasCode(error, 'NOT_FOUND')) return undefined
     throw error
   })

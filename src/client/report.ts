@@ -8,7 +8,7 @@ export interface Outcome {
   /** `done`: saved, or sent. `there`: it needed nothing. `left out`: on purpose, with the reason. */
   readonly result: 'done' | 'there' | 'failed' | 'left out'
   readonly sizeBytes?: number
-  /** Why it failed or was left out. */
+  /** Why it failed or was left out. What is left out without one, because it was asked for so, is only counted. */
   readonly reason?: string
 }
 

@@ -46,6 +46,8 @@ const PASSING: ReadonlySet<number> = new Set([429, 502, 503, 504])
 export function withoutAnswer(url: URL, error: unknown): Error {
   if (error instanceof DepotError || error instanceof TryAgain) return error
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  // What the body threw while it was read.
+  if (cause instanceof DepotError) return cause
   const [name, message] = cause instanceof Error ? [cause.name, cause.message] : ['', '']
   // Of a Blob whose file is no longer what it was.
   if (name === 'NotReadableError') return new DepotError('BAD_REQUEST', 'the file changed while it was being sent')

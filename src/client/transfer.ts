@@ -17,11 +17,13 @@ export interface TransferOptions {
 }
 
 export interface TransferRequest {
-  readonly method: 'GET' | 'PUT' | 'POST'
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST'
   /** Below the depot's URL, as it goes over the wire. */
   readonly path: `/${string}`
   readonly accept?: string
   readonly contentType?: string
+  /** Of the body, where the depot takes it so. */
+  readonly contentEncoding?: 'zstd'
   /** Made anew for each try. */
   readonly body?: () => MaybePromise<Blob | string | AsyncIterable<Uint8Array>>
 }
@@ -76,7 +78,7 @@ export function createTransfer(options: TransferOptions): Transfer {
 
 async function sendOnce(
   { url, credentials, userAgent, answerMsMax = LIMITS.transferAnswerMsMax }: TransferOptions,
-  { method, path, accept = '*/*', contentType, body }: TransferRequest,
+  { method, path, accept = '*/*', contentType, contentEncoding, body }: TransferRequest,
   signal: AbortSignal,
 ): Promise<string> {
   const target = new URL(url.href.replace(/\/$/, '') + path)
@@ -85,6 +87,7 @@ async function sendOnce(
     'user-agent': userAgent,
     accept,
     ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    ...(contentEncoding === undefined ? {} : { 'content-encoding': contentEncoding }),
     ...(authorization === undefined ? {} : { authorization }),
   }
   // A length that is not known before asks for HTTP's own framing, which fetch calls half duplex.

@@ -15,3 +15,12 @@ it('says exactly in JSON what a file is called, and nothing that a terminal woul
   expect(JSON.parse(line)).toEqual(outcome)
   expect(line).toMatch(/^[\x20-\x7eé]*$/)
 })
+
+it('counts what was left out for no other reason than that it was asked for, and lists the rest', () => {
+  const lines: string[] = []
+  using report = startReport({ io: { out: (line) => void lines.push(line), err: () => {} }, json: false, verb: 'sent' })
+  report.add({ item: 'a', result: 'left out' })
+  report.add({ item: 'b', result: 'left out', reason: 'no wheel' })
+  expect(report.finish()).toBe(0)
+  expect(lines).toEqual(['left out b: no wheel', 'sent 0 (0 bytes), 0 there already, 0 failed, 2 left out'])
+})

@@ -8,6 +8,7 @@ import { inParallel } from '../../../src/client/in-parallel.ts'
 import { NO_CREDENTIALS } from '../../../src/client/token-source.ts'
 import { endsTransfer } from '../../../src/client/transfer-answer.ts'
 import { createTransfer, type Transfer } from '../../../src/client/transfer.ts'
+import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 
 interface Depot extends AsyncDisposable {
@@ -40,6 +41,31 @@ async function depot(
 const PUT = { method: 'PUT', path: '/npm/x', body: () => 'bytes' } as const
 
 describe('a transfer', () => {
+  it('ends with what the body threw, and does not try that again', async () => {
+    await using world = await depot(async (_, outgoing, incoming) => {
+      await incoming.toArray().catch(() => {})
+      outgoing.end()
+    })
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield Buffer.alloc(100_000)
+      throw new DepotError('CONTENT_MISMATCH', 'it changed while it was read')
+    }
+    await expect(world.transfer.send({ ...PUT, body })).rejects.toThrow('it changed while it was read')
+    expect(world.seen).toHaveLength(1)
+  })
+
+  it('says how the body is coded, and asks without one', async () => {
+    const codings: unknown[] = []
+    await using world = await depot((_, outgoing, incoming) => {
+      codings.push(incoming.headers['content-encoding'])
+      outgoing.end()
+    })
+    await world.transfer.send({ ...PUT, contentEncoding: 'zstd' })
+    expect(await world.transfer.send({ method: 'HEAD', path: '/npm/x' })).toBe('')
+    expect(codings).toEqual(['zstd', undefined])
+    expect(world.seen).toEqual(['PUT /below/npm/x', 'HEAD /below/npm/x'])
+  })
+
   it.each([429, 502, 503, 504])('tries again after a %s, with the body once more', async (status) => {
     const bodies: string[] = []
     await using world = await depot(async (count, outgoing, incoming) => {
