@@ -13,30 +13,39 @@ import { normalizeProjectName } from './project-name.ts'
 import { compareVersions, parseVersion } from './version.ts'
 import { entriesNamed, readZipDirectory, readZipEntry } from './zip.ts'
 
+/** The PKG-INFO of an sdist (old ones need not have any). @throws DepotError as `readSdistFile` */
+export function readSdistMetadata(source: ByteSource, sdist: Distribution): Promise<Uint8Array | undefined> {
+  return readSdistFile(source, sdist, 'PKG-INFO')
+}
+
 /**
- * The PKG-INFO of an sdist's own top folder, or undefined when it has none (old ones need not). The archive is read to its end,
- * as a stream, and nothing of it is ever unpacked; links and devices are passed over.
+ * A file of an sdist's own top folder, or undefined when it has none of this name. The archive is read to its end, as a stream, and
+ * nothing of it is ever unpacked; links and devices are passed over.
  *
  * @throws DepotError `CONTENT_MISMATCH` (400) when the archive does not open, is cut, or has two of them
  */
-export function readSdistMetadata(source: ByteSource, sdist: Distribution): Promise<Uint8Array | undefined> {
-  return sdist.archive === 'zip' ? readZipInfo(source, sdist) : readTarInfo(source, sdist)
+export function readSdistFile(
+  source: ByteSource,
+  sdist: Distribution,
+  wanted: 'PKG-INFO' | 'pyproject.toml',
+): Promise<Uint8Array | undefined> {
+  return sdist.archive === 'zip' ? readZipFile(source, sdist, wanted) : readTarFile(source, sdist, wanted)
 }
 
-async function readZipInfo(source: ByteSource, sdist: Distribution): Promise<Uint8Array | undefined> {
+async function readZipFile(source: ByteSource, sdist: Distribution, wanted: string): Promise<Uint8Array | undefined> {
   const entries = await readZipDirectory(source)
-  const [entry, second] = await entriesNamed(entries, (name) => isOwnInfo(name, sdist))
-  if (second !== undefined) throw twice()
+  const [entry, second] = await entriesNamed(entries, (name) => isOwn(name, sdist, wanted))
+  if (second !== undefined) throw twice(wanted)
   return entry === undefined ? undefined : readZipEntry(source, entry, LIMITS.packageMetadataBytesMax)
 }
 
-async function readTarInfo(source: ByteSource, sdist: Distribution): Promise<Uint8Array | undefined> {
+async function readTarFile(source: ByteSource, sdist: Distribution, wanted: string): Promise<Uint8Array | undefined> {
   const tar = readTar()
   const unpacking = pipeline(Readable.from(pieces(source)), createGunzip(), bounded(), tar)
   // What broke the pipeline also ends the loop below; awaiting it there tells which error came first.
   unpacking.catch(() => {})
   try {
-    const found = await findInfo(tar, sdist)
+    const found = await findIn(tar, sdist, wanted)
     await unpacking
     return found
   } catch (error) {
@@ -47,7 +56,7 @@ async function readTarInfo(source: ByteSource, sdist: Distribution): Promise<Uin
   }
 }
 
-async function findInfo(tar: Extract, sdist: Distribution): Promise<Uint8Array | undefined> {
+async function findIn(tar: Extract, sdist: Distribution, wanted: string): Promise<Uint8Array | undefined> {
   let found: Uint8Array | undefined
   let entries = 0
   for await (const entry of tar) {
@@ -56,33 +65,33 @@ async function findInfo(tar: Extract, sdist: Distribution): Promise<Uint8Array |
     }
     refuseOutside(entry.header.name)
     const isFile = entry.header.type === 'file' || entry.header.type === 'contiguous-file'
-    if (!isFile || !isOwnInfo(entry.header.name, sdist)) {
+    if (!isFile || !isOwn(entry.header.name, sdist, wanted)) {
       entry.resume()
       continue
     }
-    if (found !== undefined) throw twice()
-    found = await collect(entry as AsyncIterable<Uint8Array>)
+    if (found !== undefined) throw twice(wanted)
+    found = await collect(entry as AsyncIterable<Uint8Array>, wanted)
   }
   return found
 }
 
-async function collect(entry: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+async function collect(entry: AsyncIterable<Uint8Array>, name: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let sizeBytes = 0
   for await (const part of entry) {
     sizeBytes += part.byteLength
     if (sizeBytes > LIMITS.packageMetadataBytesMax) {
-      throw brokenArchive(`PKG-INFO has more than ${LIMITS.packageMetadataBytesMax} bytes`)
+      throw brokenArchive(`${name} has more than ${LIMITS.packageMetadataBytesMax} bytes`)
     }
     parts.push(part)
   }
   return Buffer.concat(parts)
 }
 
-/** `<name>-<version>/PKG-INFO`, however name and version are spelled. */
-function isOwnInfo(name: string, sdist: Distribution): boolean {
-  const folder = /^(?:\.\/)?(?<folder>[^/]+)\/PKG-INFO$/.exec(name)?.groups?.['folder']
-  if (folder === undefined) return false
+/** `<name>-<version>/<file>`, however name and version are spelled. */
+function isOwn(path: string, sdist: Distribution, wanted: string): boolean {
+  const { folder, file } = /^(?:\.\/)?(?<folder>[^/]+)\/(?<file>[^/]+)$/.exec(path)?.groups ?? {}
+  if (folder === undefined || file !== wanted) return false
   const dash = folder.lastIndexOf('-')
   const version = parseVersion(folder.slice(dash + 1))
   return (
@@ -117,6 +126,6 @@ function notAnArchive(cause: unknown): DepotError {
     : brokenArchive('the sdist is not a whole gzip-compressed tar archive', cause)
 }
 
-function twice(): DepotError {
-  return brokenArchive('the sdist has more than one PKG-INFO in its top folder')
+function twice(name: string): DepotError {
+  return brokenArchive(`the sdist has more than one ${name} in its top folder`)
 }

@@ -7,8 +7,8 @@ export interface Ended {
 
 export interface ProgramRun {
   readonly args: readonly string[]
-  /** Beside, or in place of, those of this process. */
-  readonly env?: Readonly<Record<string, string>>
+  /** Beside, or in place of, those of this process; undefined takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
   readonly input?: string
 }
