@@ -16,21 +16,27 @@ export interface DepotUrl {
  * does not repeat it then.
  */
 export function parseDepotUrl(text: string): DepotUrl {
+  const url = parsePlainUrl(text, 'a depot')
+  const given = url.pathname.replace(/\/+$/, '')
+  const base = given.replace(ECOSYSTEM, '')
+  const depot = new URL(base === '' ? '/' : base, url)
+  return base === given ? { url: depot } : { url: depot, note: `${text} is of the depot at ${depotKey(depot)}` }
+}
+
+/** An http(s) URL that can be written anywhere: no credentials, query or fragment. @throws UsageError as `parseDepotUrl` */
+export function parsePlainUrl(text: string, what: string): URL {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new UsageError(`not the URL of a depot: it begins with http:// or https://`)
+    throw new UsageError(`not the URL of ${what}: it begins with http:// or https://`)
   }
   if (url.username !== '' || url.password !== '') {
     throw new UsageError(
       'no credentials in URLs, please: they are shown and logged. Use an SSH key or DEPOT_AUTH_TOKEN',
     )
   }
-  if (url.search !== '' || url.hash !== '') throw new UsageError('the URL of a depot has no query and no fragment')
-  if (!HARMLESS.test(url.href)) throw new UsageError('the URL of a depot has letters, digits and -._~%/:@+,= only')
-  const given = url.pathname.replace(/\/+$/, '')
-  const base = given.replace(ECOSYSTEM, '')
-  const depot = new URL(base === '' ? '/' : base, url)
-  return base === given ? { url: depot } : { url: depot, note: `${text} is of the depot at ${depotKey(depot)}` }
+  if (url.search !== '' || url.hash !== '') throw new UsageError(`the URL of ${what} has no query and no fragment`)
+  if (!HARMLESS.test(url.href)) throw new UsageError(`the URL of ${what} has letters, digits and -._~%/:@+,= only`)
+  return url
 }
 
 /** How a depot's URL is written and remembered: without a trailing slash. */

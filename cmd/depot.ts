@@ -54,12 +54,16 @@ const nix: CommandGroup = {
 
 const npm: CommandGroup = {
   descriptions: {
+    save: 'Save packages with all that they need, to be carried to a depot',
     import: 'Bring in the packages of a Verdaccio',
     forget: 'Let the name of a deleted version be used again',
+    'rewrite-lock': 'Point the addresses in lock files at a depot',
   },
   commands: {
+    save: async () => (await import('./npm-save.ts')).npmSaveCommand(process.env, STDIO),
     import: async () => (await import('./npm-import.ts')).npmImportCommand(process.env, STDIO),
     forget: async () => (await import('./npm-forget.ts')).npmForgetCommand(process.env, STDIO),
+    'rewrite-lock': async () => (await import('./npm-rewrite-lock.ts')).npmRewriteLockCommand(process.env, STDIO),
   },
 }
 

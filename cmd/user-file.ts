@@ -14,10 +14,13 @@ import { systemCode } from '../src/thrown.ts'
  *
  * @throws DepotError naming the file
  */
-export async function readUserFile(file: string): Promise<string | undefined> {
+export async function readUserFile(
+  file: string,
+  bytesMax: number = LIMITS.userFileBytesMax,
+): Promise<string | undefined> {
   try {
     // Regular files only: putting one in the place of /dev/null would be the end of it.
-    return (await readBounded(file, LIMITS.userFileBytesMax)).bytes.toString('latin1')
+    return (await readBounded(file, bytesMax)).bytes.toString('latin1')
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined
     throw new DepotError('STORAGE_DOWN', `cannot read ${file}`, { cause: error })
@@ -44,13 +47,13 @@ export function asText(bytes: string): string {
 export async function editUserFile(
   file: string,
   edit: (text: string) => string,
-  options: { readonly secret: boolean },
+  options: { readonly secret: boolean; readonly bytesMax?: number },
 ): Promise<void> {
   try {
     const target = await followLinks(file)
     await mkdir(path.dirname(target), { recursive: true, mode: 0o700 })
     await using _lock = await lock(target)
-    const before = await readUserFile(target)
+    const before = await readUserFile(target, options.bytesMax)
     const after = edit(before ?? '')
     const mode = before === undefined ? (options.secret ? 0o600 : undefined) : await modeOf(target, options.secret)
     if (after !== (before ?? '')) await replace(target, after, mode)

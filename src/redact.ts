@@ -6,6 +6,13 @@ export function redacted(text: string): string {
   return text.includes('dpt_') || text.includes('eyJ') ? text.replaceAll(SECRET, '<secret>') : text
 }
 
+/** The text without names and passwords in its URLs, which files of others may have in them. */
+export function withoutUserinfo(text: string): string {
+  return text.replaceAll(USERINFO, '://<secret>@')
+}
+
+const USERINFO = /:\/\/[^/@\s]*@/g
+
 const ESCAPE = /%(?<digits>[0-9a-f]{2})/gi
 /** What needs no escape in a path (RFC 3986 §2.3). */
 const UNRESERVED = /[\w.~-]/

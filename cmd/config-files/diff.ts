@@ -1,4 +1,4 @@
-import { redacted } from '../../src/redact.ts'
+import { redacted, withoutUserinfo } from '../../src/redact.ts'
 import { bare, splitLines } from './lines.ts'
 
 /**
@@ -6,15 +6,42 @@ import { bare, splitLines } from './lines.ts'
  * hold passwords of others.
  */
 export function diffLines(file: string, before: string, after: string): string[] {
-  const hunks = changes(splitLines(before), splitLines(after))
+  return printed(
+    { from: before === '' ? '/dev/null' : file, file, hide },
+    changes(splitLines(before), splitLines(after)),
+  )
+}
+
+/**
+ * The same for texts of equally many lines, each changed in its place or not: of any length, in a time that grows with it. Of secrets it
+ * knows those that addresses have in them, and tokens.
+ */
+export function diffInPlace(file: string, before: string, after: string): string[] {
+  const lines = splitLines(after)
+  const hunks: Hunk[] = []
+  for (const [at, line] of splitLines(before).entries()) {
+    const changed = lines[at] ?? ''
+    if (changed !== line) hunks.push({ at: { before: at, after: at }, removed: [line], added: [changed] })
+  }
+  return printed({ from: file, file, hide: (line) => withoutUserinfo(redacted(bare(line))) }, hunks)
+}
+
+interface Printing {
+  readonly from: string
+  readonly file: string
+  /** A line without its end and without secrets. */
+  readonly hide: (line: string) => string
+}
+
+function printed({ from, file, hide: show }: Printing, hunks: readonly Hunk[]): string[] {
   if (hunks.length === 0) return []
   return [
-    `--- ${before === '' ? '/dev/null' : file}`,
+    `--- ${from}`,
     `+++ ${file}`,
     ...hunks.flatMap(({ at, removed, added }) => [
       `@@ -${range(at.before, removed.length)} +${range(at.after, added.length)} @@`,
-      ...removed.map((line) => `-${hide(line)}`),
-      ...added.map((line) => `+${hide(line)}`),
+      ...removed.map((line) => `-${show(line)}`),
+      ...added.map((line) => `+${show(line)}`),
     ]),
   ]
 }

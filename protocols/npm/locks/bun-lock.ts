@@ -1,6 +1,6 @@
 import { readJsonTree } from './json-tree.ts'
 import type { LockedSource } from './locked-package.ts'
-import { addressOf, entryOf, isHttp, lockEntries, sourceOf } from './lock-entries.ts'
+import { addressOf, entryOf, isEntry, isHttp, lockEntries, sourceOf } from './lock-entries.ts'
 import type { FoundPackage, LockEntries, LockEntry } from './lock-entries.ts'
 import { treeReader, type LockText, type MapTree, type Tree, type TreeReader } from './tree.ts'
 
@@ -10,32 +10,42 @@ export function readBunLock(source: LockText): LockEntries {
   const lock = read.map(readJsonTree(source, { lenient: true }), 'a bun.lock')
   if (lock.entries.get('lockfileVersion')?.kind !== 'other') throw read.malformed(lock, "it has no 'lockfileVersion'")
   const found: (LockEntry | LockedSource)[] = []
+  const again: LockEntry[] = []
   for (const [key, tree] of read.mapIn(lock, 'packages')?.entries ?? []) {
-    const entry = packageEntry(read, tree, key)
-    if (entry !== undefined) found.push(entry)
+    const { entry, bundled } = packageEntry(read, tree, key)
+    if (entry === undefined) continue
+    if (!bundled) found.push(entry)
+    else if (isEntry(entry)) again.push(entry)
   }
-  return lockEntries('bun', found)
+  return lockEntries('bun', found, again)
 }
 
 const RESOLUTION = /^(?<name>(?:@[^/@]+\/)?[^/@]+)@(?<reference>.+)$/
 
-function packageEntry(read: TreeReader, tree: Tree, key: string): LockEntry | LockedSource | undefined {
+interface BunEntry {
+  /** None for a workspace or a link. */
+  readonly entry?: LockEntry | LockedSource
+  /** It comes in the tarball of what depends on it, and is not fetched. */
+  readonly bundled: boolean
+}
+
+function packageEntry(read: TreeReader, tree: Tree, key: string): BunEntry {
   const [first, ...rest] = tree.kind === 'list' ? tree.items : []
   const { name, reference } = RESOLUTION.exec(first?.kind === 'text' ? first.text : '')?.groups ?? {}
   if (first?.kind !== 'text' || name === undefined || reference === undefined)
     throw read.malformed(first ?? tree, `'${key.slice(0, 200)}' is not a list that begins with name@version`)
-  if (/^(?:workspace|root|link):/.test(reference)) return undefined
-  const info = rest.find((item) => item.kind === 'map')
-  if (info?.kind === 'map' && read.isOn(info, 'bundled')) return undefined
-  if (/[/:]/.test(reference)) return sourceOf(first.text, reference)
-  const [address, , last] = rest
-  return entryOf({
+  if (/^(?:workspace|root|link):/.test(reference)) return { bundled: false }
+  if (/[/:]/.test(reference)) return { entry: sourceOf(first.text, reference), bundled: false }
+  const [address, info, integrity] = rest
+  const known = info?.kind === 'map' ? info : undefined
+  const entry = entryOf({
     name,
     version: reference,
-    integrity: last?.kind === 'text' && last.text !== '' ? last.text : undefined,
+    integrity: integrity?.kind === 'text' && integrity.text !== '' ? integrity.text : undefined,
     resolved: address?.kind === 'text' && isHttp(address.text) ? addressOf(address) : undefined,
-    platforms: info?.kind === 'map' ? platformsIn(read, info) : undefined,
+    platforms: known === undefined ? undefined : platformsIn(read, known),
   })
+  return { entry, bundled: known !== undefined && read.isOn(known, 'bundled') }
 }
 
 function platformsIn(read: TreeReader, info: MapTree): FoundPackage['platforms'] {

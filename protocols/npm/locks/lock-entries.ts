@@ -21,8 +21,8 @@ export interface LockEntries {
   readonly kind: LockKind
   readonly packages: readonly LockEntry[]
   readonly others: readonly LockedSource[]
-  /** Further addresses of the same packages: an npm lock v2 lists all twice. */
-  readonly again?: readonly LockEntry[]
+  /** Further addresses that nobody downloads: an npm lock v2 lists all packages twice, bun the addresses of what is bundled. */
+  readonly again: readonly LockEntry[]
 }
 
 /** One package of a registry as a parser found it; what is undefined is left out. */
@@ -60,14 +60,18 @@ export function isEntry(entry: LockEntry | LockedSource): entry is LockEntry {
 }
 
 /** Sort what a parser found. */
-export function lockEntries(kind: LockKind, found: Iterable<LockEntry | LockedSource>): LockEntries {
+export function lockEntries(
+  kind: LockKind,
+  found: Iterable<LockEntry | LockedSource>,
+  again: readonly LockEntry[] = [],
+): LockEntries {
   const packages: LockEntry[] = []
   const others: LockedSource[] = []
   for (const entry of found) {
     if (isEntry(entry)) packages.push(entry)
     else others.push(entry)
   }
-  return { kind, packages, others }
+  return { kind, packages, others, again }
 }
 
 /** An http(s) address that stands in a file as it is. */

@@ -26,7 +26,7 @@ export function readPackageLock(source: LockText): LockEntries {
     return lockEntries('npm', nested === undefined ? [] : nestedEntries(read, nested))
   }
   const again = nested === undefined ? [] : [...nestedEntries(read, nested)].filter(isEntry)
-  return { ...lockEntries('npm', tableEntries(read, table)), again }
+  return lockEntries('npm', tableEntries(read, table), again)
 }
 
 const VERSIONS: ReadonlySet<unknown> = new Set([1, 2, 3])

@@ -72,9 +72,8 @@ function packageEntry(
   const type = read.textIn(resolution, 'type')?.text
   const { name, version } = pattern.exec(key)?.groups ?? {}
   if (name === undefined || version === undefined || (type !== undefined && type !== 'tarball')) {
-    const reference = read.textIn(resolution, 'repo')?.text ?? tarball?.text
-    if (type === 'directory' || reference === undefined) return projectFile(key, type)
-    return sourceOf(key, type === 'git' ? gitReference(reference) : reference, optional)
+    const reference = type === 'git' ? gitReference(read, resolution) : tarball?.text
+    return reference === undefined ? projectFile(key, type) : sourceOf(key, reference, optional)
   }
   return entryOf({
     name,
@@ -91,6 +90,9 @@ function projectFile(key: string, type: string | undefined): LockedSource {
   return { item: key.slice(0, 500), reason: `a '${type.slice(0, 100)}', which no registry has`, breaks: true }
 }
 
-function gitReference(repo: string): string {
-  return /^git[+@]|^ssh:/.test(repo) ? repo : `git+${repo}`
+/** As the other clients spell it: `git+<url>#<commit>`. */
+function gitReference(read: TreeReader, resolution: MapTree): string {
+  const repo = read.textIn(resolution, 'repo')?.text ?? ''
+  const commit = read.textIn(resolution, 'commit')?.text ?? ''
+  return `${/^git[+@]|^ssh:/.test(repo) ? '' : 'git+'}${repo}#${commit}`
 }
