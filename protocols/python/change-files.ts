@@ -1,5 +1,6 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
+import type { BlobRow } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import { changedProject, knownProject, readFiles, withoutFiles, type FileRecord } from './project.ts'
@@ -14,7 +15,9 @@ export interface FileUpdate {
   /** What is to be known of each, and the version of its record until now. */
   readonly files: readonly { readonly file: PythonFile; readonly version: number }[]
   /** Stands behind each name in the audit log, which would not tell a yank from an upload otherwise. */
-  readonly what: 'yanked' | 'unyanked' | 'entry'
+  readonly what: 'yanked' | 'unyanked' | 'entry' | 'provenance'
+  /** Rows of what was published for it. */
+  readonly blobs?: readonly BlobRow[]
 }
 
 /**
@@ -26,7 +29,7 @@ export async function updateFiles(
   depot: Depot,
   caller: Caller,
   project: string,
-  { files, what }: FileUpdate,
+  { files, what, blobs = [] }: FileUpdate,
 ): Promise<void> {
   const known = await knownProject(depot, caller.cache, project)
   await depot.commit(caller.cache, {
@@ -40,6 +43,7 @@ export async function updateFiles(
       })),
       ...changedProject(known).puts,
     ],
+    blobs,
     audit: files.map(({ file }) =>
       auditEntry(caller, {
         action: 'python:write',

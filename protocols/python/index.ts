@@ -8,12 +8,14 @@ import { route, type Protocol, type Route } from '../../src/protocol.ts'
 import { wantedRoutes } from '../../src/wanted-routes.ts'
 import { brokenArchive } from './archive-error.ts'
 import { mergeEntry, parseEntry } from './file-entry.ts'
-import { fileResponse, provenanceResponse } from './files.ts'
+import { fileResponse } from './files.ts'
 import { LIST_SOURCE, projectListReader } from './list-page.ts'
+import { missingRoute } from './missing-route.ts'
 import { choosePage, projectPageResponse, type PageStyle } from './pages.ts'
-import { fileParam, projectParam, versionParam } from './params.ts'
+import { fileParam, projectParam } from './params.ts'
 import type { ProjectName } from './project-name.ts'
 import { projectRoutes } from './project-routes.ts'
+import { provenanceRoutes } from './provenance-routes.ts'
 import { FILE_KIND, PROJECT_KIND } from './records.ts'
 import { releasesResponse } from './release-page.ts'
 import { storeFile } from './store-file.ts'
@@ -38,6 +40,7 @@ export const python: Protocol = {
     ...UPLOAD_PATTERNS.map((pattern) => formUpload(depot, pattern)),
     ...projectRoutes(depot),
     ...tombstoneRoutes(depot),
+    missingRoute(depot),
     ...wantedRoutes(depot, 'python', held),
     inventoryRoute(depot, FILE_KIND),
     ...projectLists(depot),
@@ -47,7 +50,7 @@ export const python: Protocol = {
     projectPage(depot, '/:project/', 'short'),
     projectRedirect('/:project'),
     releases(depot),
-    provenance(depot),
+    ...provenanceRoutes(depot),
     ...(['/files/:project/:file', '/simple/:project/:file', '/:project/:file'] as const).map((at) =>
       fileDownload(depot, at),
     ),
@@ -148,17 +151,6 @@ function releases(depot: Depot): Route {
       if (!isNormalized(project)) return redirect(`../${project.normalized}/json`)
       return releasesResponse(depot, request)
     },
-  })
-}
-
-function provenance(depot: Depot): Route {
-  return route({
-    method: 'GET',
-    pattern: '/integrity/:project/:version/:file/provenance',
-    params: { project: projectParam, version: versionParam, file: fileParam },
-    action: 'read',
-    resource: ({ project }) => project.normalized,
-    handle: (request) => provenanceResponse(depot, request),
   })
 }
 

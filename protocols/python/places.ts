@@ -28,6 +28,12 @@ export async function findPlace(depot: Depot, cache: Cache, distribution: Distri
   return { holder: record && { filename: named, record }, taking }
 }
 
+/** The file that has the place of a distribution, as far as that is written down; it changes nothing. */
+export async function placedAs(depot: Depot, cache: Cache, distribution: Distribution): Promise<string | undefined> {
+  const place = await depot.get(cache, PLACE_KIND, placeKey(distribution))
+  return place && holderOf(place)
+}
+
 /** What belongs into a commit that takes away the record of a deleted file: its place is free, or another file's that has it as well. */
 export async function leavePlace(
   depot: Depot,

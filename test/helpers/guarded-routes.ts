@@ -135,6 +135,7 @@ const FILLINGS: Readonly<Record<string, Filling>> = {
   'python /-/inventory': plain('/-/inventory'),
   'python /-/projects': plain('/-/projects'),
   'python /-/projects/:project': python((name) => `/-/projects/${name}`),
+  'python /-/missing': form('/-/missing'),
   // Each wants a body that names something: what is stored stays for those that come after.
   'python /-/projects/:project/yanks': python((name) => `/-/projects/${name}/yanks`),
   'python /-/projects/:project/deletions': python((name) => `/-/projects/${name}/deletions`),
