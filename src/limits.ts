@@ -99,6 +99,10 @@ export const LIMITS = {
   realisationSignaturesMax: 100,
   /** Where the debug information of one build id lies: two short texts. */
   debugInfoBytesMax: 4 * KIB,
+  /** Names that a command reads from standard input, in characters: all paths of a large store have some hundred each. */
+  namesFromStdinCharactersMax: 64 * MIB,
+  /** A derivation, whose environment may have whole scripts: the largest of nixpkgs have some hundred KiB. */
+  derivationBytesMax: 64 * MIB,
   /** Store paths that are saved or sent together, some 1 KiB each in memory: all derivations behind a system are some 100,000. */
   closurePathsMax: 500_000,
   /** Of these so many are looked up at once: in a cache each is a request. */
@@ -117,6 +121,11 @@ export const LIMITS = {
   manyNarsBytesMax: 64 * MIB,
   /** Of these so many are made durable at once: a disk that waits for each alone waits most of the time. */
   narsPublishedAtOnce: 16,
+  /** Archives of at most this size are sent together: they are in memory until they are answered. */
+  pushedTogetherEachBytesMax: 512 * KIB,
+  /** So many in one request, and bytes: some requests of this size fill any line, and a cut costs no more than one of them. */
+  pushedTogetherMax: 250,
+  pushedTogetherBytesMax: 4 * MIB,
   /** Store paths in one page of a list, some 300 bytes each. */
   nixListPageMax: 1_000,
   /** Records that are looked at for one page when only some are wanted: parsing so many takes some 20 ms. */

@@ -30,10 +30,19 @@ export async function askDepot<T>(
     if (hasCode(error, 'NOT_FOUND')) return undefined
     throw error
   })
-  if (text === undefined) return undefined
+  return text === undefined ? undefined : readDepotAnswer(text, schema)
+}
+
+/** What a depot's own API answers. @throws DepotError `STORAGE_DOWN` when this is no depot's answer */
+export function readDepotAnswer<T>(text: string, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(parse(text))
   if (parsed.success) return parsed.data
-  throw new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
+  throw notADepot()
+}
+
+/** For an answer that no depot gives. */
+export function notADepot(): DepotError {
+  return new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
 }
 
 function parse(text: string): unknown {

@@ -1,0 +1,123 @@
+import { z } from 'zod'
+
+import type { PushRun } from '../../../src/client/runs.ts'
+import { askDepot, notADepot } from '../../../src/client/ask-depot.ts'
+import { failItem } from '../../../src/client/report.ts'
+import { DepotError, ERROR_STATUS } from '../../../src/errors.ts'
+import { LIMITS } from '../../../src/limits.ts'
+import type { PathFacts } from '../closure/path-source.ts'
+import { printNarinfo } from '../narinfo.ts'
+import { nix32OfHex } from '../nix32.ts'
+import { parseBaseName, printStorePath } from '../store-path.ts'
+
+/** Sends narinfos in their order, many in one request, each once its archive is there. */
+export interface NarinfoSender {
+  /** The archive with this hash is in the depot, or, with the reason, will not be. */
+  settle(narHash: string, failure?: unknown): void
+  /** Send the rest. Every archive has been settled. @throws DepotError what ends a transfer */
+  end(): Promise<void>
+}
+
+/** @param paths all of them, references before what refers to them */
+export function narinfoSender(run: Pick<PushRun, 'transfer' | 'report'>, paths: readonly PathFacts[]): NarinfoSender {
+  const settled = new Map<string, { readonly failure?: unknown }>()
+  let next = 0
+  let ready: PathFacts[] = []
+  let sending = Promise.resolve()
+
+  function flush(): void {
+    const batch = ready
+    ready = []
+    // One behind the other: what the next ones refer to may be in this one.
+    sending = sending.then(() => sendNarinfos(run, batch))
+    sending.catch(() => {})
+  }
+
+  return {
+    settle(narHash, failure) {
+      settled.set(narHash, failure === undefined ? {} : { failure })
+      for (let facts = paths[next]; facts !== undefined; facts = paths[++next]) {
+        const archive = settled.get(facts.narHash)
+        if (archive === undefined) break
+        if (archive.failure === undefined) ready.push(facts)
+        else failItem(run.report, printStorePath(facts.baseName), archive.failure)
+      }
+      if (ready.length >= LIMITS.manyNarinfosMax) flush()
+    },
+    async end() {
+      flush()
+      await sending
+    },
+  }
+}
+
+async function sendNarinfos(run: Pick<PushRun, 'transfer' | 'report'>, paths: readonly PathFacts[]): Promise<void> {
+  let batch: { readonly facts: PathFacts; readonly text: string }[] = []
+  let characters = 0
+  for (const facts of paths) {
+    const text = narinfoOf(facts)
+    // As JSON each line end takes a character more, and nothing else in it does.
+    const room = text.length + text.split('\n').length + JSON_ROOM
+    if (batch.length === LIMITS.manyNarinfosMax || characters + room > LIMITS.manyNarinfosBytesMax) {
+      await sendBatch(run, batch)
+      batch = []
+      characters = 0
+    }
+    batch.push({ facts, text })
+    characters += room
+  }
+  if (batch.length > 0) await sendBatch(run, batch)
+}
+
+const JSON_ROOM = 8
+
+const TOLD = z.object({
+  paths: z.array(
+    z.object({
+      result: z.enum(['created', 'unchanged', 'refused']),
+      code: z.string().optional(),
+      error: z.string().optional(),
+    }),
+  ),
+})
+
+async function sendBatch(
+  { transfer, report }: Pick<PushRun, 'transfer' | 'report'>,
+  batch: readonly { readonly facts: PathFacts; readonly text: string }[],
+): Promise<void> {
+  const question = {
+    path: '/nix/-/narinfos',
+    accept: 'application/json',
+    about: batch.map(({ text }) => text),
+  } as const
+  const told = await askDepot(transfer, question, TOLD)
+  if (told?.paths.length !== batch.length) throw notADepot()
+  for (const [index, { facts }] of batch.entries()) {
+    const item = printStorePath(facts.baseName)
+    const { result, code = '', error = 'the depot refuses it' } = told.paths[index] ?? { result: 'refused' }
+    if (result === 'created') report.add({ item, result: 'done', sizeBytes: facts.narSizeBytes })
+    else if (result === 'unchanged') report.add({ item, result: 'there' })
+    else failItem(report, item, new DepotError(isErrorCode(code) ? code : 'BAD_REQUEST', error))
+  }
+}
+
+function isErrorCode(text: string): text is keyof typeof ERROR_STATUS {
+  return Object.hasOwn(ERROR_STATUS, text)
+}
+
+/** It names the archive as every depot has it, whatever it was sent as. */
+function narinfoOf({ baseName, narHash, narSizeBytes, references, signatures, deriver, ca }: PathFacts): string {
+  const storePath = parseBaseName(baseName)
+  if (storePath === undefined) throw new Error(`a path named ${JSON.stringify(baseName)}`)
+  return printNarinfo({
+    storePath,
+    url: `nar/${nix32OfHex(narHash)}.nar`,
+    compression: 'none',
+    narHash,
+    narSizeBytes,
+    references,
+    signatures: signatures.slice(0, LIMITS.narinfoSignaturesMax),
+    ...(deriver === undefined ? {} : { deriver }),
+    ...(ca === undefined ? {} : { ca }),
+  })
+}
