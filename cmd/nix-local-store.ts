@@ -1,3 +1,5 @@
+import path from 'node:path'
+
 import { localPaths } from '../protocols/nix/closure/local-source.ts'
 import type { PathSource } from '../protocols/nix/closure/path-source.ts'
 import type { LocalStore } from '../src/local-store.ts'
@@ -14,16 +16,18 @@ export const NIX_STORE_ARG = {
 } as const
 
 export interface OpenedNixStore extends AsyncDisposable {
-  /** As `nix --store` takes it. */
-  readonly root: string
   readonly paths: PathSource
   readonly store: LocalStore
 }
 
+/** The root of the store that is meant, as `nix --store` takes it. */
+export function nixStoreRoot(flags: ParsedArgs['flags']): string {
+  return path.resolve(lastOf(flags, 'nix-store') ?? '/')
+}
+
 /** Open the Nix store of this machine that is meant. @throws DepotError `STORAGE_DOWN` when there is none, or it may not be read */
 export async function openLocalNixStore(flags: ParsedArgs['flags']): Promise<OpenedNixStore> {
-  const root = lastOf(flags, 'nix-store') ?? '/'
   const { openNixStore } = await import('../storage/nix-store/open.ts')
-  const store = openNixStore(root)
-  return { root, store, paths: localPaths(store), [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() }
+  const store = openNixStore(nixStoreRoot(flags))
+  return { store, paths: localPaths(store), [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() }
 }

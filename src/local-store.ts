@@ -32,6 +32,19 @@ export interface LocalStore extends AsyncDisposable {
    * @throws DepotError `STORAGE_DOWN`
    */
   realisation(derivation: string, output: string): LocalRealisation | undefined
+  /**
+   * What a path is known to be an output of, of content-addressed derivations.
+   *
+   * @param path whole
+   * @throws DepotError `STORAGE_DOWN`
+   */
+  realisationsOf(path: string): readonly NamedRealisation[]
+}
+
+/** A realisation with what it is of, as `LocalStore.realisation` takes it. */
+export interface NamedRealisation extends LocalRealisation {
+  readonly derivation: string
+  readonly output: string
 }
 
 /** A file that is read once; reading throws DepotError `CONTENT_MISMATCH` when it is gone or another one. */

@@ -35,6 +35,15 @@ export function removeNetrc(text: string, host: string, isOurs: (password: strin
     : text.slice(0, own.start) + text.slice(own.end)
 }
 
+/** The credentials for a machine: of the first entry for it, or of `default`. */
+export function netrcLogin(
+  text: string,
+  host: string,
+): { readonly login: string; readonly password: string } | undefined {
+  const found = parse(text).find(({ word, name }) => word === 'default' || (word === 'machine' && name === host))
+  return found?.password && { login: found.login?.value ?? '', password: found.password.value }
+}
+
 interface Word {
   readonly value: string
   readonly start: number
@@ -44,6 +53,7 @@ interface Word {
 interface Entry {
   readonly word: 'machine' | 'default' | 'macdef'
   readonly name: string
+  readonly login?: Word
   readonly password?: Word
   readonly start: number
   /** Behind the last word of it. */
@@ -77,13 +87,15 @@ function machine(text: string, first: Word): Entry {
   const named = word === 'machine' ? next(text, first.end) : undefined
   const entry = { word, name: named?.value ?? '', start: first.start, end: named?.end ?? first.end } as const
   let end = entry.end
+  let login: Word | undefined
   let password: Word | undefined
   for (let key = next(text, end); key !== undefined && FIELDS.has(key.value); key = next(text, end)) {
     const value = next(text, key.end)
     if (key.value === 'password') password = value
+    if (key.value === 'login' || key.value === 'user') login = value
     end = value?.end ?? key.end
   }
-  return { ...entry, end, ...(password === undefined ? {} : { password }) }
+  return { ...entry, end, ...(login === undefined ? {} : { login }), ...(password === undefined ? {} : { password }) }
 }
 
 const FIELDS = new Set(['login', 'user', 'account', 'password'])

@@ -8,6 +8,27 @@ export function nixWords(text: string, setting: string): string[] {
     .flatMap((line) => line?.words ?? [])
 }
 
+/**
+ * A list setting over several files, the first of them read first: a later line replaces what stands before it, `extra-` adds to it
+ * (nix: libutil/config.cc).
+ */
+export function nixList(texts: readonly string[], setting: string, byDefault: readonly string[]): readonly string[] {
+  let words = byDefault
+  for (const line of texts.flatMap(splitLines).map(parseLine)) {
+    if (line?.name === setting) words = line.words
+    else if (line?.name === `extra-${setting}`) words = [...words, ...line.words]
+  }
+  return [...new Set(words)]
+}
+
+/** The files that a nix.conf includes, as it names them: whether they must be there or may. */
+export function nixIncludes(text: string): readonly string[] {
+  return splitLines(text).flatMap((line) => {
+    const name = /^\s*!?include\s+(?<name>\S+)\s*$/.exec(bare(line).replace(/#.*$/, ''))?.groups?.['name']
+    return name === undefined ? [] : [name]
+  })
+}
+
 /** Add a word to a list setting of nix.conf, behind everything that is there, so that no line below replaces the list. */
 export function addNixWord(text: string, setting: string, word: string): string {
   return nixWords(text, setting).includes(word) ? text : appendLines(text, [`extra-${setting} = ${word}`])

@@ -4,7 +4,7 @@ import { DepotError } from '../../src/errors.ts'
 import { parseJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
 import { LIMITS } from '../../src/limits.ts'
-import type { LocalRealisation } from '../../src/local-store.ts'
+import type { LocalRealisation, NamedRealisation } from '../../src/local-store.ts'
 import { OUTPUT_CLASS } from './derivation-name.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { goodSignatures } from './signing.ts'
@@ -58,11 +58,26 @@ const realisation = z.object({
   signatures: z.array(signature),
 })
 
+/** Where a cache has it, below its address (nix: libstore/binary-cache-store.cc). */
+export function realisationPath(output: OutputId): string {
+  return output.form === 'hash'
+    ? `realisations/${output.id}${SUFFIX}`
+    : `build-trace-v2/${output.derivation}/${output.output}${SUFFIX}`
+}
+
 /** What an output turned out to be, and who says so. */
 export type Realisation = z.infer<typeof realisation>
 
 export function parseStoredRealisation(record: { readonly value: string }): Realisation {
   return realisation.parse(JSON.parse(record.value))
+}
+
+/** What a row of the database of a local store is of, if it is of a form that clients know. */
+export function localOutputId({ derivation, output }: NamedRealisation): OutputId | undefined {
+  if (!OUTPUT.test(output)) return undefined
+  const id = `${derivation}!${output}`
+  if (HASH_ID.test(id)) return { form: 'hash', id }
+  return parseBaseName(derivation) === undefined ? undefined : { form: 'derivation', derivation, output }
 }
 
 /** What the database of a local store says, if it is of the form that clients know; signatures that are not are left out. */
@@ -105,10 +120,15 @@ export function parseRealisation(text: string, output: OutputId): Realisation {
 
 /** The JSON that clients read: with the signatures that are trusted now, and our own. */
 export function printRealisation(output: OutputId, known: Realisation, rules: Rules): string {
-  const { outPath, dependentRealisations } = known
   const signed = fingerprint(output, known)
   const own = rules.signingKeys.map((key) => key.sign(signed))
   const signatures = [...new Set([...trustedSignatures(output, known, rules), ...own])]
+  return realisationJson(output, { ...known, signatures })
+}
+
+/** The same with the signatures that it has. */
+export function realisationJson(output: OutputId, known: Realisation): string {
+  const { outPath, dependentRealisations, signatures } = known
   if (output.form === 'hash') return JSON.stringify({ dependentRealisations, id: output.id, outPath, signatures })
   return JSON.stringify({ outPath, signatures: signatures.map(structuredSignature) })
 }

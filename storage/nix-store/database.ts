@@ -10,7 +10,7 @@ import { systemCode } from '../fs-errors.ts'
 import { realisations } from './realisations.ts'
 import { snapshotOf } from './snapshot.ts'
 
-export type StoreDatabase = Disposable & Pick<LocalStore, 'find' | 'realisation'>
+export type StoreDatabase = Disposable & Pick<LocalStore, 'find' | 'realisation' | 'realisationsOf'>
 
 type Connection = StoreDatabase & {
   /** Whether it still speaks of the file that lies there. */
@@ -50,6 +50,7 @@ export function storeDatabase(file: string): StoreDatabase {
   return {
     find: (storeHash) => asked((database) => database.find(storeHash)),
     realisation: (derivation, output) => asked((database) => database.realisation(derivation, output)),
+    realisationsOf: (path) => asked((database) => database.realisationsOf(path)),
     [Symbol.dispose]: close,
   }
 }
@@ -99,7 +100,7 @@ function prepared(database: Database.Database, isCurrent: () => boolean): Connec
         const row = find.get(...range(storeHash))
         return row && { ...row, references: JSON.parse(row.references) as string[] }
       },
-      realisation: realisations(database),
+      ...realisations(database),
       [Symbol.dispose]: () => void database.close(),
     }
   } catch (error) {

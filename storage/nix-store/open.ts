@@ -22,6 +22,7 @@ export function openNixStore(root: string): LocalStore {
     tree: (baseName) => openTree(storeDir, baseName),
     log: (derivation) => openLog(logDir, derivation),
     realisation: (derivation, output) => database.realisation(derivation, output),
+    realisationsOf: (path) => database.realisationsOf(path),
     async [Symbol.asyncDispose]() {
       database[Symbol.dispose]()
     },

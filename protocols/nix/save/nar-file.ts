@@ -1,0 +1,58 @@
+import type { Codec } from '../../../src/codec/decode.ts'
+import type { PathFacts } from '../closure/path-source.ts'
+import { printNarinfo } from '../narinfo.ts'
+import { nix32OfHex } from '../nix32.ts'
+import { hashOf, parseBaseName } from '../store-path.ts'
+
+/** The file of an archive in a folder. */
+export interface NarFile {
+  /** Below the folder; also the `URL` of its narinfo. */
+  readonly path: string
+  readonly codec: Codec
+  /** sha256 of the file as it lies there, as hex. */
+  readonly fileHash: string
+  readonly fileSizeBytes: number
+}
+
+/** How a narinfo calls a codec, when it is one that every Nix reads. */
+export function codecNamed(compression: string): Codec | undefined {
+  return CODECS.find((codec) => codec === compression)
+}
+
+const SUFFIX: Readonly<Record<Codec, string>> = {
+  none: '',
+  gzip: '.gz',
+  xz: '.xz',
+  bzip2: '.bz2',
+  zstd: '.zst',
+  br: '.br',
+}
+const CODECS = Object.keys(SUFFIX) as Codec[]
+
+/** Where an archive is saved: always under its own hash, whatever the cache that it comes from calls it. */
+export function narFilePath(narHash: string, codec: Codec): string {
+  return `nar/${nix32OfHex(narHash)}.nar${SUFFIX[codec]}`
+}
+
+/** Where the narinfo of a path is saved. */
+export function narinfoPath(baseName: string): string {
+  return `${hashOf(baseName)}.narinfo`
+}
+
+/** The narinfo of a path whose archive lies in the folder. */
+export function savedNarinfo(facts: PathFacts, file: NarFile): string {
+  const storePath = parseBaseName(facts.baseName)
+  if (storePath === undefined) throw new TypeError(`not a base name: ${JSON.stringify(facts.baseName)}`)
+  const { path: url, codec: compression, fileHash, fileSizeBytes } = file
+  const { deriver, ca, ...rest } = facts
+  return printNarinfo({
+    ...rest,
+    storePath,
+    url,
+    compression,
+    fileHash,
+    fileSizeBytes,
+    ...(deriver === undefined ? {} : { deriver }),
+    ...(ca === undefined ? {} : { ca }),
+  })
+}

@@ -1,0 +1,123 @@
+import { failItem } from '../../../src/client/report.ts'
+import type { SaveRun } from '../../../src/client/runs.ts'
+import { DepotError } from '../../../src/errors.ts'
+import { evaluate, flakeSources, realise, type Nix } from '../closure/evaluate.ts'
+import { printStorePath } from '../store-path.ts'
+import { prepareFolder } from './held.ts'
+import { readDerivation } from './read-derivation.ts'
+import { createSaver, type Saver } from './saver.ts'
+import type { SaveSource } from './save-source.ts'
+
+/** What is to be saved. */
+export interface Wanted {
+  /** Base names. */
+  readonly storePaths: readonly string[]
+  /** What Nix is asked for: `nixpkgs#hello`. */
+  readonly installables: readonly string[]
+  /** Also the derivations that they were built by, with all that those need to be read. */
+  readonly derivations: boolean
+  /** Also what is needed to build them once more: outputs of other derivations, and sources. */
+  readonly buildDeps: boolean
+  /** Also the sources of the flakes that are named, and of their inputs. */
+  readonly flakeInputs: boolean
+  /** What those refer to as well. */
+  readonly closure: boolean
+  readonly verify: boolean
+  readonly logs: boolean
+}
+
+export interface NixSave {
+  readonly run: SaveRun
+  readonly source: SaveSource
+  /** Only needed for installables, and for what is to be built. */
+  readonly nix: Nix
+  /** Everything comes from the local store, where Nix can build what is not there yet. */
+  readonly isLocal: boolean
+  readonly wanted: Wanted
+}
+
+/**
+ * Save store paths into a folder that is a binary cache then. What could not be saved is reported.
+ *
+ * @throws DepotError for what ends it early
+ */
+export async function saveNix({ run, source, nix, isLocal, wanted }: NixSave): Promise<void> {
+  const { report, folder } = run
+  await prepareFolder(folder)
+  const rootsOnly = !wanted.closure
+  const saver = createSaver({ run, source, rootsOnly, verify: wanted.verify, logs: wanted.logs })
+  const derivations = new Set<string>()
+  const paths = new Set(wanted.storePaths)
+  const each = async (items: Iterable<string>, work: (item: string) => Promise<void>): Promise<void> => {
+    for (const item of items) await work(item).catch((error: unknown) => failItem(report, item, error))
+  }
+  await each(wanted.installables, async (installable) => {
+    for (const { derivation, outputs } of await evaluate(nix, installable, { build: isLocal })) {
+      for (const output of outputs) paths.add(output)
+      if (derivation !== undefined) derivations.add(derivation)
+    }
+  })
+  if (wanted.flakeInputs)
+    await each(wanted.installables, async (flake) => {
+      for (const path of await flakeSources(nix, flake)) paths.add(path)
+    })
+  await saver.save(paths)
+  if (!wanted.derivations && !wanted.buildDeps) return
+  await each(wanted.storePaths.map(printStorePath), async (item) => {
+    const derivation = derivationOf(saver, item)
+    if (derivation !== undefined) derivations.add(derivation)
+  })
+  await saver.save(derivations)
+  if (!wanted.buildDeps) return
+  await each([...derivations].map(printStorePath), async (item) => {
+    await saver.save(await buildDeps({ run, source, nix, isLocal, saver }, nameIn(item)))
+  })
+}
+
+/** By the whole path; nothing for what could not be saved, which was told. @throws DepotError `NOT_FOUND` when nobody knows */
+function derivationOf(saver: Saver, item: string): string | undefined {
+  const baseName = nameIn(item)
+  if (baseName.endsWith('.drv')) return baseName
+  const saved = saver.saved(baseName)
+  if (saved === undefined || saved.facts.deriver !== undefined) return saved?.facts.deriver
+  throw new DepotError('NOT_FOUND', 'it is not known which derivation it was built by: name the flake or the .drv')
+}
+
+/** The base name of a path. */
+function nameIn(storePath: string): string {
+  return storePath.slice(printStorePath('').length)
+}
+
+interface Building extends Pick<NixSave, 'run' | 'source' | 'nix' | 'isLocal'> {
+  readonly saver: Saver
+}
+
+/** What a derivation needs to be built once more: its sources, and the outputs of the derivations that it is built from. */
+async function buildDeps({ run, source, nix, isLocal, saver }: Building, derivation: string): Promise<string[]> {
+  const held = saver.saved(derivation)
+  // Why was told.
+  if (held === undefined) return []
+  const { inputs, sources } = await readDerivation(run.folder, held)
+  const needed = [...sources]
+  for (const [input, names] of inputs) {
+    const saved = saver.saved(input)
+    if (saved === undefined) continue
+    const { outputs } = await readDerivation(run.folder, saved)
+    const paths = names.map((name) => outputs.get(name))
+    const known = paths.filter((path) => path !== undefined)
+    const there = known.length === names.length && (!isLocal || (await allThere(source, known)))
+    needed.push(...(there || !isLocal ? known : await realise(nix, input)))
+    if (!there && !isLocal)
+      run.report.add({
+        item: printStorePath(input),
+        result: 'failed',
+        reason: 'its outputs are known only once it was built',
+      })
+  }
+  return needed
+}
+
+async function allThere(source: SaveSource, paths: readonly string[]): Promise<boolean> {
+  for (const path of paths) if ((await source.facts(path)) === undefined) return false
+  return true
+}
