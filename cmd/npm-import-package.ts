@@ -2,14 +2,14 @@ import { openAsBlob } from 'node:fs'
 import path from 'node:path'
 
 import { hashMismatch } from '../protocols/npm/integrity.ts'
+import { hereOf, packagePath, tarballFile, type Here } from '../protocols/npm/push/here.ts'
+import { historyOf } from '../protocols/npm/push/history.ts'
 import { parseVerdaccioPackage, type VerdaccioPackage, type VerdaccioVersion } from '../protocols/npm/verdaccio.ts'
 import { inParallel } from '../src/client/in-parallel.ts'
 import { LIMITS } from '../src/limits.ts'
 import { findFile, hashFile, readTextFile, type FoundFile } from './import-files.ts'
 import { failItem } from '../src/client/report.ts'
 import type { TransferRun } from './transfer-run.ts'
-import { hereOf, packagePath, tarballFile, type Here } from './npm-import-depot.ts'
-import { historyOf } from './npm-import-history.ts'
 
 export interface PackageImport extends TransferRun {
   readonly name: string
@@ -114,7 +114,8 @@ async function sendHistory(
   done: readonly HeldVersion[],
   here: Here,
 ): Promise<void> {
-  const { history, kept } = historyOf(stored, done, here, Date.now())
+  const versions = done.map((version) => ({ ...version, fileMs: version.file.modifiedMs }))
+  const { history, kept } = historyOf({ elsewhere: stored, done: versions, here, now: Date.now() })
   for (const { tag, version } of kept) {
     const reason = `it stays at ${version}, which was published to the depot`
     report.add({ item: `the tag ${tag} of ${name}`, result: 'left out', reason })

@@ -32,6 +32,11 @@ export function hashMismatch(hashes: TarballHashes, { shasum, integrity }: Decla
   return agree ? undefined : disagrees('integrity', integrity, integrityOf(hashes))
 }
 
+/** Whether an integrity string names a digest that can be checked here. */
+export function namesDigest(integrity: string): boolean {
+  return parseIntegrity(integrity).size > 0
+}
+
 /** The integrity string that npm writes into lockfiles. */
 export function integrityOf({ sha512 }: Pick<TarballHashes, 'sha512'>): string {
   return `sha512-${Buffer.from(sha512, 'hex').toString('base64')}`

@@ -13,6 +13,8 @@ export interface VerdaccioPackage {
   readonly readme: string | undefined
   /** Members of `versions` that are none, and why. */
   readonly refused: readonly { readonly version: string; readonly reason: string }[]
+  /** What `depot npm save` notes in a packument that it has cut down. */
+  readonly depot: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface VerdaccioVersion {
@@ -31,8 +33,17 @@ export interface VerdaccioVersion {
 
 /** @throws Error that says why the text is not a package of this name */
 export function parseVerdaccioPackage(name: string, text: string): VerdaccioPackage {
-  const document = parseObject(text)
-  if (document['name'] !== name) throw new Error('its package.json is of another package')
+  return readKeptPackument(name, text, 'package.json')
+}
+
+/**
+ * A packument that somebody keeps in a file: Verdaccio's package.json is one with more in it.
+ *
+ * @throws Error that names the file
+ */
+export function readKeptPackument(name: string, text: string, file: string): VerdaccioPackage {
+  const document = parseObject(text, file)
+  if (document['name'] !== name) throw new Error(`its ${file} is of another package`)
   const versions: VerdaccioVersion[] = []
   const refused: { version: string; reason: string }[] = []
   for (const [version, manifest] of Object.entries(objectIn(document, 'versions'))) {
@@ -48,6 +59,7 @@ export function parseVerdaccioPackage(name: string, text: string): VerdaccioPack
     stars: Object.entries(objectIn(document, 'users')).flatMap(([user, starred]) => (starred === true ? [user] : [])),
     readme: typeof readme === 'string' && readme !== '' && !NO_README.test(readme) ? readme : undefined,
     refused,
+    depot: Object.hasOwn(document, '_depot') ? objectIn(document, '_depot') : undefined,
   }
 }
 
@@ -94,14 +106,14 @@ function utc(time: string): string[] {
 
 const UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/
 
-function parseObject(text: string): Members {
+function parseObject(text: string, file: string): Members {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    throw new Error('its package.json is not JSON')
+    throw new Error(`its ${file} is not JSON`)
   }
-  if (!isObject(value)) throw new Error('its package.json is not one of Verdaccio')
+  if (!isObject(value)) throw new Error(`its ${file} is no packument`)
   return value
 }
 

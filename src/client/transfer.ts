@@ -24,6 +24,8 @@ export interface TransferRequest {
   readonly contentType?: string
   /** Of the body, where the depot takes it so. */
   readonly contentEncoding?: 'zstd'
+  /** Others may well be let through when this one is forbidden: that ends nothing but itself. */
+  readonly alone?: boolean
   /** Made anew for each try. */
   readonly body?: () => MaybePromise<Blob | string | AsyncIterable<Uint8Array>>
 }
@@ -68,12 +70,16 @@ export function createTransfer(options: TransferOptions): Transfer {
             continue
           }
           const failure = again?.failure ?? error
-          if (endsTransfer(failure)) ended.abort(failure)
+          if (endsTransfer(failure) && !(request.alone === true && isRefusal(failure))) ended.abort(failure)
           throw failure
         }
       }
     },
   }
+}
+
+function isRefusal(error: DepotError): boolean {
+  return error.code === 'FORBIDDEN' || error.code === 'UNAUTHENTICATED'
 }
 
 async function sendOnce(

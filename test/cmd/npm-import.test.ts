@@ -295,7 +295,7 @@ describe('a hostile storage', () => {
     expect(status).toBe(1)
     for (const line of [
       'broken: its package.json is not JSON',
-      'list: its package.json is not one of Verdaccio',
+      'list: its package.json is no packument',
       `huge: it is larger than ${LIMITS.verdaccioDocumentBytesMax} bytes`,
       'deep@1.0.0: the JSON nests deeper than 128',
       'fifo: it is not a file',

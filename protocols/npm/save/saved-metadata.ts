@@ -35,7 +35,7 @@ export async function savedPackument(folder: SavedFolder, name: string): Promise
 /**
  * The packument cut down to some versions, brought together with what was saved before. What is said of a version stays as it came;
  * a tag stays where its version was saved, `latest` goes to the highest release of those when its own was not. What `latest` was then
- * stands in `_depot`.
+ * stands in `_depot`, which also tells that the document was cut down: all versions in it were saved.
  *
  * @param added manifests of versions whose tarballs are there now
  */
@@ -58,7 +58,7 @@ export function mergedMetadata(
     'dist-tags': Object.fromEntries(tags),
     versions: Object.fromEntries(versions),
     ...timesOf(upstream, versions, saved),
-    ...(latest === undefined || versions.has(latest) ? {} : { _depot: { latest } }),
+    _depot: latest === undefined || versions.has(latest) ? {} : { latest },
   }
 }
 

@@ -1,7 +1,5 @@
-import type { VerdaccioPackage } from '../protocols/npm/verdaccio.ts'
-import { LIMITS } from '../src/limits.ts'
-import type { FoundFile } from './import-files.ts'
-import type { Here } from './npm-import-depot.ts'
+import { LIMITS } from '../../../src/limits.ts'
+import type { VerdaccioPackage } from '../verdaccio.ts'
 
 /** The body of `PUT /npm/-/packages/<name>/history`. */
 export interface SentHistory {
@@ -12,37 +10,64 @@ export interface SentHistory {
   readonly fields: { readonly readme?: string }
 }
 
-/** A version that the depot has. */
-interface DoneVersion {
+/** What another registry says of a package. */
+export interface Elsewhere extends Pick<VerdaccioPackage, 'time' | 'tags' | 'stars' | 'readme'> {
+  /** All that are known there, whether they are brought in or not. */
+  readonly versions: readonly { readonly version: string }[]
+}
+
+/** A version that the depot has now. */
+export interface DoneVersion {
   readonly version: string
   readonly deprecated: string | undefined
-  readonly file: Pick<FoundFile, 'modifiedMs'>
+  /** When its file was written, where nobody knows better: milliseconds since 1970. */
+  readonly fileMs?: number
+}
+
+/** What the depot had of the package before. */
+export interface HereBefore {
+  readonly versions: ReadonlyMap<string, { readonly deprecated: boolean }>
+  readonly tags: ReadonlyMap<string, string>
+  readonly time: ReadonlyMap<string, string>
+}
+
+export interface HistoryOptions {
+  readonly elsewhere: Elsewhere
+  readonly done: readonly DoneVersion[]
+  readonly here: HereBefore
+  /** Further versions that the depot has, and that tags may point at. */
+  readonly alsoHere?: Iterable<string>
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** Whether a tag may leave the version that it points at in the depot. By default, when the other registry knows that too. */
+  readonly mayMove?: (tag: string, current: string) => boolean
+}
+
+/** A tag that stays where it is in the depot. */
+export interface KeptTag {
+  readonly tag: string
+  readonly version: string
 }
 
 /**
  * What a depot is still to be told of a package: undefined when it knows. Times are those of the first publish, so the earlier of
  * two; a tag that points at something the depot alone has was moved there since, and is kept.
- *
- * @param now milliseconds since 1970
  */
-export function historyOf(
-  stored: VerdaccioPackage,
-  done: readonly DoneVersion[],
-  here: Here,
-  now: number,
-): {
+export function historyOf(options: HistoryOptions): {
   readonly history: SentHistory | undefined
-  readonly kept: readonly { readonly tag: string; readonly version: string }[]
+  readonly kept: readonly KeptTag[]
 } {
-  const present = new Set(done.map(({ version }) => version))
+  const { elsewhere: stored, done, here, now, mayMove } = options
+  const present = new Set([...done.map(({ version }) => version), ...(options.alsoHere ?? [])])
   const theirs = new Set(stored.versions.map(({ version }) => version))
+  const moves = mayMove ?? ((_tag: string, current: string) => theirs.has(current))
   const time = done.flatMap((version) => timeOf(stored, version, here, now))
   const tags: [string, string][] = []
-  const kept: { tag: string; version: string }[] = []
+  const kept: KeptTag[] = []
   for (const [tag, version] of stored.tags) {
     const current = here.tags.get(tag)
     if (!present.has(version) || current === version) continue
-    if (current === undefined || theirs.has(current)) tags.push([tag, version])
+    if (current === undefined || moves(tag, current)) tags.push([tag, version])
     else kept.push({ tag, version: current })
   }
   const deprecated = done.flatMap(({ version, deprecated: text }): [string, string][] =>
@@ -67,13 +92,19 @@ export function historyOf(
 }
 
 /** Tags that the depot shows as they should be: `latest` may be its own guess so far. */
-function standing(stored: VerdaccioPackage, present: ReadonlySet<string>, here: Here): [string, string][] {
+function standing(stored: Elsewhere, present: ReadonlySet<string>, here: HereBefore): [string, string][] {
   return [...stored.tags].filter(([tag, version]) => present.has(version) && here.tags.get(tag) === version)
 }
 
-/** When it was published, as Verdaccio knows it or else by its file, unless the depot has an earlier time. */
-function timeOf(stored: VerdaccioPackage, { version, file }: DoneVersion, here: Here, now: number): [string, string][] {
-  const own = past(stored.time.get(version), now)[0] ?? past(new Date(file.modifiedMs).toISOString(), now)[0]
+/** When it was published, as the other registry knows it or else by its file, unless the depot has an earlier time. */
+function timeOf(
+  stored: Elsewhere,
+  { version, fileMs }: DoneVersion,
+  here: HereBefore,
+  now: number,
+): [string, string][] {
+  const byFile = fileMs === undefined ? undefined : new Date(fileMs).toISOString()
+  const own = past(stored.time.get(version), now)[0] ?? past(byFile, now)[0]
   const known = here.time.get(version)
   if (own === undefined || (known !== undefined && Date.parse(known) <= Date.parse(own))) return []
   return [[version, own]]

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { historyOf } from '../../cmd/npm-import-history.ts'
-import type { Here } from '../../cmd/npm-import-depot.ts'
-import { parseVerdaccioPackage } from '../../protocols/npm/verdaccio.ts'
+import { historyOf } from '../../../../protocols/npm/push/history.ts'
+import type { Here } from '../../../../protocols/npm/push/here.ts'
+import { parseVerdaccioPackage } from '../../../../protocols/npm/verdaccio.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:00Z')
 const NOTHING: Here = { versions: new Map(), tags: new Map(), time: new Map() }
@@ -17,13 +17,13 @@ function history(
     ['1.0.0', '1.1.0'].map((version) => [version, { name: 'demo', version, dist: {} }]),
   )
   const stored = parseVerdaccioPackage('demo', JSON.stringify({ name: 'demo', versions, ...document }))
-  const file = { modifiedMs: Date.parse('2022-02-02T02:02:02Z') }
-  return historyOf(
-    stored,
-    done.map((version) => ({ version, deprecated: undefined, file })),
+  const fileMs = Date.parse('2022-02-02T02:02:02Z')
+  return historyOf({
+    elsewhere: stored,
+    done: done.map((version) => ({ version, deprecated: undefined, fileMs })),
     here,
-    NOW,
-  )
+    now: NOW,
+  })
 }
 
 describe('the history that a depot is told of a package', () => {

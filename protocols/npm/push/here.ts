@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-import { sha512Of, type TarballHashes } from '../protocols/npm/integrity.ts'
-import { tarballPath } from '../protocols/npm/tarball-name.ts'
-import type { Transfer } from '../src/client/transfer.ts'
-import { askDepot } from '../src/client/ask-depot.ts'
+import { sha512Of, type TarballHashes } from '../integrity.ts'
+import { tarballPath } from '../tarball-name.ts'
+import type { Transfer } from '../../../src/client/transfer.ts'
+import { askDepot } from '../../../src/client/ask-depot.ts'
 
 /** What a depot has of a package. */
 export interface Here {
