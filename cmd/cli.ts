@@ -130,9 +130,13 @@ export function parseArguments(command: Pick<Command, 'args' | 'repeats'>, argv:
   const options = Object.fromEntries(
     Object.entries(command.args)
       .filter(([, definition]) => definition.type !== 'positional')
-      .map(([name, { type }]) => [
+      .map(([name, { type, ...definition }]) => [
         name,
-        { type: type === 'boolean' ? ('boolean' as const) : ('string' as const), multiple: true as const },
+        {
+          type: type === 'boolean' ? ('boolean' as const) : ('string' as const),
+          multiple: true as const,
+          ...('alias' in definition && typeof definition.alias === 'string' ? { short: definition.alias } : {}),
+        },
       ]),
   )
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true })

@@ -44,23 +44,27 @@ const nix: CommandGroup = {
     list: 'List the store paths of a depot',
     info: 'Tell what a depot knows of store paths',
     rm: 'Delete store paths from a depot',
+    save: 'Save store paths and all that they need into a folder',
   },
   commands: {
     list: async () => (await import('./nix-paths.ts')).nixListCommand(process.env, STDIO),
     info: async () => (await import('./nix-paths.ts')).nixInfoCommand(process.env, STDIO),
     rm: async () => (await import('./nix-rm.ts')).nixRmCommand(process.env, STDIO),
+    save: async () => (await import('./nix-save.ts')).nixSaveCommand(process.env, STDIO),
   },
 }
 
 const npm: CommandGroup = {
   descriptions: {
     save: 'Save packages with all that they need, to be carried to a depot',
+    push: 'Bring in packages that were saved',
     import: 'Bring in the packages of a Verdaccio',
     forget: 'Let the name of a deleted version be used again',
     'rewrite-lock': 'Point the addresses in lock files at a depot',
   },
   commands: {
     save: async () => (await import('./npm-save.ts')).npmSaveCommand(process.env, STDIO),
+    push: async () => (await import('./npm-push.ts')).npmPushCommand(process.env, STDIO),
     import: async () => (await import('./npm-import.ts')).npmImportCommand(process.env, STDIO),
     forget: async () => (await import('./npm-forget.ts')).npmForgetCommand(process.env, STDIO),
     'rewrite-lock': async () => (await import('./npm-rewrite-lock.ts')).npmRewriteLockCommand(process.env, STDIO),
@@ -69,6 +73,7 @@ const npm: CommandGroup = {
 
 const python: CommandGroup = {
   descriptions: {
+    save: 'Save distributions with all that they depend on, to be carried to a depot',
     import: 'Bring in the wheels and sdists of a folder',
     list: 'List projects, or the files of one',
     yank: 'Keep installers from a version',
@@ -78,6 +83,7 @@ const python: CommandGroup = {
     forget: 'Let the name of a deleted file be used again',
   },
   commands: {
+    save: async () => (await import('./python-save.ts')).pythonSaveCommand(process.env, STDIO),
     import: async () => (await import('./python-import.ts')).pythonImportCommand(process.env, STDIO),
     list: async () => (await import('./python-projects.ts')).pythonListCommand(process.env, STDIO),
     yank: async () => (await import('./python-yank.ts')).pythonYankCommand(process.env, STDIO),

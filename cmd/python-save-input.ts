@@ -1,0 +1,102 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import process from 'node:process'
+
+import { lockKindOf, readLock, type ReadLock } from '../protocols/python/locks/read-lock.ts'
+import { readRequirements } from '../protocols/python/locks/requirements.ts'
+import { parseRequirement } from '../protocols/python/locks/requirement.ts'
+import { DepotError } from '../src/errors.ts'
+import { LIMITS } from '../src/limits.ts'
+import { messageOf } from '../src/thrown.ts'
+import { UsageError } from './cli.ts'
+
+export interface PythonInputOptions {
+  /** Requirements, and files that are called as locks and lists of requirements are. */
+  readonly named: readonly string[]
+  readonly requirements: readonly string[]
+  readonly constraints: readonly string[]
+  readonly locks: readonly string[]
+  readonly stdin: boolean
+}
+
+export interface PythonInput {
+  readonly specs: readonly string[]
+  readonly locks: readonly ReadLock[]
+}
+
+/**
+ * Read what is to be saved.
+ *
+ * @throws UsageError for what is no requirement and for a file that cannot be read, DepotError for one that is malformed
+ */
+export async function readPythonInput(options: PythonInputOptions): Promise<PythonInput> {
+  const specs: string[] = []
+  const files: string[] = [...options.locks]
+  for (const word of options.named) {
+    if (lockKindOf(word) !== undefined && (await isFile(word))) files.push(word)
+    else specs.push(requirement(word))
+  }
+  const locks = await Promise.all([
+    ...files.map(readFile),
+    ...options.requirements.map((file) => readRequirements(file, readNamed)),
+    ...options.constraints.map(async (file) => asConstraints(await readRequirements(file, readNamed))),
+    ...(options.stdin ? [readStandardInput()] : []),
+  ])
+  return { specs, locks }
+}
+
+function requirement(word: string): string {
+  if (parseRequirement(word) !== undefined) return word
+  const what = lockKindOf(word) === undefined ? 'no requirement, as requests>=2 is one' : 'no file that is here'
+  throw new UsageError(`'${word}' is ${what}`)
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+}
+
+async function readFile(file: string): Promise<ReadLock> {
+  const kind = lockKindOf(file)
+  return kind === 'requirements.txt' ? readRequirements(file, readNamed) : readLock(file, await readNamed(file))
+}
+
+/** A list of requirements that names its own file `-`. */
+function readStandardInput(): Promise<ReadLock> {
+  return readRequirements('-', (file) =>
+    file === '-' ? boundedText(process.stdin, 'standard input') : readNamed(file),
+  )
+}
+
+/** All that a file names only limits what others ask for. */
+function asConstraints(lock: ReadLock): ReadLock {
+  const pins = lock.versions.map(({ project, version, marker }) => {
+    const only = marker === undefined ? '' : ` ; ${marker}`
+    return `${project}==${version}${only}`
+  })
+  const constraints = [...lock.constraints, ...lock.requirements, ...pins]
+  return { ...lock, files: [], versions: [], requirements: [], others: [], constraints }
+}
+
+async function readNamed(file: string): Promise<string> {
+  try {
+    return await boundedText(createReadStream(file), file)
+  } catch (error) {
+    if (error instanceof DepotError) throw error
+    throw new UsageError(`${file} cannot be read: ${messageOf(error)}`)
+  }
+}
+
+async function boundedText(stream: AsyncIterable<unknown>, name: string): Promise<string> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of stream) {
+    bytes += (piece as Buffer).length
+    if (bytes > LIMITS.lockFileCharsMax)
+      throw new DepotError('TOO_LARGE', `${name} has more than ${LIMITS.lockFileCharsMax} bytes`)
+    pieces.push(piece as Buffer)
+  }
+  return Buffer.concat(pieces).toString('utf8')
+}

@@ -1,0 +1,145 @@
+import type { SaveRun } from '../../../src/client/runs.ts'
+import type { Hashes } from '../../../src/client/saved-files.ts'
+import { DepotError, hasCode } from '../../../src/errors.ts'
+import { LIMITS } from '../../../src/limits.ts'
+import { messageOf } from '../../../src/thrown.ts'
+import { INTEGRITY_TYPE } from '../provenance.ts'
+import { strongHashes, type IndexFile } from './index-page.ts'
+import { agree, concernsOneFile } from './plan.ts'
+import { readSavedEntry, writeSavedEntry, type SavedEntry } from './saved-entry.ts'
+
+export interface FileToSave {
+  readonly project: string
+  readonly file: IndexFile
+  /** What a lock promises. */
+  readonly locked: Hashes
+  /** To be noted with it. */
+  readonly siblings?: SavedEntry['siblings']
+}
+
+/** Where a file is in the folder. */
+export function savedPath(project: string, filename: string): string {
+  return `${project}/${filename}`
+}
+
+/**
+ * Save one file with its metadata (PEP 658), its provenance (PEP 740) and, last, what the index says of it. Whatever was promised of its
+ * digest is checked; a file of which nothing was promised is taken, and its sha256 noted. Reports what became of it.
+ *
+ * @returns whether it is there now
+ * @throws DepotError for what ends the whole save
+ */
+export async function saveFile(run: SaveRun, wanted: FileToSave): Promise<boolean> {
+  const { report } = run
+  const { file, locked, project } = wanted
+  const item = file.filename
+  try {
+    if (!agree(locked, file.hashes))
+      throw new DepotError(
+        'CONTENT_MISMATCH',
+        'the index gives another hash than the lock file: one of them was changed',
+      )
+    const path = savedPath(project, item)
+    const before = await readSavedEntry(run.folder, path)
+    const promised = { ...file.hashes, ...locked }
+    const known = Object.keys(promised).length > 0 ? promised : (before?.hashes ?? {})
+    if (await isSaved(run, path, known)) {
+      if (before === undefined) await saveBeside(run, file, path)
+      await saveEntry(run, wanted, { path, before, hashes: known })
+      report.add({ item, result: 'there' })
+      return true
+    }
+    const { sizeBytes, hashes } = await run.download.file({
+      url: file.url,
+      folder: run.folder,
+      path,
+      expected: { hashes: promised, sizeBytes: file.sizeBytes },
+      sizeBytesMax: LIMITS.blobBytesMax,
+      algorithms: ['sha256'],
+    })
+    await saveBeside(run, file, path)
+    await saveEntry(run, wanted, { path, before: undefined, hashes })
+    report.add({ item, result: 'done', sizeBytes })
+    return true
+  } catch (error) {
+    if (!concernsOneFile(error)) throw error
+    report.add({ item, result: 'failed', reason: messageOf(error) })
+    return false
+  }
+}
+
+/** Whether a file is there with all that belongs to it, and is what was promised. Nobody is asked. */
+export async function isWhole(run: SaveRun, path: string, promised: Hashes): Promise<boolean> {
+  const entry = await readSavedEntry(run.folder, path)
+  if (entry === undefined) return false
+  return isSaved(run, path, Object.keys(promised).length > 0 ? promised : entry.hashes)
+}
+
+/** Whether the bytes of a file are there. Without any digest nothing shows that they are the right ones. */
+async function isSaved({ folder }: SaveRun, path: string, promised: Hashes): Promise<boolean> {
+  const algorithms = Object.keys(promised) as (keyof Hashes)[]
+  if (algorithms.length === 0 || (await folder.find(path)) === undefined) return false
+  const found = await folder.hash(path, algorithms)
+  return algorithms.every((algorithm) => found[algorithm] === promised[algorithm]?.toLowerCase())
+}
+
+/** What installers and auditors read beside a file. What the index announces and does not have, is left out. */
+async function saveBeside(
+  run: SaveRun,
+  { url, metadata, provenance, filename }: IndexFile,
+  path: string,
+): Promise<void> {
+  if (metadata !== undefined)
+    await saveAnnounced(run, `${filename}.metadata`, async () => {
+      await run.download.file({
+        url: metadataUrl(url),
+        folder: run.folder,
+        path: `${path}.metadata`,
+        expected: { hashes: metadata },
+        sizeBytesMax: LIMITS.packageMetadataBytesMax,
+      })
+    })
+  if (provenance !== undefined)
+    await saveAnnounced(run, `${filename}.provenance`, async () => {
+      const { status, text } = await run.download.ask({
+        url: provenance,
+        accept: INTEGRITY_TYPE,
+        bytesMax: LIMITS.pythonProvenanceBytesMax,
+      })
+      if (status === 404) throw new DepotError('NOT_FOUND', `${provenance.origin}${provenance.pathname} answers 404`)
+      await run.folder.write(`${path}.provenance`, text)
+    })
+}
+
+async function saveAnnounced({ report }: SaveRun, item: string, save: () => Promise<void>): Promise<void> {
+  try {
+    await save()
+  } catch (error) {
+    if (!hasCode(error, 'NOT_FOUND')) throw error
+    report.add({ item, result: 'left out', reason: `the index announces it and has it not: ${error.message}` })
+  }
+}
+
+function metadataUrl(url: URL): URL {
+  const metadata = new URL(url)
+  metadata.pathname += '.metadata'
+  return metadata
+}
+
+interface Known {
+  readonly path: string
+  readonly before: SavedEntry | undefined
+  readonly hashes: Hashes
+}
+
+async function saveEntry(run: SaveRun, { file, siblings }: FileToSave, { path, before, hashes }: Known): Promise<void> {
+  const fields =
+    Object.keys(file.hashes).length > 0 ? file.entry : { ...file.entry, hashes: strongHashes(Object.entries(hashes)) }
+  const noted = siblings ?? before?.siblings
+  const build = before?.build
+  await writeSavedEntry(run.folder, path, fields, {
+    before,
+    ...(noted === undefined ? {} : { siblings: noted }),
+    ...(build === undefined ? {} : { build }),
+  })
+}
