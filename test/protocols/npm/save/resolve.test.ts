@@ -148,10 +148,10 @@ describe('the versions that an install needs', () => {
       ['a', 'none@^1'],
     )
     expect(names(found)).toEqual(['a@1.0.0', 'c@1.0.0'])
-    expect(found.problems.map(({ item, optional }) => [item, optional]).sort()).toEqual([
-      ['b@9', true],
-      ['gone@1', false],
-      ['none@^1', false],
+    expect(found.problems.map(({ item, optional }) => `${item} ${optional}`).toSorted()).toEqual([
+      'b@9 true',
+      'gone@1 false',
+      'none@^1 false',
     ])
     expect(found.problems.find(({ item }) => item === 'gone@1')?.reason).toMatch(/a@1\.0\.0 asks for it/)
   })
@@ -174,11 +174,11 @@ describe('the versions that an install needs', () => {
       './folder',
       'github:user/repo',
     ])
-    expect(found.others.map(({ item, spec }) => [item, spec.type]).sort()).toEqual([
-      ['./folder', 'directory'],
-      ['g@user/repo#v1', 'git'],
-      ['github:user/repo', 'git'],
-      ['h@https://x.example/h.tgz', 'remote'],
+    expect(found.others.map(({ item, spec }) => `${spec.type} ${item}`).toSorted()).toEqual([
+      'directory ./folder',
+      'git g@user/repo#v1',
+      'git github:user/repo',
+      'remote h@https://x.example/h.tgz',
     ])
   })
 
