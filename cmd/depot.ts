@@ -45,12 +45,14 @@ const nix: CommandGroup = {
     info: 'Tell what a depot knows of store paths',
     rm: 'Delete store paths from a depot',
     save: 'Save store paths and all that they need into a folder',
+    push: 'Bring store paths and all that they need into a depot',
   },
   commands: {
     list: async () => (await import('./nix-paths.ts')).nixListCommand(process.env, STDIO),
     info: async () => (await import('./nix-paths.ts')).nixInfoCommand(process.env, STDIO),
     rm: async () => (await import('./nix-rm.ts')).nixRmCommand(process.env, STDIO),
     save: async () => (await import('./nix-save.ts')).nixSaveCommand(process.env, STDIO),
+    push: async () => (await import('./nix-push.ts')).nixPushCommand(process.env, STDIO),
   },
 }
 
@@ -75,6 +77,7 @@ const python: CommandGroup = {
   descriptions: {
     save: 'Save distributions with all that they depend on, to be carried to a depot',
     import: 'Bring in the wheels and sdists of a folder',
+    push: 'Bring what was saved into a depot',
     list: 'List projects, or the files of one',
     yank: 'Keep installers from a version',
     unyank: 'Take a yank back',
@@ -85,12 +88,30 @@ const python: CommandGroup = {
   commands: {
     save: async () => (await import('./python-save.ts')).pythonSaveCommand(process.env, STDIO),
     import: async () => (await import('./python-import.ts')).pythonImportCommand(process.env, STDIO),
+    push: async () => (await import('./python-push.ts')).pythonPushCommand(process.env, STDIO),
     list: async () => (await import('./python-projects.ts')).pythonListCommand(process.env, STDIO),
     yank: async () => (await import('./python-yank.ts')).pythonYankCommand(process.env, STDIO),
     unyank: async () => (await import('./python-yank.ts')).pythonUnyankCommand(process.env, STDIO),
     rm: async () => (await import('./python-rm.ts')).pythonRmCommand(process.env, STDIO),
     status: async () => (await import('./python-projects.ts')).pythonStatusCommand(process.env, STDIO),
     forget: async () => (await import('./python-rm.ts')).pythonForgetCommand(process.env, STDIO),
+  },
+}
+
+const bundle: CommandGroup = {
+  descriptions: {
+    create: 'Make one file of everything that was saved',
+    verify: 'Check who signed a bundle and that it is whole',
+    import: 'Verify a bundle and unpack it',
+    list: 'Show what is in a bundle',
+    diff: 'Show what a bundle has that another has not',
+  },
+  commands: {
+    create: async () => (await import('./bundle-create.ts')).bundleCreateCommand(process.env, STDIO),
+    verify: async () => (await import('./bundle-verify.ts')).bundleVerifyCommand(STDIO),
+    import: async () => (await import('./bundle-import.ts')).bundleImportCommand(STDIO),
+    list: async () => (await import('./bundle-list.ts')).bundleListCommand(STDIO),
+    diff: async () => (await import('./bundle-list.ts')).bundleDiffCommand(STDIO),
   },
 }
 
@@ -104,8 +125,10 @@ const cli: Cli = {
     nix: 'Store paths in a depot',
     npm: 'npm packages in a depot',
     python: 'Python distributions in a depot',
+    push: 'Bring everything that was saved into a depot',
     wanted: 'List what clients asked for in vain',
     inventory: 'List what a depot holds, by digest',
+    bundle: 'What crosses an air gap: everything that was saved, in one file',
     login: 'Find the SSH key that a depot knows, and remember both',
     whoami: 'Say who a depot takes you for',
     use: 'Let nix, npm, pip and uv work with a depot',
@@ -121,8 +144,10 @@ const cli: Cli = {
     nix,
     npm,
     python,
+    push: async () => (await import('./push.ts')).pushCommand(process.env, STDIO),
     wanted: async () => (await import('./wanted.ts')).wantedCommand(process.env, STDIO),
     inventory: async () => (await import('./inventory.ts')).inventoryCommand(process.env, STDIO),
+    bundle,
     login: async () => (await import('./login.ts')).loginCommand(process.env, STDIO),
     whoami: async () => (await import('./whoami.ts')).whoamiCommand(process.env, STDIO),
     use: async () => (await import('./use.ts')).useCommand(process.env, STDIO),

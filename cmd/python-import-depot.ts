@@ -32,11 +32,6 @@ export function projectsHere(transfer: Transfer): (project: string) => Promise<P
   }
 }
 
-/** Where a file is sent to, below the depot's URL. */
-export function filePath(project: string, filename: string): `/python/simple/${string}` {
-  return `/python/simple/${encodeURIComponent(project)}/${encodeURIComponent(filename)}`
-}
-
 async function projectHere(transfer: Transfer, project: string): Promise<ProjectHere> {
   const path = `/python/simple/${encodeURIComponent(project)}/` as const
   const page = await askDepot(transfer, { path, accept: 'application/vnd.pypi.simple.v1+json' }, PAGE)

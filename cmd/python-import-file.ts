@@ -1,13 +1,14 @@
 import { openAsBlob } from 'node:fs'
 
 import type { Distribution } from '../protocols/python/filename.ts'
+import { entryPath, filePath } from '../protocols/python/push/paths.ts'
 import { identityOf } from '../protocols/python/identity.ts'
 import type { DevpiFile } from '../protocols/python/wheelhouse.ts'
 import { LIMITS } from '../src/limits.ts'
 import { findFile, hashFile, type FoundFile } from './import-files.ts'
 import { failItem } from '../src/client/report.ts'
 import type { TransferRun } from './transfer-run.ts'
-import { filePath, type FileHere, type ProjectHere } from './python-import-depot.ts'
+import type { FileHere, ProjectHere } from './python-import-depot.ts'
 
 export interface FileImport extends TransferRun {
   readonly item: string
@@ -55,14 +56,14 @@ async function send(
   { path, sizeBytes, modifiedMs, sha256 }: FoundFile & { readonly sha256: string },
   known: FileHere | undefined,
 ): Promise<void> {
-  const { project, filename } = distribution
-  const at = filePath(project, filename)
-  if (known === undefined) await transfer.send({ method: 'PUT', path: at, body: () => openAsBlob(path) })
+  const { filename } = distribution
+  if (known === undefined)
+    await transfer.send({ method: 'PUT', path: filePath(distribution), body: () => openAsBlob(path) })
   const uploadedMs = devpi?.uploadedMs ?? modifiedMs
   // The first upload counts, and none lies ahead, or before there were any.
   if (uploadedMs < 0 || uploadedMs > Date.now() || (known !== undefined && Date.parse(known.uploadTime) <= uploadedMs))
     return
   const uploadTime = new Date(uploadedMs).toISOString()
   const entry = { filename, hashes: { sha256 }, size: sizeBytes, 'upload-time': uploadTime }
-  await transfer.send({ method: 'PUT', path: `${at}.json`, body: () => JSON.stringify(entry) })
+  await transfer.send({ method: 'PUT', path: entryPath(distribution), body: () => JSON.stringify(entry) })
 }
