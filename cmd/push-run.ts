@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 
 import type { PushRun } from '../src/client/runs.ts'
+import type { SavedFiles } from '../src/client/saved-files.ts'
 import { DepotError } from '../src/errors.ts'
 import { savedFiles } from '../src/node/saved-folder.ts'
 import { savedDirectory } from './save-run.ts'
@@ -30,13 +31,18 @@ export interface PushRunOptions extends TransferRunOptions {
  * @throws DepotError `NOT_FOUND` when there is no such folder, and as `runTransfer` does
  */
 export async function runPush(options: PushRunOptions, work: (run: PushRun) => Promise<void>): Promise<number> {
+  const files = await openSaved(options)
+  return runTransfer(options, (run) => work({ ...run, files }))
+}
+
+/** What was saved of one ecosystem. @throws DepotError `NOT_FOUND` when there is no such folder */
+export async function openSaved(options: Pick<PushRunOptions, 'ecosystem' | 'flags' | 'env'>): Promise<SavedFiles> {
   const directory = savedDirectory(options)
-  if (!(await isDirectory(directory)))
-    throw new DepotError(
-      'NOT_FOUND',
-      `there is nothing to push: ${directory} is no folder. Save something first (depot ${options.ecosystem} save), or name a folder: --dir DIR`,
-    )
-  return runTransfer(options, (run) => work({ ...run, files: savedFiles(directory) }))
+  if (await isDirectory(directory)) return savedFiles(directory)
+  throw new DepotError(
+    'NOT_FOUND',
+    `there is nothing to push: ${directory} is no folder. Save something first (depot ${options.ecosystem} save), or name a folder: --dir DIR`,
+  )
 }
 
 /** Whether there is a folder. */

@@ -22,6 +22,8 @@ export const IMPORT_NOTE =
   'you switch over. Nothing in the folder is changed. It ends with 1 when something was damaged, missing or refused.'
 
 export interface TransferRun {
+  /** Of the depot. */
+  readonly url: URL
   readonly transfer: Transfer
   readonly report: TransferReport
   readonly dryRun: boolean
@@ -49,7 +51,7 @@ export async function runTransfer(
   const transfer = createTransfer({ url: depot.url, credentials: depot.credentials, userAgent: clientName() })
   using report = startReport({ io, json: isOn(flags, 'json'), verb: 'sent', dryRun })
   try {
-    await work({ transfer, report, dryRun })
+    await work({ url: depot.url, transfer, report, dryRun })
   } catch (error) {
     if (!(error instanceof UsageError)) report.finish()
     throw endsTransfer(error) ? stopped(error, depot) : error

@@ -2,9 +2,8 @@ import type { PathFacts, PathSource } from '../closure/path-source.ts'
 
 /** An archive as it lies somewhere, in a codec that every depot reads. */
 export interface PackedArchive {
-  /** Of its name: `.zst`, `.xz`, or empty when it is not compressed. */
-  readonly suffix: string
-  readonly sizeBytes: number
+  /** `nar/<NarHash>.nar[.<suffix>]`, as a depot takes it. */
+  readonly path: string
   blob(): Promise<Blob>
 }
 

@@ -90,25 +90,24 @@ async function postAll({ run, compress }: ArchiveSending, read: readonly Read[])
 }
 
 async function sendAlone(sending: ArchiveSending, facts: PathFacts): Promise<void> {
-  const failure = await sending.run.transfer
-    .send(await requestFor(sending, facts))
+  const failure = await requestFor(sending, facts)
+    .then((request) => sending.run.transfer.send(request))
     .then(() => undefined)
     .catch(ofOne)
   sending.narinfos.settle(facts.narHash, failure)
 }
 
 async function requestFor({ run, source, compress }: ArchiveSending, facts: PathFacts): Promise<TransferRequest> {
-  const to = (suffix: string): Pick<TransferRequest, 'method' | 'path'> => ({
-    method: 'PUT',
-    path: `/nix/nar/${nix32OfHex(facts.narHash)}.nar${suffix}`,
-  })
   const packed = await source.packed?.(facts)
   if (packed !== undefined) {
     const blob = await packed.blob()
-    return { ...to(packed.suffix), body: () => counted(blob.stream(), run) }
+    return { method: 'PUT', path: `/nix/${packed.path}`, body: () => counted(blob.stream(), run) }
   }
+  const path = `/nix/nar/${nix32OfHex(facts.narHash)}.nar` as const
   const content = (): AsyncIterable<Uint8Array> => counted(source.nar(facts), run)
-  return compress ? { ...to('.zst'), body: () => writeZstd(content()) } : { ...to(''), body: content }
+  return compress
+    ? { method: 'PUT', path: `${path}.zst`, body: () => writeZstd(content()) }
+    : { method: 'PUT', path, body: content }
 }
 
 async function* counted(

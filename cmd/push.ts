@@ -1,0 +1,82 @@
+import path from 'node:path'
+
+import { pushSaved } from '../protocols/nix/push/push-saved.ts'
+import { pushNpm } from '../protocols/npm/push/push.ts'
+import { pushPython } from '../protocols/python/push/push.ts'
+import { failItem } from '../src/client/report.ts'
+import type { PushRun } from '../src/client/runs.ts'
+import { DepotError } from '../src/errors.ts'
+import { savedFiles } from '../src/node/saved-folder.ts'
+import { UsageError, type CliIo, type Command } from './cli.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE } from './client.ts'
+import { lastOf } from './flags.ts'
+import { compresses, NIX_PUSH_ARGS, NIX_PUSH_POSITIONALS, pushFromStore, urlAndWords, whatIsNamed } from './nix-push.ts'
+import { isDirectory, PUSH_ARGS, PUSH_NOTE, type PushRunOptions } from './push-run.ts'
+import { SAVED, savedDirectory } from './save-run.ts'
+import type { Environment } from './settings.ts'
+import { runTransfer, type TransferRun, type TransferRunOptions } from './transfer-run.ts'
+
+/** `depot push`. */
+export function pushCommand(env: Environment, io: CliIo): Command {
+  return {
+    name: 'push',
+    description:
+      'Bring everything that was saved into a depot: Nix, npm, Python. With store paths or flake references: those.',
+    args: {
+      ...NIX_PUSH_POSITIONALS,
+      ...CLIENT_ARGS,
+      ...PUSH_ARGS,
+      dir: { type: 'string', description: `Folder that was saved into (default: ${SAVED})`, valueHint: 'DIR' },
+      ...NIX_PUSH_ARGS,
+    },
+    repeats: true,
+    notes: `${PUSH_NOTE}\n\n${CREDENTIALS_NOTE}`,
+    examples: [
+      'depot push https://depot.example.org',
+      'depot push --dir /media/usb/.depot-storage --dry-run',
+      'depot push https://depot.example.org --flake-refs github:NixOS/nixpkgs#sl',
+    ],
+    async run({ flags, positionals }) {
+      const { url, words } = urlAndWords(positionals)
+      const named = await whatIsNamed(flags, words)
+      const options = { url, flags, env, io }
+      if (named === undefined) return pushAll(options)
+      if (flags['dir'] === undefined) return pushFromStore(options, named)
+      throw new UsageError('--dir is for everything that was saved; store paths of a folder: depot nix push --dir DIR')
+    },
+  }
+}
+
+type Ecosystem = PushRunOptions['ecosystem']
+
+/** By how large their files are: what takes long begins first. */
+const ECOSYSTEMS: Readonly<Record<Ecosystem, (run: PushRun, transfer: TransferRun) => Promise<unknown>>> = {
+  nix: (run, transfer) => pushSaved(run, { skip: [], compress: compresses(transfer) }),
+  npm: pushNpm,
+  python: pushPython,
+}
+
+/** One report and one exit status for all; what stops one ecosystem alone does not stop the others. */
+async function pushAll(options: TransferRunOptions): Promise<number> {
+  const names = Object.keys(ECOSYSTEMS) as Ecosystem[]
+  const folders = names.map((name) => ({ name, directory: directoryOf(name, options) }))
+  const there = await Promise.all(folders.map(({ directory }) => isDirectory(directory)))
+  const saved = folders.filter((_, index) => there[index])
+  if (saved.length === 0) {
+    const looked = folders.map(({ directory }) => directory).join(', ')
+    throw new DepotError('NOT_FOUND', `there is nothing to push: none of ${looked} is a folder`)
+  }
+  return runTransfer(options, async (run) => {
+    for (const { name, directory } of saved) {
+      await ECOSYSTEMS[name]({ ...run, files: savedFiles(directory) }, run).catch((error: unknown) =>
+        failItem(run.report, directory, error),
+      )
+    }
+  })
+}
+
+/** `--dir` is the folder of all of them here. */
+function directoryOf(ecosystem: Ecosystem, { flags, env }: TransferRunOptions): string {
+  const all = lastOf(flags, 'dir')
+  return all === undefined ? savedDirectory({ ecosystem, flags, env }) : path.resolve(all, ecosystem)
+}
