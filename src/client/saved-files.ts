@@ -5,6 +5,8 @@ export interface SavedFile {
   /** Below the folder, with `/`: `express/metadata.json`. */
   readonly path: string
   readonly sizeBytes: number
+  /** When it was last written, in milliseconds since 1970, where that is known. */
+  readonly modifiedMs?: number
   /** Its bytes, read when they are asked for. It cannot be read to its end when the file changes meanwhile. */
   blob(): Promise<Blob>
 }

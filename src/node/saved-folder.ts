@@ -209,8 +209,8 @@ async function fileAt(root: string, at: string): Promise<SavedFile | undefined> 
   const handle = await openPlain(file)
   if (handle === undefined) return undefined
   await using held = handle
-  const { size } = await held.stat()
-  return { path: at, sizeBytes: size, blob: () => openAsBlob(file) }
+  const { size, mtimeMs } = await held.stat()
+  return { path: at, sizeBytes: size, modifiedMs: mtimeMs, blob: () => openAsBlob(file) }
 }
 
 /** A plain file; undefined for anything else. It does not wait for the other end of a pipe that somebody put there. */

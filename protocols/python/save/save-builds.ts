@@ -33,7 +33,7 @@ export async function findBuilds(options: BuildOptions, sdists: readonly Distrib
   const asking = new Map<string, Distribution[]>()
   await inParallel(sdists, LIMITS.zipsReadAtOnce, async (sdist) => {
     const path = savedPath(sdist.project, sdist.filename)
-    const noted = (await readSavedEntry(options.run.folder, path))?.build
+    const noted = (await readSavedEntry(options.run.folder, path))?.notes.build
     if (noted?.for === options.forWhom) {
       builds.push({ sdist, pins: noted.pins, isNoted: true })
       return
@@ -96,10 +96,7 @@ export async function noteBuilds(
     const path = savedPath(sdist.project, sdist.filename)
     const entry = await readSavedEntry(run.folder, path)
     if (entry === undefined) continue
-    const { siblings } = entry
-    await writeSavedEntry(run.folder, path, entry.fields, {
-      ...(siblings === undefined ? {} : { siblings }),
-      build: { for: forWhom, pins },
-    })
+    const notes = { ...entry.notes, build: { for: forWhom, pins } }
+    await writeSavedEntry(run.folder, path, { fields: entry.fields, notes, before: entry })
   }
 }

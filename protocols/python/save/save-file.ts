@@ -6,7 +6,7 @@ import { messageOf } from '../../../src/thrown.ts'
 import { INTEGRITY_TYPE } from '../provenance.ts'
 import { strongHashes, type IndexFile } from './index-page.ts'
 import { agree, concernsOneFile } from './plan.ts'
-import { readSavedEntry, writeSavedEntry, type SavedEntry } from './saved-entry.ts'
+import { readSavedEntry, writeSavedEntry, type Checked, type Notes, type SavedEntry } from './saved-entry.ts'
 
 export interface FileToSave {
   readonly project: string
@@ -14,7 +14,7 @@ export interface FileToSave {
   /** What a lock promises. */
   readonly locked: Hashes
   /** To be noted with it. */
-  readonly siblings?: SavedEntry['siblings']
+  readonly siblings?: Notes['siblings']
 }
 
 /** Where a file is in the folder. */
@@ -43,7 +43,7 @@ export async function saveFile(run: SaveRun, wanted: FileToSave): Promise<boolea
     const before = await readSavedEntry(run.folder, path)
     const promised = { ...file.hashes, ...locked }
     const known = Object.keys(promised).length > 0 ? promised : (before?.hashes ?? {})
-    if (await isSaved(run, path, known)) {
+    if (await isSaved(run, path, known, before)) {
       if (before === undefined) await saveBeside(run, file, path)
       await saveEntry(run, wanted, { path, before, hashes: known })
       report.add({ item, result: 'there' })
@@ -72,15 +72,31 @@ export async function saveFile(run: SaveRun, wanted: FileToSave): Promise<boolea
 export async function isWhole(run: SaveRun, path: string, promised: Hashes): Promise<boolean> {
   const entry = await readSavedEntry(run.folder, path)
   if (entry === undefined) return false
-  return isSaved(run, path, Object.keys(promised).length > 0 ? promised : entry.hashes)
+  const known = Object.keys(promised).length > 0 ? promised : entry.hashes
+  if (!(await isSaved(run, path, known, entry))) return false
+  await writeEntry(run, path, { fields: entry.fields, notes: entry.notes, before: entry })
+  return true
 }
 
-/** Whether the bytes of a file are there. Without any digest nothing shows that they are the right ones. */
-async function isSaved({ folder }: SaveRun, path: string, promised: Hashes): Promise<boolean> {
+/**
+ * Whether the bytes of a file are there. Without any digest nothing shows that they are the right ones. A file that is as it was when it
+ * was found right is not read again: a lock of a few dozen packages has some gigabytes.
+ */
+async function isSaved(
+  { folder }: SaveRun,
+  path: string,
+  promised: Hashes,
+  entry: SavedEntry | undefined,
+): Promise<boolean> {
   const algorithms = Object.keys(promised) as (keyof Hashes)[]
-  if (algorithms.length === 0 || (await folder.find(path)) === undefined) return false
-  const found = await folder.hash(path, algorithms)
-  return algorithms.every((algorithm) => found[algorithm] === promised[algorithm]?.toLowerCase())
+  const file = await folder.find(path)
+  if (algorithms.length === 0 || file === undefined) return false
+  const isSame = (found: Hashes): boolean =>
+    algorithms.every((algorithm) => found[algorithm] === promised[algorithm]?.toLowerCase())
+  const { sizeBytes, modifiedMs } = entry?.notes.checked ?? {}
+  const isUntouched = sizeBytes === file.sizeBytes && modifiedMs === file.modifiedMs
+  if (isUntouched && isSame(entry?.hashes ?? {})) return true
+  return isSame(await folder.hash(path, algorithms))
 }
 
 /** What installers and auditors read beside a file. What the index announces and does not have, is left out. */
@@ -133,13 +149,19 @@ interface Known {
 }
 
 async function saveEntry(run: SaveRun, { file, siblings }: FileToSave, { path, before, hashes }: Known): Promise<void> {
-  const fields =
-    Object.keys(file.hashes).length > 0 ? file.entry : { ...file.entry, hashes: strongHashes(Object.entries(hashes)) }
-  const noted = siblings ?? before?.siblings
-  const build = before?.build
-  await writeSavedEntry(run.folder, path, fields, {
-    before,
-    ...(noted === undefined ? {} : { siblings: noted }),
-    ...(build === undefined ? {} : { build }),
-  })
+  const known = Object.keys(file.hashes).length > 0
+  const fields = known ? file.entry : { ...file.entry, hashes: strongHashes(Object.entries(hashes)) }
+  const notes = { ...before?.notes, ...(siblings === undefined ? {} : { siblings }) }
+  await writeEntry(run, path, { fields, notes, before })
+}
+
+/** With the file's size and time as they are now. */
+async function writeEntry(
+  { folder }: SaveRun,
+  path: string,
+  entry: Parameters<typeof writeSavedEntry>[2],
+): Promise<void> {
+  const { sizeBytes = 0, modifiedMs } = (await folder.find(path)) ?? {}
+  const checked: Checked | undefined = modifiedMs === undefined ? undefined : { sizeBytes, modifiedMs }
+  await writeSavedEntry(folder, path, { ...entry, notes: { ...entry.notes, ...(checked && { checked }) } })
 }

@@ -9,7 +9,7 @@ import { addressIn, hashesIn, type IndexFile, type IndexPage } from './index-pag
 import { chooseFiles, isOfVersion, versionKey, type KnownFile, type PlannedVersion, type SdistPolicy } from './plan.ts'
 import { isWhole, saveFile, savedPath, type FileToSave } from './save-file.ts'
 import { allowsPython } from './requires-python.ts'
-import { readSavedEntry, type SavedEntry } from './saved-entry.ts'
+import { readSavedEntry, type Notes } from './saved-entry.ts'
 import type { Wanted } from './wheel-filter.ts'
 
 export interface Choice {
@@ -108,13 +108,13 @@ async function rememberedFiles(
   return [...hashes].every((hash) => found.has(hash)) ? files : []
 }
 
-async function notedSiblings(run: SaveRun, project: string, key: string): Promise<SavedEntry['siblings']> {
+async function notedSiblings(run: SaveRun, project: string, key: string): Promise<Notes['siblings']> {
   for await (const { path } of run.folder.list(project)) {
     const filename = path.slice(project.length + 1)
     const distribution = findDistribution(filename)
     if (distribution === undefined || !isOfVersion(distribution, key)) continue
     const entry = await readSavedEntry(run.folder, path)
-    if (entry?.siblings !== undefined) return entry.siblings
+    if (entry?.notes.siblings !== undefined) return entry.notes.siblings
   }
   return undefined
 }

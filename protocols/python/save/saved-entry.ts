@@ -5,15 +5,28 @@ import { hasCode } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { strongHashes } from './index-page.ts'
 
+/** What we note beside the index's own words. */
+export interface Notes {
+  /** All files of the version that the index had, saved or not, by name. Only one file of a version has the list. */
+  readonly siblings?: ReadonlyMap<string, Hashes>
+  /** What an sdist needs to be built, as it was saved for these interpreters. */
+  readonly build?: { readonly for: string; readonly pins: readonly Pin[] }
+  /** How the file was when its digests were found to be right: as long as it is like that, it is not read again. */
+  readonly checked?: Checked
+}
+
+/** A file's size and the time of its last change. */
+export interface Checked {
+  readonly sizeBytes: number
+  readonly modifiedMs: number
+}
+
 /** What a saved file's `<file>.json` tells whoever saves again. It is written last: where it is, all that belongs to the file is. */
 export interface SavedEntry {
   readonly hashes: Hashes
-  /** Everything else in it. */
+  /** Everything that stands in it. */
   readonly fields: Readonly<Record<string, unknown>>
-  /** All files of the version that the index had, saved or not, by name. Only one file of a version has the list. */
-  readonly siblings: ReadonlyMap<string, Hashes> | undefined
-  /** What an sdist needs to be built, as it was saved for these interpreters. */
-  readonly build: { readonly for: string; readonly pins: readonly Pin[] } | undefined
+  readonly notes: Notes
 }
 
 export interface Pin {
@@ -23,6 +36,7 @@ export interface Pin {
 
 const hashes = z.record(z.string(), z.string())
 const ownSchema = z.object({
+  checked: z.object({ sizeBytes: z.number(), modifiedMs: z.number() }).optional(),
   files: z.record(z.string(), hashes).optional(),
   build: z
     .object({ for: z.string(), pins: z.array(z.object({ project: z.string(), version: z.string() })) })
@@ -40,13 +54,15 @@ export async function readSavedEntry(folder: SavedFolder, path: string): Promise
   if (fields === undefined) return undefined
   const own = ownSchema.safeParse(fields[OWN] ?? {})
   const found = hashes.safeParse(fields['hashes'] ?? {})
-  const siblings = own.data?.files
+  return { hashes: strongHashes(Object.entries(found.data ?? {})), fields, notes: notesOf(own.data ?? {}) }
+}
+
+function notesOf({ files, build, checked }: z.infer<typeof ownSchema>): Notes {
+  const siblings = Object.entries(files ?? {}).map(([name, all]) => [name, strongHashes(Object.entries(all))] as const)
   return {
-    hashes: strongHashes(Object.entries(found.data ?? {})),
-    fields,
-    siblings:
-      siblings && new Map(Object.entries(siblings).map(([name, all]) => [name, strongHashes(Object.entries(all))])),
-    build: own.data?.build,
+    ...(files === undefined ? {} : { siblings: new Map(siblings) }),
+    ...(build === undefined ? {} : { build }),
+    ...(checked === undefined ? {} : { checked }),
   }
 }
 
@@ -64,22 +80,20 @@ function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-/** Write the entry of a file that is there with all that belongs to it: the index's own, and beside it what we note. */
+/**
+ * Write the entry of a file that is there with all that belongs to it: the index's own words, and what we note. Nothing is written when
+ * that stands there already.
+ */
 export async function writeSavedEntry(
   folder: SavedFolder,
   path: string,
-  fields: Readonly<Record<string, unknown>>,
-  own: {
-    readonly siblings?: SavedEntry['siblings']
-    readonly build?: SavedEntry['build']
-    /** What is there: nothing is written when it says the same. */
-    readonly before?: SavedEntry | undefined
-  },
+  { fields, notes, before }: Pick<SavedEntry, 'fields' | 'notes'> & { readonly before: SavedEntry | undefined },
 ): Promise<void> {
-  const { siblings, build, before } = own
+  const { siblings, build, checked } = notes
   const noted = {
     ...(siblings === undefined ? {} : { files: Object.fromEntries(siblings) }),
     ...(build === undefined ? {} : { build }),
+    ...(checked === undefined ? {} : { checked }),
   }
   const { [OWN]: _older, ...theirs } = fields
   const entry = JSON.stringify(Object.keys(noted).length === 0 ? theirs : { ...theirs, [OWN]: noted })
