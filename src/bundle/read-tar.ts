@@ -41,7 +41,7 @@ export async function readTarBundle(input: AsyncIterable<Uint8Array>): Promise<B
   const source = createTaker(input)
   const manifestBytes = sizeInHeader(await source.take(BLOCK_BYTES), MANIFEST_NAME)
   if (manifestBytes === undefined) throw mismatch('not a bundle: it does not begin with a manifest')
-  const { manifest, digests } = await readManifest(source.pieces(manifestBytes), manifestBytes)
+  const { manifest, digests } = await readManifest(source.pieces(manifestBytes))
   await source.zeros(paddingBytes(manifestBytes))
 
   let block: Uint8Array | undefined = await source.take(BLOCK_BYTES)
@@ -72,16 +72,17 @@ export async function readTarBundle(input: AsyncIterable<Uint8Array>): Promise<B
   }
 }
 
-/** Read a manifest of this size, hashing it. @throws DepotError `CONTENT_MISMATCH`, `TOO_LARGE` */
+/** Read a manifest, hashing it. @throws DepotError `CONTENT_MISMATCH`, `TOO_LARGE` */
 export async function readManifest(
   pieces: AsyncIterable<Uint8Array>,
-  sizeBytes: number,
 ): Promise<{ readonly manifest: Manifest; readonly digests: ManifestDigests }> {
-  if (sizeBytes > LIMITS.bundleManifestBytesMax)
-    throw new DepotError('TOO_LARGE', `the manifest is larger than ${LIMITS.bundleManifestBytesMax} bytes`)
   const reader = createManifestReader()
   const [sha256, sha512] = [createHash('sha256'), createHash('sha512')]
+  let sizeBytes = 0
   for await (const piece of pieces) {
+    sizeBytes += piece.length
+    if (sizeBytes > LIMITS.bundleManifestBytesMax)
+      throw new DepotError('TOO_LARGE', `the manifest is larger than ${LIMITS.bundleManifestBytesMax} bytes`)
     sha256.update(piece)
     sha512.update(piece)
     reader.push(piece)

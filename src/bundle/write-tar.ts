@@ -11,8 +11,8 @@ export interface BundleToWrite {
   readonly manifest: Manifest
   readonly digests: ManifestDigests
   readonly signature: string | undefined
-  /** The bytes of a blob, wherever they lie; each piece is good until the next is asked for. */
-  pieces(blob: BundledBlob): AsyncIterable<Uint8Array>
+  /** The bytes of a blob from `start` on, wherever they lie; each piece is good until the next is asked for. */
+  pieces(blob: BundledBlob, start?: number): AsyncIterable<Uint8Array>
 }
 
 /** The digests of a manifest as it will be written. */

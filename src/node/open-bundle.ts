@@ -32,7 +32,7 @@ export interface BundledBlobs {
   blob(blob: BundledBlob): Promise<Blob>
 }
 
-export interface OpenedBundle extends BundleContent {
+export interface OpenedBundle extends BundleContent, AsyncDisposable {
   /** Undefined for what comes through a pipe, or is compressed: that can be read once, from its beginning to its end. */
   readonly stored: BundledBlobs | undefined
 }
@@ -58,9 +58,8 @@ export async function openBundle(place: string, stdin: () => AsyncIterable<Uint8
 
 async function openTar(volumes: Volumes): Promise<OpenedBundle> {
   const all = volumes.pieces(0, volumes.sizeBytes)
-  if (isZstd(await firstBytes(volumes.pieces(0, ZSTD_MAGIC.length))))
-    return { ...(await readTarBundle(decodeZstd(copied(all)))), stored: undefined }
-  const content = await readTarBundle(all)
+  if (isZstd(await firstBytes(volumes.pieces(0, ZSTD_MAGIC.length)))) return readOnce(decodeZstd(copied(all)))
+  const content = await readOnce(all)
   const { manifest, digests, signature } = content
   const { offsets } = tarLayout(digests.sizeBytes, signature?.length, carriedBlobs(manifest.files))
   const place = ({ sha256, sizeBytes }: BundledBlob): readonly [number, number] => {
@@ -82,16 +81,26 @@ async function openTar(volumes: Volumes): Promise<OpenedBundle> {
 
 async function openStream(input: AsyncIterable<Uint8Array>): Promise<OpenedBundle> {
   const { first, all } = await peeked(input)
-  return { ...(await readTarBundle(isZstd(first) ? decodeZstd(all) : all)), stored: undefined }
+  return readOnce(isZstd(first) ? decodeZstd(all) : all)
+}
+
+/** The input ends when the bundle is disposed. */
+async function readOnce(input: AsyncGenerator<Uint8Array>): Promise<OpenedBundle> {
+  const close = async (): Promise<void> => void (await input.return(undefined))
+  try {
+    return { ...(await readTarBundle(input)), stored: undefined, [Symbol.asyncDispose]: close }
+  } catch (error) {
+    await close()
+    throw error
+  }
 }
 
 async function openFolder(folder: string): Promise<OpenedBundle> {
   const manifestFile = path.join(folder, MANIFEST_NAME)
-  const { size } = await stat(manifestFile).catch((error: unknown) => {
-    if (systemCode(error) === undefined) throw error
+  const { manifest, digests } = await readManifest(filePieces(manifestFile)).catch((error: unknown) => {
+    if (!hasCode(error, 'NOT_FOUND')) throw error
     throw new DepotError('NOT_FOUND', `${folder} is no bundle, or one that is not complete: it has no ${MANIFEST_NAME}`)
   })
-  const { manifest, digests } = await readManifest(filePieces(manifestFile), size)
   const fileOf = ({ sha256 }: BundledBlob): string => path.join(folder, blobName(sha256))
   const blobs = carriedBlobs(manifest.files)
   return {
@@ -109,6 +118,7 @@ async function openFolder(folder: string): Promise<OpenedBundle> {
       pieces: (blob, from = 0) => filePieces(fileOf(blob), from),
       blob: (blob) => openAsBlob(fileOf(blob)),
     },
+    async [Symbol.asyncDispose]() {},
   }
 }
 
@@ -145,7 +155,7 @@ async function firstBytes(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array
 /** What comes first, without taking it away. */
 async function peeked(
   input: AsyncIterable<Uint8Array>,
-): Promise<{ readonly first: Uint8Array; readonly all: AsyncIterable<Uint8Array> }> {
+): Promise<{ readonly first: Uint8Array; readonly all: AsyncGenerator<Uint8Array> }> {
   const iterator = input[Symbol.asyncIterator]()
   let first: Uint8Array = new Uint8Array()
   while (first.length < ZSTD_MAGIC.length) {
@@ -154,8 +164,12 @@ async function peeked(
     first = Buffer.concat([first, next.value])
   }
   async function* all(): AsyncGenerator<Uint8Array> {
-    yield first
-    yield* { [Symbol.asyncIterator]: () => iterator }
+    try {
+      yield first
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value
+    } finally {
+      await iterator.return?.()
+    }
   }
   return { first, all: all() }
 }

@@ -1,0 +1,52 @@
+import path from 'node:path'
+
+import { hasBlobsOf, hasFilesOf, readInventory, type Has } from '../src/bundle/delta.ts'
+import { MANIFEST_NAME } from '../src/bundle/layout.ts'
+import type { Manifest } from '../src/bundle/manifest.ts'
+import { readManifest, type ManifestDigests } from '../src/bundle/read-tar.ts'
+import type { InventoriedFile } from '../src/node/create-bundle.ts'
+import { filePieces } from '../src/node/file-pieces.ts'
+import { openBundle } from '../src/node/open-bundle.ts'
+import { UsageError, type ParsedArgs } from './cli.ts'
+import { lastOf } from './flags.ts'
+
+/** What the other side has, as far as the flags tell. */
+export interface Delta {
+  readonly base?: string
+  readonly has?: Has
+}
+
+/**
+ * Read what `--since` or `--for` names, before anything long is begun.
+ *
+ * @throws UsageError, and DepotError when it is something else
+ */
+export async function checkDelta(flags: ParsedArgs['flags']): Promise<void> {
+  if (lastOf(flags, 'since') !== undefined && lastOf(flags, 'for') !== undefined)
+    throw new UsageError('--since or --for, not both')
+  await readDelta(flags, [])
+}
+
+/** What the other side has of these files. @throws DepotError when it is no bundle, no manifest, or no inventory */
+export async function readDelta(flags: ParsedArgs['flags'], files: readonly InventoriedFile[]): Promise<Delta> {
+  const [since, inventory] = [lastOf(flags, 'since'), lastOf(flags, 'for')]
+  if (since !== undefined) {
+    const { manifest, digests } = await openManifest(since)
+    return { base: digests.sha256, has: hasFilesOf(manifest) }
+  }
+  if (inventory === undefined) return {}
+  const wanted = new Set(files.map(({ sha256, content }) => content ?? sha256))
+  return { has: hasBlobsOf(await readInventory(filePieces(path.resolve(inventory)), wanted)) }
+}
+
+/** The manifest of a bundle of any form, or one that lies by itself. @throws DepotError as `openBundle` */
+export async function openManifest(
+  place: string,
+): Promise<{ readonly manifest: Manifest; readonly digests: ManifestDigests; readonly signature: string | undefined }> {
+  if (place !== '-' && (path.basename(place) === MANIFEST_NAME || place.endsWith('.json'))) {
+    const read = await readManifest(filePieces(path.resolve(place)))
+    return { ...read, signature: undefined }
+  }
+  await using bundle = await openBundle(place, () => process.stdin)
+  return bundle
+}
