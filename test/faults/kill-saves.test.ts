@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { describe, expect, it } from 'vitest'
+
+import { cleanEnv } from '../helpers/clean-env.ts'
+import { packageLock } from '../helpers/npm-lock.ts'
+import { startNpmUpstream } from '../helpers/npm-upstream.ts'
+import { runDepot } from '../helpers/run-depot.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { seededRandom } from './artifacts.ts'
+
+const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
+const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 20)
+const PACKAGES = 400
+/** Two for each package: so many on average that most of them are there in the end. */
+const REQUESTS_A_ROUND = Math.floor((2 * 2 * PACKAGES * 0.8) / ROUNDS)
+const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
+
+describe('depot npm save that is killed', () => {
+  it(
+    `leaves whole files only, and the next run fetches what is missing, ${ROUNDS} times (DEPOT_TEST_SEED=${SEED})`,
+    { timeout: 300_000 },
+    async () => {
+      const random = seededRandom(SEED)
+      await using upstream = await startNpmUpstream()
+      await using dir = await tempDir('kill-saves')
+      const packages = await Promise.all(
+        Array.from({ length: PACKAGES }, async (_, index) => {
+          const name = index % 3 === 0 ? `@s/p${index}` : `p${index}`
+          const packageJson = { name, version: '1.0.0', noise: noise(random, index % 7 === 0 ? 200_000 : 500) }
+          return { packageJson, tarball: await upstream.add(packageJson) }
+        }),
+      )
+      await writeFile(dir.join('package-lock.json'), packageLock(packages))
+      const saved = dir.join('saved')
+      const args = ['npm', 'save', dir.join('package-lock.json'), '--registry', upstream.url, '--dir', saved]
+      const known = new Set(packages.map(({ tarball }) => createHash('sha256').update(tarball).digest('hex')))
+
+      let killed = 0
+      let count = 0
+      for (let round = 0; round < ROUNDS; round++) {
+        const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(dir.path), stdio: 'ignore' })
+        const ended = once(child, 'exit')
+        const enough = upstream.asked.length + Math.floor(random() * REQUESTS_A_ROUND)
+        while (child.exitCode === null && upstream.asked.length <= enough) await sleep(1)
+        await sleep(random() * 10)
+        child.kill('SIGKILL')
+        await ended
+        if (child.signalCode === 'SIGKILL') killed++
+        const whole = await wholeFiles(saved, known)
+        expect(whole).toBeGreaterThanOrEqual(count)
+        count = whole
+      }
+      expect(killed).toBe(ROUNDS)
+      expect(count).toBeGreaterThan(0)
+
+      upstream.asked.length = 0
+      const { status, stdout } = await runDepot(args)
+      expect([status, stdout]).toEqual([0, expect.stringMatching(/, 0 failed\n$/)])
+      expect(upstream.asked.filter((line) => line.endsWith('.tgz')).length).toBeLessThanOrEqual(PACKAGES - count)
+      expect(await wholeFiles(saved, known)).toBe(PACKAGES)
+      upstream.asked.length = 0
+      expect((await runDepot(args)).stdout).toBe(`saved 0 (0 bytes), ${PACKAGES} there already, 0 failed\n`)
+      expect(upstream.asked).toEqual([])
+    },
+  )
+})
+
+/** How many tarballs there are; each is one that was published, and each metadata.json names tarballs that are there. */
+async function wholeFiles(saved: string, known: ReadonlySet<string>): Promise<number> {
+  const entries = await readdir(saved, { recursive: true, withFileTypes: true }).catch(() => [])
+  let tarballs = 0
+  for (const entry of entries) {
+    if (!entry.isFile() || entry.name.startsWith('.') || entry.parentPath.endsWith('.partial')) continue
+    const file = path.join(entry.parentPath, entry.name)
+    const bytes = await readFile(file)
+    if (entry.name.endsWith('.tgz')) {
+      expect(known).toContain(createHash('sha256').update(bytes).digest('hex'))
+      tarballs++
+    } else if (entry.name === 'metadata.json') {
+      const { name } = JSON.parse(bytes.toString('utf8')) as { name: string }
+      await readFile(path.join(entry.parentPath, `${name}-1.0.0.tgz`))
+    }
+  }
+  return tarballs
+}
+
+/** Text that does not compress much. */
+function noise(random: () => number, length: number): string {
+  return Array.from({ length: Math.ceil(length / 10) }, () => random().toString(36).slice(2, 12)).join('')
+}
