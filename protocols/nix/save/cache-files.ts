@@ -22,11 +22,13 @@ export interface CacheFiles {
  */
 export function httpCache(download: Download, address: URL): CacheFiles {
   const base = new URL(address)
+  base.username = ''
+  base.password = ''
   if (!base.pathname.endsWith('/')) base.pathname += '/'
   const at = (path: string): URL => {
     const url = new URL(path, base)
-    url.username = base.username
-    url.password = base.password
+    url.username = address.username
+    url.password = address.password
     return url
   }
   return {
@@ -44,7 +46,7 @@ export function httpCache(download: Download, address: URL): CacheFiles {
     holds(url) {
       const found = URL.parse(url, base.href)
       const below = found?.origin === base.origin && found.pathname.startsWith(base.pathname)
-      return below && found.username === '' && found.password === '' && !/%2e|%2f|%5c/i.test(found.pathname)
+      return below && found.username === '' && found.password === '' && !STEPS_OUT.test(url)
     },
     file: (url, request) => download.file({ ...request, url: at(url) }),
   }
@@ -85,6 +87,9 @@ export function folderCache(files: SavedFiles, name: string): CacheFiles {
     },
   }
 }
+
+/** Steps to the folder above, however they are written, also where there is none above. */
+const STEPS_OUT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#]|%2f|%5c|$)/i
 
 /** As every tool writes it that fills a folder. */
 const PLAIN = /^nar\/[0-9a-z][0-9A-Za-z.]*$/

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { removeNetrc, setNetrc } from '../../../cmd/config-files/netrc.ts'
+import { netrcLogin, removeNetrc, setNetrc } from '../../../cmd/config-files/netrc.ts'
 
 const LINE = 'machine depot.example login depot password dpt_new\n'
 
@@ -41,5 +41,22 @@ describe('removeNetrc', () => {
     ['nothing where none is', 'machine a password dpt_x\n', 'machine a password dpt_x\n'],
   ])('takes out %s', (_title, before, after) => {
     expect(removeNetrc(before, 'depot.example', (password) => password.startsWith('dpt_'))).toBe(after)
+  })
+})
+
+describe('netrcLogin', () => {
+  const text =
+    'machine a login x password y\nmachine b\n  password z\nmachine c login nobody\ndefault login d password e\n'
+  it.each([
+    ['a', { login: 'x', password: 'y' }],
+    ['b', { login: '', password: 'z' }],
+    ['c', undefined],
+    ['other', { login: 'd', password: 'e' }],
+  ])('finds what %s is shown', (host, login) => {
+    expect(netrcLogin(text, host)).toEqual(login)
+  })
+
+  it('finds nothing in a macro', () => {
+    expect(netrcLogin('macdef m\nmachine a login x password y\n\n', 'a')).toBeUndefined()
   })
 })

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import {
   addNixValue,
   addNixWord,
+  nixIncludes,
+  nixList,
   nixValue,
   nixWords,
   removeNixValue,
@@ -38,5 +40,18 @@ describe('a value in nix.conf', () => {
     expect(addNixValue('netrc-file = x\n', 'netrc-file', '/h/.netrc')).toBe('netrc-file = x\n')
     expect(nixValue('netrc-file = a\nnetrc-file = b # c\n', 'netrc-file')).toBe('b')
     expect(removeNixValue('netrc-file = a\nnetrc-file = b\n', 'netrc-file', 'b')).toBe('netrc-file = a\n')
+  })
+})
+
+describe('several files', () => {
+  it('count in their order: a list is replaced, or added to', () => {
+    const texts = ['trusted-public-keys = a b\n', 'extra-trusted-public-keys = c a\n']
+    expect(nixList(texts, 'trusted-public-keys', ['d'])).toEqual(['a', 'b', 'c'])
+    expect(nixList(texts.slice(1), 'trusted-public-keys', ['d'])).toEqual(['d', 'c', 'a'])
+    expect(nixList(texts.toReversed(), 'trusted-public-keys', ['d'])).toEqual(['a', 'b'])
+  })
+
+  it('are named where one includes another', () => {
+    expect(nixIncludes('include a.conf # mine\n  !include /b\nincluded = x\n# include c\n')).toEqual(['a.conf', '/b'])
   })
 })
