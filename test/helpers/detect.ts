@@ -25,6 +25,7 @@ const PARTS = {
   ...TOOLS,
   nix: () => program([process.env['DEPOT_TEST_NIX'], onPath('nix')], 'no nix on PATH (apt-get install nix-bin)'),
   npm: npmScript,
+  npmRegistry,
   python,
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
   openssl: () => program([onPath('openssl')], 'no openssl on PATH (apt-get install openssl)', ['version']),
@@ -32,6 +33,7 @@ const PARTS = {
   openssh,
   strace,
   tmpfs,
+  netns,
   nobody,
 } satisfies Record<string, () => Promise<Found>>
 
@@ -47,6 +49,19 @@ async function npmScript(): Promise<Found> {
   const onHost = onPath('npm')
   const candidates = [process.env['npm_execpath'], onHost && realpathSync(onHost)]
   return nodeScript(candidates, 'no npm on PATH (it comes with Node)')
+}
+
+/** The registry that the user's npm is set to, if it can be reached: closed networks have none. */
+async function npmRegistry(): Promise<Found> {
+  try {
+    const { stdout } = await run('npm', ['config', 'get', 'registry'], { timeout: TIME_LIMIT_MS })
+    const url = new URL(stdout.trim().replace(/\/?$/, '/'))
+    const { ok } = await fetch(new URL('ms', url), { method: 'HEAD', signal: AbortSignal.timeout(TIME_LIMIT_MS) })
+    if (ok) return { path: url.href }
+  } catch {
+    // It is the same for the tests.
+  }
+  return { missing: 'the registry that npm is set to cannot be reached (npm config get registry)' }
 }
 
 /** The interpreter itself: a version manager's shim would look for its settings in the HOME of the client under test. */
@@ -102,6 +117,14 @@ async function nobody(): Promise<Found> {
   } catch {
     return { missing: 'cannot run a program as nobody (run as root)' }
   }
+}
+
+/** Whether a program can be run where there is no network but its own loopback, which takes root. */
+async function netns(): Promise<Found> {
+  const made = await runs('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up'])
+  return made
+    ? { path: 'unshare' }
+    : { missing: 'cannot cut a program off from the network (run as root, with iproute2)' }
 }
 
 /** Whether a small file system can be mounted, which takes root. */
