@@ -1,9 +1,10 @@
 import type { Hashes } from '../../../src/client/saved-files.ts'
-import { findDistribution } from '../filename.ts'
+import { findDistribution, type Distribution } from '../filename.ts'
 import { isProjectName, normalizeProjectName } from '../project-name.ts'
 import { parseVersion } from '../version.ts'
 import { malformed } from './lock-error.ts'
 import { hashesOf, parseHash } from './lock-hash.ts'
+import { fromPath, shown } from './other-source.ts'
 import type { LockedFile, LockedVersion, LockKind, LockOptions, OtherItem, ReadLock } from './lock-types.ts'
 
 /** A file as a lock file describes it. */
@@ -56,10 +57,12 @@ export function createCollector(kind: LockKind, filename: string): LockCollector
       const project = projectIn(where, described.project)
       const name = described.filename ?? lastSegment(described.url)
       const distribution = findDistribution(name)
+      if (/^file:/i.test(described.url)) {
+        others.push(fromPath(project, described.url))
+        return
+      }
       if (distribution === undefined || distribution.project !== project) {
-        const reason =
-          distribution === undefined ? 'it is no wheel and no sdist' : `its file name is of ${distribution.project}`
-        others.push({ item: `${project} (${name.slice(0, 200)})`, reason, breaks: distribution !== undefined })
+        others.push(unlike(project, described.url, distribution))
         return
       }
       const { sizeBytes, uploadTime, url } = described
@@ -138,6 +141,13 @@ export function lastSegment(url: string): string {
   } catch {
     return last
   }
+}
+
+function unlike(name: string, url: string, distribution: Distribution | undefined): OtherItem {
+  const address = shown(url)
+  const reason =
+    distribution === undefined ? 'it is no wheel and no sdist' : `its file name is of ${distribution.project}`
+  return { item: `${name} (${address})`, name, address, reason, breaks: distribution !== undefined }
 }
 
 function lockedVersion(

@@ -49,7 +49,12 @@ export interface LockOptions {
 
 /** What a lock file names that no index has: a checkout of git, a folder, an address of its own. */
 export interface OtherItem {
+  /** Its name, and where it lies: `demo (git+https://…)`. */
   readonly item: string
+  /** The package's name as it is spelt there. */
+  readonly name: string
+  /** Where it would be fetched from, without credentials. */
+  readonly address?: string
   readonly reason: string
   /** Whether an install inside, with the depot alone, fails for the lack of it. */
   readonly breaks: boolean

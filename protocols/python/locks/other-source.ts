@@ -3,7 +3,7 @@ import type { OtherItem } from './lock-types.ts'
 /** A package that is built from a repository. */
 export function fromRepository(name: string, address: string): OtherItem {
   const reason = 'it comes from a repository, and no index has it: build a wheel of it and publish that'
-  return { item: `${name} (${shown(address)})`, reason, breaks: true }
+  return otherItem(name, address, { reason, breaks: true })
 }
 
 /** A package that is a folder or a file on the machine of whoever locked it. */
@@ -12,7 +12,12 @@ export function fromPath(name: string, path: string): OtherItem {
   const reason = breaks
     ? 'it lies on this machine: carry it along, or publish it'
     : 'it lies beside the lock file, and comes along with it'
-  return { item: `${name} (${shown(path)})`, reason, breaks }
+  return otherItem(name, path, { reason, breaks })
+}
+
+function otherItem(name: string, at: string, why: Pick<OtherItem, 'reason' | 'breaks'>): OtherItem {
+  const address = shown(at)
+  return { item: `${name} (${address})`, name, address, ...why }
 }
 
 /** Outside of what belongs to the project. */

@@ -61,7 +61,7 @@ function addVersion(collector: LockCollector, at: string, locked: z.infer<typeof
   if (isStatic)
     for (const { url = '', hash } of named) collector.file(at, { project: name, version, url, hashes: [hash] })
   else if (version === undefined)
-    collector.other({ item: name, reason: 'the lock file names no version of it', breaks: true })
+    collector.other({ item: name, name, reason: 'the lock file names no version of it', breaks: true })
   else {
     const hashes = named.map(({ file, url = '', hash }) => ({ filename: file ?? lastSegment(url), hash }))
     collector.version(at, { project: name, version, extras, hashes, marker })

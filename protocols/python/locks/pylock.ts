@@ -57,7 +57,8 @@ function addFiles(collector: LockCollector, at: string, locked: Packaged): void 
     ...(sdist === undefined ? [] : [['sdist', sdist] as const]),
     ...wheels.map((wheel, index) => [`wheels.${index}`, wheel] as const),
   ]
-  if (files.length === 0) collector.other({ item: name, reason: 'the lock file names no file of it', breaks: true })
+  if (files.length === 0)
+    collector.other({ item: name, name, reason: 'the lock file names no file of it', breaks: true })
   for (const [part, { name: filename, url, path, size, hashes, 'upload-time': time }] of files) {
     if (url === undefined) collector.other(fromPath(name, path ?? filename ?? ''))
     else

@@ -45,13 +45,20 @@ export async function readRequirements(path: string, read: ReadFile): Promise<Re
   return reading.finish()
 }
 
-/** As `readRequirements`, of one file that names no others. @throws DepotError `BAD_REQUEST` */
-export function readRequirementsText(filename: string, text: string): ReadLock {
+/**
+ * As `readRequirements`, of one file. What it names by `-r` and `-c` is refused, or passed over.
+ *
+ * @throws DepotError `BAD_REQUEST`
+ */
+export function readRequirementsText(
+  filename: string,
+  text: string,
+  { named = 'refuse' }: { readonly named?: 'refuse' | 'pass over' } = {},
+): ReadLock {
   const reading = startReading(filename)
   for (const line of requirementsLines(filename, text)) {
-    if (line.kind === 'option' && NAMING.has(line.name))
-      throw malformed(line.where, 'it names another file, which is not here')
-    reading.add(line, false)
+    if (line.kind !== 'option' || !NAMING.has(line.name)) reading.add(line, false)
+    else if (named === 'refuse') throw malformed(line.where, 'it names another file, which is not here')
   }
   return reading.finish()
 }

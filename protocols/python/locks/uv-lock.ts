@@ -66,7 +66,8 @@ function addFiles(collector: LockCollector, at: string, locked: z.infer<typeof u
     ...(sdist === undefined ? [] : [['sdist', sdist] as const]),
     ...wheels.map((wheel, index) => [`wheels.${index}`, wheel] as const),
   ]
-  if (files.length === 0) collector.other({ item: name, reason: 'the lock file names no file of it', breaks: true })
+  if (files.length === 0)
+    collector.other({ item: name, name, reason: 'the lock file names no file of it', breaks: true })
   for (const [part, file] of files) {
     // An address of its own is said once, for the package.
     const url = file.url ?? source.url
