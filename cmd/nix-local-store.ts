@@ -5,12 +5,13 @@ import type { PathSource } from '../protocols/nix/closure/path-source.ts'
 import type { LocalStore } from '../src/local-store.ts'
 import type { ParsedArgs } from './cli.ts'
 import { lastOf } from './flags.ts'
+import type { Environment } from './settings.ts'
 
 /** What every command takes that reads a Nix store of this machine. */
 export const NIX_STORE_ARG = {
   'nix-store': {
     type: 'string',
-    description: 'Root of the Nix store to read (default: /, that of this machine)',
+    description: 'Root of the Nix store to read (default: NIX_REMOTE where it names a folder, else /)',
     valueHint: 'DIR',
   },
 } as const
@@ -20,14 +21,21 @@ export interface OpenedNixStore extends AsyncDisposable {
   readonly store: LocalStore
 }
 
-/** The root of the store that is meant, as `nix --store` takes it. */
-export function nixStoreRoot(flags: ParsedArgs['flags']): string {
-  return path.resolve(lastOf(flags, 'nix-store') ?? '/')
+/** Where it is said which Nix store is meant. */
+export interface NixStoreChoice {
+  readonly flags: ParsedArgs['flags']
+  readonly env: Environment
+}
+
+/** The root of the store that is meant, as `nix --store` and NIX_REMOTE take it. */
+export function nixStoreRoot({ flags, env }: NixStoreChoice): string {
+  const remote = env['NIX_REMOTE'] ?? ''
+  return path.resolve(lastOf(flags, 'nix-store') ?? (path.isAbsolute(remote) ? remote : '/'))
 }
 
 /** Open the Nix store of this machine that is meant. @throws DepotError `STORAGE_DOWN` when there is none, or it may not be read */
-export async function openLocalNixStore(flags: ParsedArgs['flags']): Promise<OpenedNixStore> {
+export async function openLocalNixStore(choice: NixStoreChoice): Promise<OpenedNixStore> {
   const { openNixStore } = await import('../storage/nix-store/open.ts')
-  const store = openNixStore(nixStoreRoot(flags))
+  const store = openNixStore(nixStoreRoot(choice))
   return { store, paths: localPaths(store), [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() }
 }

@@ -100,9 +100,9 @@ export async function whatIsNamed(
 export async function pushFromStore(options: TransferRunOptions, named: NamedPaths): Promise<number> {
   const choices = choicesOf(options.flags)
   return runTransfer(options, async (run) => {
-    await using store = await openLocalNixStore(options.flags)
+    await using store = await openLocalNixStore(options)
     const { paths: source } = store
-    const nix = { programs: PROGRAMS, root: nixStoreRoot(options.flags) }
+    const nix = { programs: PROGRAMS, root: nixStoreRoot(options) }
     const roots = await namedRoots({ ...named, ...choices, nix, source, report: run.report })
     await pushClosure(run, { ...choices, source, roots, compress: compresses(run) })
   })

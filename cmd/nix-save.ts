@@ -70,8 +70,8 @@ export function nixSaveCommand(env: Environment, io: CliIo): Command {
         for (const address of caches) sources.push(await cacheAt(run, address, trustedKeys))
         // What was evaluated here is here: derivations and the sources of flakes.
         if (caches.length === 0 || wanted.installables.length > 0)
-          sources.push(localSaveSource(run, stack.use(await openLocalNixStore(flags)).store))
-        const nix = { programs: run.programs, root: nixStoreRoot(flags) }
+          sources.push(localSaveSource(run, stack.use(await openLocalNixStore({ flags, env })).store))
+        const nix = { programs: run.programs, root: nixStoreRoot({ flags, env }) }
         await saveNix({ run, source: firstOf(sources), nix, isLocal: caches.length === 0, wanted })
       })
     },
