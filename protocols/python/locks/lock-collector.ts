@@ -5,7 +5,7 @@ import { parseVersion } from '../version.ts'
 import { malformed } from './lock-error.ts'
 import { hashesOf, parseHash } from './lock-hash.ts'
 import { fromPath, shown } from './other-source.ts'
-import type { LockedFile, LockedVersion, LockKind, LockOptions, OtherItem, ReadLock } from './lock-types.ts'
+import type { LockedFile, LockedName, LockedVersion, LockKind, LockOptions, OtherItem, ReadLock } from './lock-types.ts'
 
 /** A file as a lock file describes it. */
 export interface DescribedFile {
@@ -160,12 +160,19 @@ function lockedVersion(
   const all = hashes.map((hash) => parseHash(where, typeof hash === 'string' ? hash : hash.hash))
   return {
     project: projectIn(where, project),
-    version: versionIn(where, version) ?? version,
+    version: localVersion(named) ?? versionIn(where, version) ?? version,
     extras: extras.map((extra) => projectIn(where, extra)),
     hashes: [...new Set(all)],
     ...(named.length === 0 ? {} : { filenames: named }),
     ...(marker === undefined || marker === '' ? {} : { marker }),
   }
+}
+
+/** What the files of a version agree on where they are of a local one: pdm.lock says 2.0 for 2.0+cpu. */
+function localVersion(named: readonly LockedName[]): string | undefined {
+  const versions = new Set(named.map(({ filename }) => findDistribution(filename)?.version.text))
+  const [version] = versions
+  return versions.size === 1 && version?.includes('+') === true ? version : undefined
 }
 
 /** pdm.lock names a version once without and once with its extras; a resolution that forks names it once for each fork. */
