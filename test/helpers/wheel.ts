@@ -55,18 +55,25 @@ export function buildWheel(options: DistributionOptions): BuiltFile {
 }
 
 /** An sdist that builds without the network: its build backend lies in the archive itself. */
-export function buildSdist(options: DistributionOptions & { readonly archive?: 'tar.gz' | 'zip' }): BuiltFile {
-  const { name, version, value = version, archive = 'tar.gz', extra = [] } = options
+export function buildSdist(
+  options: DistributionOptions & {
+    readonly archive?: 'tar.gz' | 'zip'
+    /** Of its pyproject.toml; each is imported before anything is built. */
+    readonly buildRequires?: readonly string[]
+  },
+): BuiltFile {
+  const { name, version, value = version, archive = 'tar.gz', buildRequires = [], extra = [] } = options
   const module = moduleName(name)
   const folder = `${module}-${version}`
   const metadata = coreMetadata(options)
+  const imports = buildRequires.map((needed) => `import ${moduleName(needed)}\n`).join('')
   const files: ArchiveFile[] = [
     { name: `${folder}/PKG-INFO`, content: metadata },
     {
       name: `${folder}/pyproject.toml`,
-      content: '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+      content: `[build-system]\nrequires = ${JSON.stringify(buildRequires)}\nbuild-backend = "backend"\nbackend-path = ["."]\n`,
     },
-    { name: `${folder}/backend.py`, content: buildBackend(module, version) },
+    { name: `${folder}/backend.py`, content: `${imports}${buildBackend(module, version)}` },
     { name: `${folder}/${module}.py`, content: `VALUE = ${JSON.stringify(value)}\n` },
     ...extra,
   ]
