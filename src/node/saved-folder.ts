@@ -178,7 +178,10 @@ async function hashHandle(handle: FileHandle, algorithms: readonly Algorithm[]):
 
 /** From the beginning; the file stays open. */
 async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
-  for await (const piece of handle.createReadStream({ start: 0, autoClose: false, highWaterMark: PIECE_BYTES }))
+  const { size } = await handle.stat()
+  // Most files are small: as many large buffers would be collected all the time.
+  const highWaterMark = Math.min(PIECE_BYTES, size + 1)
+  for await (const piece of handle.createReadStream({ start: 0, autoClose: false, highWaterMark }))
     yield piece as Buffer
 }
 

@@ -2,13 +2,13 @@ import { inParallel } from '../../../src/client/in-parallel.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import type { Downloaded } from '../../../src/client/receive-body.ts'
 import type { Hashes } from '../../../src/client/saved-files.ts'
-import { DepotError } from '../../../src/errors.ts'
+import { DepotError, hasCode } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { savedMetadataPath, savedTarballPath } from '../saved-paths.ts'
 import { failSaved } from './fail-saved.ts'
 import type { Registry } from './registry.ts'
 import { saveAttestations } from './save-attestations.ts'
-import { mergedMetadata, savedPackument } from './saved-metadata.ts'
+import { mergedMetadata, savedPackument, withTarballs } from './saved-metadata.ts'
 import { promisedDigests, samePromise } from './tarball-digests.ts'
 import { membersIn, type Members, type UpstreamPackument } from './upstream-packument.ts'
 
@@ -34,13 +34,14 @@ interface Fetched {
 /** Save some versions of a package: tarballs, provenance, then the metadata that names them. Returns whether the registry was asked. */
 export async function savePackage(save: PackageSave): Promise<boolean> {
   const { folder, report, name, wanted } = save
-  const saved = await savedPackument(folder, name)
+  const known = await savedPackument(folder, name)
   const missing: string[] = []
   for (const [version, locked] of wanted) {
-    if (await isThere(save, version, locked, saved)) report.add({ item: `${name}@${version}`, result: 'there' })
+    if (await isThere(save, version, locked, known)) report.add({ item: `${name}@${version}`, result: 'there' })
     else missing.push(version)
   }
   if (missing.length === 0 && !save.refresh) return false
+  const saved = await withTarballs(folder, known)
   try {
     const upstream = await save.packument()
     const fetched: Fetched[] = []
@@ -63,16 +64,16 @@ async function isThere(
   { folder, name }: PackageSave,
   version: string,
   locked: readonly string[],
-  saved: UpstreamPackument | undefined,
+  known: UpstreamPackument | undefined,
 ): Promise<boolean> {
-  const manifest = saved?.versions.get(version)
+  const manifest = known?.versions.get(version)
   if (manifest === undefined) return false
   try {
     const promised = promisedDigests(`${name}@${version}`, membersIn(manifest, 'dist'), locked)
     return await hasDigests({ folder }, savedTarballPath(name, version), promised)
   } catch (error) {
     // What the folder's metadata says against the lock file is the registry's to confirm.
-    if (error instanceof DepotError && error.code === 'CONTENT_MISMATCH') return false
+    if (hasCode(error, 'CONTENT_MISMATCH') || hasCode(error, 'NOT_FOUND')) return false
     throw error
   }
 }

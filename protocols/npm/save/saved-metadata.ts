@@ -13,23 +13,28 @@ import {
   type UpstreamPackument,
 } from './upstream-packument.ts'
 
-/**
- * What the folder has of a package: its document, with those versions only whose tarball is there. a-h/depot saves all versions'
- * manifests beside a few tarballs. Undefined for nothing, or for what cannot be read: it is then written anew.
- */
+/** What the folder says of a package. Undefined for nothing, or for what cannot be read: it is then written anew. */
 export async function savedPackument(folder: SavedFolder, name: string): Promise<UpstreamPackument | undefined> {
   const file = await folder.find(savedMetadataPath(name))
   if (file === undefined) return undefined
   try {
-    const saved = parseUpstreamPackument(name, await savedText(file, LIMITS.upstreamDocumentBytesMax))
-    const versions = new Map<string, Members>()
-    for (const [version, manifest] of saved.versions)
-      if ((await folder.find(savedTarballPath(name, version))) !== undefined) versions.set(version, manifest)
-    return { ...saved, versions }
+    return parseUpstreamPackument(name, await savedText(file, LIMITS.upstreamDocumentBytesMax))
   } catch (error) {
     if (error instanceof DepotError && error.code !== 'STORAGE_DOWN') return undefined
     throw error
   }
+}
+
+/** With those versions only whose tarball is there: a-h/depot saves all versions' manifests beside a few tarballs. */
+export async function withTarballs(
+  folder: SavedFolder,
+  saved: UpstreamPackument | undefined,
+): Promise<UpstreamPackument | undefined> {
+  if (saved === undefined) return undefined
+  const versions = new Map<string, Members>()
+  for (const [version, manifest] of saved.versions)
+    if ((await folder.find(savedTarballPath(saved.name, version))) !== undefined) versions.set(version, manifest)
+  return { ...saved, versions }
 }
 
 /**
