@@ -31,8 +31,8 @@ export interface Saver extends AsyncDisposable {
 export interface SaverOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string
-  /** Ends it the hard way after so long. */
-  readonly killAfterMs?: number
+  /** Ends it the hard way as soon as this is true. */
+  readonly killWhen?: () => boolean
 }
 
 /** @param resolver what is installed there; a Python always is */
@@ -52,7 +52,7 @@ export async function saver(upstream: PythonUpstream | undefined, resolver: 'uv'
     home: home.path,
     folder,
     join: (...names) => home.join(...names),
-    async save(args, { env: more = {}, stdin, killAfterMs } = {}) {
+    async save(args, { env: more = {}, stdin, killWhen } = {}) {
       const child = spawn(process.execPath, [LAUNCHER, 'python', 'save', ...args], {
         env: cleanEnv(home.path, { ...env, ...more }),
         cwd: home.path,
@@ -61,10 +61,10 @@ export async function saver(upstream: PythonUpstream | undefined, resolver: 'uv'
       child.stdin.on('error', () => {})
       child.stdin.end(stdin ?? '')
       const closed = once(child, 'close')
-      const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs)
+      const timer = setInterval(() => killWhen?.() === true && child.kill('SIGKILL'), 1)
       const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
       await closed
-      clearTimeout(timer)
+      clearInterval(timer)
       return { status: child.exitCode, stdout, stderr }
     },
     async saved() {

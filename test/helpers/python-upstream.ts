@@ -37,6 +37,8 @@ export interface PythonUpstream extends AsyncDisposable {
   readonly modes: IndexModes
   /** Paths that were asked for since this was called last. */
   asked(): readonly string[]
+  /** How many of them there are. */
+  readonly askedCount: number
 }
 
 export const UPLOADED = '2020-02-03T04:05:06.123456Z'
@@ -67,6 +69,9 @@ export async function pythonUpstream(
     index: `${upstream.url}/simple/`,
     url: upstream.url,
     modes: current,
+    get askedCount() {
+      return asked.length
+    },
     asked() {
       const before = asked
       asked = []
