@@ -61,11 +61,8 @@ export async function addVersion(depot: Depot, caller: Caller, added: NewVersion
     return {
       record: { ...record, manifestsLength: (record.manifestsLength ?? 0) + lengthOf(manifest) },
       puts: [{ kind: KIND.version, key, value, expected: 0, refs: [digest] }, ...(added.puts ?? [])],
-      // A tarball that was sent alone has waited long enough. What was said of another one is nothing that this one says.
-      deletes: [
-        added.replaces ?? { kind: KIND.tarball, key },
-        ...(added.replaces === undefined && (added.puts ?? []).length === 0 ? [{ kind: KIND.attestation, key }] : []),
-      ],
+      // A tarball that was sent alone has waited long enough.
+      deletes: [added.replaces ?? { kind: KIND.tarball, key }],
       blobs,
       done: [{ action: 'write', part: version, digest }],
     }

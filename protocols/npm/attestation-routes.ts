@@ -2,7 +2,7 @@ import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { readText } from '../../src/http/body.ts'
 import { jsonResponse, sourceResponse, storedEtag } from '../../src/http/respond.ts'
-import type { Cache, Commit } from '../../src/kv-store.ts'
+import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
 import { npmAuditEntry } from './audit-line.ts'
@@ -65,9 +65,9 @@ async function getAttestations(depot: Depot, request: DepotRequest<{ spec: Spec 
   const { name, version } = params.spec
   const found = await depot.get(cache, KIND.attestation, versionKey(name, version))
   // A deleted version takes its statement along, whoever deleted it.
-  const live = found !== undefined && (await loadVersion(depot, cache, name, version)) !== undefined
-  if (!live) throw missing(params.spec)
-  const kept = readAttestation(found.value)
+  const live = found && (await loadVersion(depot, cache, name, version))
+  const kept = live && readAttestation(found.value, live)
+  if (kept === undefined) throw missing(params.spec)
   if ('bundle' in kept) {
     const { predicateType, bundle } = parseProvenance(kept.bundle)
     return jsonResponse(200, { attestations: [{ predicateType, bundle }] }, { 'Cache-Control': 'no-cache' })
@@ -95,16 +95,16 @@ async function putAttestations(depot: Depot, request: DepotRequest<{ spec: Spec 
     const subject = await requireTarball(depot, cache, params.spec)
     for (const attestation of attestations) requireSubject(attestation, { name, version, sha512: subject.sha512 })
     const before = await depot.get(cache, KIND.attestation, key)
-    const kept = before === undefined ? undefined : readAttestation(before.value)
+    const kept = before && readAttestation(before.value, subject)
     const isSame = kept !== undefined && 'digest' in kept && kept.digest === digest
-    if (kept !== undefined && !isSame && subject.live)
+    if (kept !== undefined && !isSame && subject.kind === KIND.version)
       throw new DepotError('CONFLICT', `there are other attestations of ${key} already, and they stay`)
     const row = await staged.publish()
-    const value = JSON.stringify({ digest })
+    const value = JSON.stringify({ digest, tarball: subject.digest })
     const put = { kind: KIND.attestation, key, value, expected: before?.version ?? 0, refs: [digest] }
     await depot.commit(cache, {
-      present: subject.present ?? [],
-      puts: [...(subject.puts ?? []), ...(isSame ? [] : [put])],
+      present: [{ kind: subject.kind, key }],
+      puts: isSame ? [] : [put],
       // The same bytes again heal a damaged blob.
       blobs: [row],
       audit: [npmAuditEntry(request, name, { action: 'write', part: version, what: 'attestations', digest })],
@@ -114,26 +114,28 @@ async function putAttestations(depot: Depot, request: DepotRequest<{ spec: Spec 
   return jsonResponse(isNew ? 201 : 200, { ok: 'the attestations are here', success: true })
 }
 
-interface SubjectHere extends Pick<Commit, 'present' | 'puts'> {
+/** A tarball that is here. */
+interface SubjectHere {
+  /** That of a version, which everybody can read, or one that waits for its manifest. */
+  readonly kind: string
+  /** Its sha256. */
+  readonly digest: string
   readonly sha512: string
-  /** Everybody can read it. */
-  readonly live: boolean
 }
 
-/** The tarball that attestations have to be about, and what holds a commit to its still being that. @throws DepotError `NOT_FOUND` */
+/** The tarball that attestations have to be about. @throws DepotError `NOT_FOUND` */
 async function requireTarball(depot: Depot, cache: Cache, { name, version }: Spec): Promise<SubjectHere> {
   const key = versionKey(name, version)
+  // Before the version: whoever adds that takes the tarball away in the same commit.
+  const waiting = await depot.get(cache, KIND.tarball, key)
   const record = await loadVersion(depot, cache, name, version)
   if (record !== undefined) {
-    const sha512 = sha512Of(String(record.manifest.dist['integrity']))
-    return { sha512, live: true, present: [{ kind: KIND.version, key }] }
+    const { digest, manifest } = record
+    return { kind: KIND.version, digest, sha512: sha512Of(String(manifest.dist['integrity'])) }
   }
-  const waiting = await depot.get(cache, KIND.tarball, key)
   if (waiting === undefined) throw new DepotError('NOT_FOUND', `there is no tarball of ${key}: send it first`)
   const { digest, sha512 } = readTarball(waiting.value)
-  // Put again as it is: another tarball may come meanwhile, which these attestations say nothing of.
-  const again = { kind: KIND.tarball, key, value: waiting.value, expected: waiting.version, refs: [digest] }
-  return { sha512, live: false, puts: [again] }
+  return { kind: KIND.tarball, digest, sha512 }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

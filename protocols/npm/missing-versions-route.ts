@@ -14,7 +14,7 @@ import { parsePackageName } from './package-name.ts'
 import { withDeprecation } from './package-record.ts'
 import { findVersion, loadPackage } from './packages.ts'
 import { tagsOf } from './packument.ts'
-import { isTombstone, KIND, versionKey, type PackageRecord, type VersionRecord } from './records.ts'
+import { isTombstone, KIND, readAttestation, versionKey, type PackageRecord, type VersionRecord } from './records.ts'
 import { parseVersion } from './version.ts'
 
 const askedSchema = z
@@ -113,9 +113,14 @@ async function lookUp(depot: Depot, request: DepotRequest, { name, versions, ans
     if (Object.hasOwn(loaded.record.times, version)) found.time[version] = loaded.record.times[version] ?? ''
     if (withDeprecation(loaded.record, version, record).manifest['deprecated'] !== undefined)
       found.deprecated.push(version)
-    if (attested.has(key)) found.attested.push(version)
+    if (attested.has(key) && (await isAttested(depot, cache, key, record))) found.attested.push(version)
   }
   answer.packages.push(found)
+}
+
+async function isAttested(depot: Depot, cache: Cache, key: string, record: VersionRecord): Promise<boolean> {
+  const said = await depot.get(cache, KIND.attestation, key)
+  return said !== undefined && readAttestation(said.value, record) !== undefined
 }
 
 /** Keys of those whose bytes can be had too. At most `LIMITS.npmMissingVersionsMax`, which one statement looks up. */

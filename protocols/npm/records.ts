@@ -13,7 +13,8 @@ export const KIND = {
   tarball: 'npm-tarball',
   /**
    * Key: `name@version`. How the version was made: the sigstore bundle that `npm publish --provenance` sent along, as one string; or the
-   * digest of what another registry answers about it, which the record refers to.
+   * digest of what another registry answers about it, which the record refers to, and that of the tarball which it is about. Another
+   * tarball may have come since.
    */
   attestation: 'npm-attestation',
   /** Key: a key's id. A public key of another registry, as that tells of it. */
@@ -97,12 +98,19 @@ export function readTarball(value: string): TarballRecord {
   return tarballSchema.parse(JSON.parse(value))
 }
 
-/** A bundle that came with a publish, or the digest of an answer that was brought in. */
-export function readAttestation(value: string): { readonly bundle: string } | { readonly digest: string } {
-  return attestationSchema.parse(JSON.parse(value))
-}
+/** A bundle that came with a publish, or an answer that was brought in. */
+export type AttestationRecord = z.infer<typeof attestationSchema>
 
-const attestationSchema = z.union([z.string().transform((bundle) => ({ bundle })), z.object({ digest: z.string() })])
+const attestationSchema = z.union([
+  z.string().transform((bundle) => ({ bundle })),
+  z.object({ digest: z.string(), tarball: z.string() }),
+])
+
+/** What is said of how a version was made; undefined when it is said of another tarball. */
+export function readAttestation(value: string, { digest }: { readonly digest: string }): AttestationRecord | undefined {
+  const record = attestationSchema.parse(JSON.parse(value))
+  return 'bundle' in record || record.tarball === digest ? record : undefined
+}
 
 /** Characters that a manifest has in storage: what `manifestsLength` adds up. */
 export function lengthOf(manifest: object): number {

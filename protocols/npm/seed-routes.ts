@@ -61,23 +61,20 @@ async function putTarball(depot: Depot, request: DepotRequest<{ name: string; fi
   return jsonResponse(200, { ok: 'the tarball is here', success: true })
 }
 
-/** What makes a tarball the one that waits. What was said of another one that did is nothing that this one says. */
+/** What makes a tarball the one that waits: nothing, when it does already. */
 function waitingTarball(
   depot: Depot,
   cache: Cache,
   key: string,
   { blob, hashes, own }: StagedTarball,
-): () => Promise<Pick<Commit, 'puts' | 'deletes'>> {
+): () => Promise<Pick<Commit, 'puts'>> {
   const { digest } = blob
   const { sha1, sha512 } = hashes
   const value = JSON.stringify({ digest, sha1, sha512, hasInstallScript: own.hasInstallScript })
   return async () => {
     const before = await depot.get(cache, KIND.tarball, key)
-    const isSame = before !== undefined && readTarball(before.value).digest === digest
-    return {
-      puts: [{ kind: KIND.tarball, key, value, expected: before?.version ?? 0, refs: [digest] }],
-      deletes: isSame ? [] : [{ kind: KIND.attestation, key }],
-    }
+    if (before?.value === value) return {}
+    return { puts: [{ kind: KIND.tarball, key, value, expected: before?.version ?? 0, refs: [digest] }] }
   }
 }
 
@@ -112,10 +109,11 @@ async function putVersion(
   if (manifest.version !== version) {
     throw mismatch(`the URL names version ${version}, but the manifest is of ${manifest.version}`)
   }
+  const key = versionKey(name, version)
+  // Before the version: whoever else brings it in takes the tarball away in the commit that adds it.
+  const uploaded = await depot.get(cache, KIND.tarball, key)
   const known = await loadForWrite(depot, cache, name, version)
   if (known !== undefined) return requireSameBytes(known, manifest)
-  const key = versionKey(name, version)
-  const uploaded = await depot.get(cache, KIND.tarball, key)
   if (uploaded === undefined) {
     throw new DepotError('BAD_REQUEST', `there is no tarball of ${key} yet: send it first, then its manifest`)
   }

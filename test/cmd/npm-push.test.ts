@@ -3,6 +3,8 @@ import path from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
+import { LIMITS } from '../../src/limits.ts'
+import { startGuardedWorld } from '../helpers/guarded-world.ts'
 import { tarballOf } from '../helpers/npm-fixtures.ts'
 import { json, publish, startNpmWorld } from '../helpers/npm-world.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
@@ -202,6 +204,48 @@ describe('depot npm push', () => {
     })
     const { status, stderr } = await runDepot(['npm', 'push', here.world.url])
     expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining('--dir DIR') as unknown })
+  })
+})
+
+describe('a push with a token', () => {
+  it('leaves the keys out when it may not administer, says so, and sends the packages', async () => {
+    await using saved = await tempDir('saved')
+    const signer = await saveKeys(saved.path)
+    await saveFixture(saved.path, { name: 'signed', versions: ['1.0.0'], signer })
+    await using world = await startGuardedWorld({ reads: 'closed' })
+    const push = async (...grants: readonly string[]): Promise<Finished> => {
+      const env = { DEPOT_AUTH_TOKEN: await world.token(...grants) }
+      return runDepot(['npm', 'push', `${world.url}/npm`, '--dir', saved.path], env)
+    }
+    const { status, stdout } = await push('npm:write:*')
+    expect({ status, stdout }).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('sent signed@1.0.0') as unknown,
+    })
+    expect(stdout).toContain("left out the registry's public keys: you are no administrator there")
+    expect((await push('npm:*:*')).stdout).toContain("sent the registry's public keys")
+    const { keys } = (await (await fetch(`${world.url}/npm/-/npm/v1/keys`)).json()) as { keys: { keyid: string }[] }
+    expect(keys.map(({ keyid }) => keyid)).toContain(signer.entry.keyid)
+    expect((await push('npm:write:*')).stdout).toBe('sent 0 (0 bytes), 1 there already, 0 failed\n')
+  })
+
+  it('ends at once when it is not let in, or may not write', async () => {
+    await using saved = await tempDir('saved')
+    for (let count = 0; count < 20; count++) await saveFixture(saved.path, { name: `p${count}`, versions: ['1.0.0'] })
+    await using world = await startGuardedWorld({ reads: 'closed' })
+    const push = (token: string): Promise<Finished> =>
+      runDepot(['npm', 'push', world.url, '--dir', saved.path, '--token', token])
+    const reader = await world.token('npm:read:*')
+    for (const [token, reason] of [
+      ['dpt_wrong', /does not, or no longer, take/],
+      [reader, /'depot whoami' shows your rights/],
+    ] as const) {
+      const before = world.refusals.length
+      const { status, stdout, stderr } = await push(token)
+      expect({ status, stdout }).toEqual({ status: 1, stdout: 'sent 0 (0 bytes), 0 there already, 0 failed\n' })
+      expect(stderr).toMatch(reason)
+      expect(world.refusals.length - before).toBeLessThanOrEqual(LIMITS.transferAtOnce)
+    }
   })
 })
 

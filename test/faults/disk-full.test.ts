@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
+import { rm } from 'node:fs/promises'
 
 import { expect, it } from 'vitest'
 
@@ -9,10 +7,9 @@ import { describeWith } from '../helpers/have.ts'
 import { postForm, uploadForm } from '../helpers/python-upload.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
-import { tempDir } from '../helpers/temp-dir.ts'
+import { fillUp, smallVolume } from '../helpers/small-volume.ts'
 import { buildWheel, type BuiltFile } from '../helpers/wheel.ts'
 
-const run = promisify(execFile)
 const MIB = 1024 * 1024
 
 describeWith('tmpfs', 'faults/disk-full', () => {
@@ -46,33 +43,6 @@ describeWith('tmpfs', 'faults/disk-full', () => {
     },
   )
 })
-
-interface Volume extends AsyncDisposable {
-  readonly path: string
-  join(...names: string[]): string
-}
-
-/** A file system of its own in memory, so small that a test fills it. */
-async function smallVolume(sizeMib: number): Promise<Volume> {
-  const dir = await tempDir('volume')
-  const mount = dir.join('volume')
-  await mkdir(mount)
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', mount])
-  return {
-    path: mount,
-    join: (...names) => dir.join('volume', ...names),
-    async [Symbol.asyncDispose]() {
-      await run('umount', ['--lazy', mount])
-      await dir[Symbol.asyncDispose]()
-    },
-  }
-}
-
-/** Take all space but `leftBytes`. */
-async function fillUp(volume: string, file: string, leftBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(volume)
-  await writeFile(file, Buffer.alloc(Math.max(bavail * bsize - leftBytes, 0), 1))
-}
 
 function wheelOf(version: string, sizeBytes: number): BuiltFile {
   return buildWheel({ name: 'full', version, extra: [{ name: 'data', content: randomBytes(sizeBytes) }] })
