@@ -83,7 +83,8 @@ function addRequirement(
   { text, hashes, where }: Extract<PlacedLine, { kind: 'requirement' }>,
   isConstraint: boolean,
 ): void {
-  const parsed = parseRequirement(text)
+  // As pip has it: what is called like an archive is one, although it could be a project's name.
+  const parsed = ARCHIVE.test(text) ? undefined : parseRequirement(text)
   if (parsed === undefined) return addAddress(collector, { text, hashes, where })
   const line = text.replace(/\s+/g, ' ')
   if (isConstraint) return collector.constraint(line)
@@ -108,12 +109,13 @@ function addAddress(
     const marker = rest.length === 0 ? '' : ` ; ${rest.join(' ')}`
     return addUrl(collector, where, { project, url: address, hashes, line: `${project} @ ${address}${marker}` })
   }
-  if (!LIKE_A_PATH.test(address) && !REPOSITORY.test(address))
+  if (![ARCHIVE, LIKE_A_PATH, REPOSITORY].some((form) => form.test(address)))
     throw malformed(where, `'${text.slice(0, 200)}' is no requirement as PEP 508 defines it`)
   addOther(collector, address)
 }
 
-const LIKE_A_PATH = /^[^\s=<>!~]*(?:[/\\]|^\.{1,2}$|\.(?:whl|zip|tar\.gz|tgz|tar\.bz2)(?:\[[^\]]*\])?$)[^=<>!~]*$/i
+const ARCHIVE = /^[^\s@;=<>!~]+\.(?:whl|zip|tar\.gz|tgz|tar\.bz2)(?:\[[^\]]*\])?(?:$|[\s;])/i
+const LIKE_A_PATH = /^(?:\.{1,2}$|[^\s=<>!~]*[/\\][^=<>!~]*$)/
 const REPOSITORY = /^(?:git|hg|svn|bzr)\+/i
 
 function addUrl(
