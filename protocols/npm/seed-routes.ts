@@ -19,8 +19,8 @@ import { loadForWrite } from './tombstones.ts'
 import { parseSelector, type Selector } from './version.ts'
 
 /**
- * The two routes by which packages published elsewhere are brought in: first the tarball, then its manifest, then the
- * manifest once more under each dist-tag. Names of old are welcome here, unlike in a publish.
+ * The two routes by which packages published elsewhere are brought in: first the tarball, then its manifest, which also comes
+ * under each dist-tag, before or after. Names of old are welcome here, unlike in a publish.
  */
 export function seedRoutes(depot: Depot, signer?: SigningKey): readonly Route[] {
   return [
@@ -89,7 +89,7 @@ async function putManifest(
   const manifest = parseManifest(body)
   if (manifest.name !== name) throw mismatch(`the URL names ${name}, but the manifest is of ${manifest.name}`)
   if ('version' in selector) await putVersion(depot, request, { version: selector.version, manifest, signer })
-  else await putTag(depot, request, selector.tag, manifest)
+  else await putTag(depot, request, selector.tag, { version: manifest.version, manifest, signer })
   return jsonResponse(201, { ok: 'the manifest is here', success: true })
 }
 
@@ -133,21 +133,15 @@ async function putVersion(
   })
 }
 
+/** a-h/depot's client sends a manifest under its tags first, and then under its number. */
 async function putTag(
   depot: Depot,
   request: DepotRequest<{ name: string }>,
   tag: string,
-  manifest: Manifest,
+  sent: SentVersion,
 ): Promise<void> {
-  const { cache, params } = request
-  const { name } = params
-  const { version } = manifest
-  const known = await loadForWrite(depot, cache, name, version)
-  if (known === undefined) {
-    throw new DepotError('BAD_REQUEST', `version ${version} of ${name} is not here yet: send it, then tag it ${tag}`)
-  }
-  requireSameBytes(known, manifest)
-  await moveTag(depot, request, { name, tag, version })
+  await putVersion(depot, request, sent)
+  await moveTag(depot, request, { name: request.params.name, tag, version: sent.version })
 }
 
 /** @throws DepotError `CONFLICT` when a manifest declares other bytes than its version has */

@@ -41,6 +41,19 @@ describe('bringing in a package that was published elsewhere', () => {
     }
   })
 
+  it("takes a manifest under its tags before its number, as a-h/depot's client sends it", async () => {
+    const own = { name: '@acme/tagged-first', version: '1.0.0' }
+    const tarball = await tarballOf(own)
+    const manifest = { ...own, dist: distOf(tarball) }
+    expect((await putTarball(own.name, own.version, tarball, '@acme/tagged-first-1.0.0.tgz')).status).toBe(200)
+    for (const selector of ['next', 'latest', '1.0.0'])
+      expect((await putManifest(own.name, selector, manifest)).status).toBe(201)
+    expect(await json(await world.fetch('/npm/@acme/tagged-first'))).toMatchObject({
+      'dist-tags': { next: '1.0.0', latest: '1.0.0' },
+      versions: { '1.0.0': {} },
+    })
+  })
+
   it('tells JSONStream from jsonstream', async () => {
     await bring({ name: 'jsonstream', version: '2.0.0' })
     expect(Object.keys((await json(await world.fetch('/npm/jsonstream')))['versions'] as object)).toEqual(['2.0.0'])
@@ -85,7 +98,7 @@ describe('bringing in a package that was published elsewhere', () => {
     expect((await putTarball('published', '1.0.0', other)).status).toBe(409)
   })
 
-  it('wants the tarball before the manifest, and the version before its tags', async () => {
+  it('wants the tarball before its manifest, under its number or under a tag', async () => {
     const manifest = { name: 'early', version: '1.0.0' }
     for (const selector of ['1.0.0', 'latest']) {
       const answer = await putManifest('early', selector, manifest)
