@@ -1,3 +1,5 @@
+import { readlink } from 'node:fs/promises'
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 
 import { parseBaseName, parseStorePath, STORE_DIR } from '../protocols/nix/store-path.ts'
@@ -22,7 +24,8 @@ export interface NamedPaths {
  */
 export async function namedPaths(flags: ParsedArgs['flags'], positionals: readonly string[]): Promise<NamedPaths> {
   const lines = isOn(flags, 'stdin') ? await stdinLines() : []
-  const words = [...positionals, ...lines, ...commas(flags, 'flake-refs')]
+  const named = [...positionals, ...lines, ...commas(flags, 'flake-refs')]
+  const words = await Promise.all(named.map(async (word) => (await linkedPath(word)) ?? word))
   const storePaths = [...commas(flags, 'store-paths').map(storePathOf), ...words.flatMap((word) => inStore(word) ?? [])]
   const installables = words.filter((word) => inStore(word) === undefined)
   if (storePaths.length + installables.length === 0)
@@ -41,6 +44,21 @@ function inStore(word: string): string | undefined {
   const [baseName = ''] = word.slice(STORE_DIR.length + 1).split('/', 1)
   return parseBaseName(baseName)?.baseName
 }
+
+/** The path of the store that a link leads to, `./result` above all: nobody needs Nix to follow it, nor does it lie below `/`. */
+async function linkedPath(word: string): Promise<string | undefined> {
+  if (!/^\.{0,2}\//.test(word)) return undefined
+  let at = path.resolve(word)
+  for (let links = 0; links < LINKS_MAX && inStore(at) === undefined; links++) {
+    const target = await readlink(at).catch(() => undefined)
+    if (target === undefined) return undefined
+    at = path.resolve(path.dirname(at), target)
+  }
+  return inStore(at) === undefined ? undefined : at
+}
+
+/** As the system has it. */
+const LINKS_MAX = 40
 
 function storePathOf(word: string): string {
   const baseName = inStore(word) ?? parseStorePath(`${STORE_DIR}/${word}`)?.baseName

@@ -68,11 +68,14 @@ export function nixSaveCommand(env: Environment, io: CliIo): Command {
         await using stack = new AsyncDisposableStack()
         const sources: SaveSource[] = []
         for (const address of caches) sources.push(await cacheAt(run, address, trustedKeys))
-        // What was evaluated here is here: derivations and the sources of flakes.
-        if (caches.length === 0 || wanted.installables.length > 0)
-          sources.push(localSaveSource(run, stack.use(await openLocalNixStore({ flags, env })).store))
+        const openSource = async (): Promise<SaveSource> => {
+          // What was evaluated here is here: derivations and the sources of flakes.
+          if (caches.length === 0 || wanted.installables.length > 0)
+            sources.push(localSaveSource(run, stack.use(await openLocalNixStore({ flags, env })).store))
+          return firstOf(sources)
+        }
         const nix = { programs: run.programs, root: nixStoreRoot({ flags, env }) }
-        await saveNix({ run, source: firstOf(sources), nix, isLocal: caches.length === 0, wanted })
+        await saveNix({ run, openSource, nix, isLocal: caches.length === 0, wanted })
       })
     },
   }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -45,7 +45,9 @@ function suite(part: 'nix' | 'nixNew'): void {
     it(
       'is installed from the folder with its signatures checked, and is saved once',
       async () => {
-        const { status, stdout, stderr } = await saveTo('closure', top, '--logs')
+        await symlink(top, dir.join('result'))
+        await symlink('result', dir.join('result-again'))
+        const { status, stdout, stderr } = await saveTo('closure', dir.join('result-again'), '--logs')
         expect([stderr, status, lastLine(stdout)]).toEqual(['', 0, expect.stringContaining(`saved ${PATHS} `)])
         await using puller = await nixClientOf(part, PUBLIC)
         await puller.pull(cacheIn('closure'), top)
@@ -162,7 +164,7 @@ function suite(part: 'nix' | 'nixNew'): void {
   it(
     'a flake is there with its inputs where none of them can be had from elsewhere',
     async () => {
-      const flake = await writeFlake(dir)
+      const flake = await writeFlake(dir.path)
       const named = ['--flake-refs', `path:${flake}#made,path:${flake}`, '--flake-inputs', '--derivation']
       const { status, stderr } = await saveTo('flake', ...named)
       expect([stderr, status]).toEqual(['', 0])
@@ -172,6 +174,29 @@ function suite(part: 'nix' | 'nixNew'): void {
       const said = await builder.run('build', '--no-link', ...options, `path:${flake}#made`)
       const [, made = ''] = /"(\/nix\/store\/[^"]*-made)"/.exec(said) ?? []
       expect(await readFile(path.join(builder.root, made), 'utf8')).toBe('from the input\n')
+    },
+    LIMIT_MS,
+  )
+
+  it(
+    'a flake is evaluated here, and what it makes comes from a cache without being built',
+    async () => {
+      const folder = dir.join('evaluated')
+      await mkdir(folder)
+      const flake = await writeFlake(folder)
+      const said = await owner.run('build', '--no-link', '--json', `path:${flake}#made`)
+      const [, made = ''] = /"(\/nix\/store\/[^"]*-made)"/.exec(said) ?? []
+      await owner.run('store sign', '--key-file', dir.join('key'), made)
+      await owner.push(cacheIn('evaluated-cache'), made)
+      await using evaluator = await nixClientOf(part, PUBLIC)
+      const args = ['--from', cacheIn('evaluated-cache'), '--derivation', '--dir', dir.join('evaluated-saved')]
+      const { status, stdout, stderr } = await nixSave(part, evaluator, `path:${flake}#made`, ...args)
+      expect([stderr, status]).toEqual(['', 0])
+      expect(stdout).toContain(`saved ${made}\n`)
+      expect(stdout).toContain('-made.drv\n')
+      expect(await evaluator.failure('path-info', '--store', evaluator.root, made)).toContain('is not valid')
+      await using puller = await nixClientOf(part, PUBLIC)
+      await puller.pull(cacheIn('evaluated-saved'), made)
     },
     LIMIT_MS,
   )
@@ -198,8 +223,8 @@ function serve(folder: string) {
 }
 
 /** A flake with a lock of its own and an input beside it. */
-async function writeFlake(dir: TempDir): Promise<string> {
-  const [flake, input] = [dir.join('flake-source'), dir.join('input')]
+async function writeFlake(folder: string): Promise<string> {
+  const [flake, input] = [path.join(folder, 'flake-source'), path.join(folder, 'input')]
   await mkdir(input)
   await mkdir(flake)
   await writeFile(path.join(input, 'flake.nix'), `{ outputs = { self }: { text = "from the input"; }; }`)

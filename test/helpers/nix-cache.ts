@@ -57,7 +57,7 @@ export async function startNixCache(): Promise<TestCache> {
     async add(name, { content = name, references = [], lies = {}, signature, ...options } = {}) {
       const upload = await nixUpload(content, { ...options, name })
       const baseName = `${upload.storeHash}-${name}`
-      const names = references.map((other) => other.baseName).sort()
+      const names = [...new Set(references.map((other) => other.baseName))].sort()
       const paths = names.map((other) => `/nix/store/${other}`).join(',')
       const signed = `1;/nix/store/${baseName};sha256:${upload.narHash};${upload.nar.length};${paths}`
       const sig = signatureOf(signed, signature)

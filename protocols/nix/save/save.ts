@@ -28,7 +28,8 @@ export interface Wanted {
 
 export interface NixSave {
   readonly run: SaveRun
-  readonly source: SaveSource
+  /** Called once Nix has evaluated, which makes a store where there was none. */
+  readonly openSource: () => Promise<SaveSource>
   /** Only needed for installables, and for what is to be built. */
   readonly nix: Nix
   /** Everything comes from the local store, where Nix can build what is not there yet. */
@@ -41,37 +42,54 @@ export interface NixSave {
  *
  * @throws DepotError for what ends it early
  */
-export async function saveNix({ run, source, nix, isLocal, wanted }: NixSave): Promise<void> {
-  const { report, folder } = run
-  await prepareFolder(folder)
-  const rootsOnly = !wanted.closure
-  const saver = createSaver({ run, source, rootsOnly, verify: wanted.verify, logs: wanted.logs })
-  const derivations = new Set<string>()
+export async function saveNix({ run, openSource, nix, isLocal, wanted }: NixSave): Promise<void> {
+  await prepareFolder(run.folder)
+  const { paths, derivations } = await evaluated({ run, nix, isLocal, wanted })
+  const source = await openSource()
+  const { closure, verify, logs } = wanted
+  const saver = createSaver({ run, source, rootsOnly: !closure, verify, logs })
+  await saver.save(paths)
+  if (!wanted.derivations && !wanted.buildDeps) return
+  await each(run, wanted.storePaths.map(printStorePath), async (item) => {
+    const derivation = derivationOf(saver, item)
+    if (derivation !== undefined) derivations.add(derivation)
+  })
+  await saver.save(derivations)
+  if (!wanted.buildDeps) return
+  await each(run, [...derivations].map(printStorePath), async (item) => {
+    await saver.save(await buildDeps({ run, source, nix, isLocal, saver }, nameIn(item)))
+  })
+}
+
+interface EvaluatedPaths {
+  readonly paths: Set<string>
+  readonly derivations: Set<string>
+}
+
+/** What is named, as base names. */
+async function evaluated({ run, nix, isLocal, wanted }: Omit<NixSave, 'openSource'>): Promise<EvaluatedPaths> {
   const paths = new Set(wanted.storePaths)
-  const each = async (items: Iterable<string>, work: (item: string) => Promise<void>): Promise<void> => {
-    for (const item of items) await work(item).catch((error: unknown) => failItem(report, item, error))
-  }
-  await each(wanted.installables, async (installable) => {
+  const derivations = new Set<string>()
+  await each(run, wanted.installables, async (installable) => {
     for (const { derivation, outputs } of await evaluate(nix, installable, { build: isLocal })) {
       for (const output of outputs) paths.add(output)
       if (derivation !== undefined) derivations.add(derivation)
     }
   })
   if (wanted.flakeInputs)
-    await each(wanted.installables, async (flake) => {
+    await each(run, wanted.installables, async (flake) => {
       for (const path of await flakeSources(nix, flake)) paths.add(path)
     })
-  await saver.save(paths)
-  if (!wanted.derivations && !wanted.buildDeps) return
-  await each(wanted.storePaths.map(printStorePath), async (item) => {
-    const derivation = derivationOf(saver, item)
-    if (derivation !== undefined) derivations.add(derivation)
-  })
-  await saver.save(derivations)
-  if (!wanted.buildDeps) return
-  await each([...derivations].map(printStorePath), async (item) => {
-    await saver.save(await buildDeps({ run, source, nix, isLocal, saver }, nameIn(item)))
-  })
+  return { paths, derivations }
+}
+
+/** What fails for one item is reported as its failure. */
+async function each(
+  { report }: SaveRun,
+  items: Iterable<string>,
+  work: (item: string) => Promise<void>,
+): Promise<void> {
+  for (const item of items) await work(item).catch((error: unknown) => failItem(report, item, error))
 }
 
 /** By the whole path; nothing for what could not be saved, which was told. @throws DepotError `NOT_FOUND` when nobody knows */
@@ -88,7 +106,8 @@ function nameIn(storePath: string): string {
   return storePath.slice(printStorePath('').length)
 }
 
-interface Building extends Pick<NixSave, 'run' | 'source' | 'nix' | 'isLocal'> {
+interface Building extends Pick<NixSave, 'run' | 'nix' | 'isLocal'> {
+  readonly source: SaveSource
   readonly saver: Saver
 }
 

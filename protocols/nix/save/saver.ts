@@ -72,11 +72,10 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
   }
 
   async function saveOne(facts: PathFacts, lacking: (baseName: string) => Promise<boolean>): Promise<void> {
+    const others = rootsOnly ? [] : facts.references.filter((reference) => reference !== facts.baseName)
+    for (const reference of others) if (failed.has(reference)) throw unsaved(reference)
     const file = await archiveOf(facts)
-    if (!rootsOnly)
-      for (const reference of facts.references)
-        if (reference !== facts.baseName && (await lacking(reference)))
-          throw new DepotError('NOT_FOUND', `it refers to ${printStorePath(reference)}, which could not be saved`)
+    for (const reference of others) if (await lacking(reference)) throw unsaved(reference)
     await folder.write(narinfoPath(facts.baseName), savedNarinfo(facts, file))
     held.set(facts.baseName, { facts, file })
     report.add({ item: printStorePath(facts.baseName), result: 'done', sizeBytes: file.fileSizeBytes })
@@ -133,6 +132,10 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
       await saveAll(closure)
     },
   }
+}
+
+function unsaved(reference: string): DepotError {
+  return new DepotError('NOT_FOUND', `it refers to ${printStorePath(reference)}, which could not be saved`)
 }
 
 async function saveLog({ folder }: Pick<SaveRun, 'folder'>, source: SaveSource, derivation: string): Promise<void> {

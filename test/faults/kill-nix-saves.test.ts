@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { describe, expect, it } from 'vitest'
+
+import { parseNarinfo } from '../../protocols/nix/narinfo.ts'
+import { hashOf } from '../../protocols/nix/store-path.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { cleanEnv } from '../helpers/clean-env.ts'
+import { sha256Hex } from '../helpers/nar.ts'
+import { startNixCache, type CachedPath, type TestCache } from '../helpers/nix-cache.ts'
+import { PUBLIC } from '../helpers/nix-upload.ts'
+import { runDepot } from '../helpers/run-depot.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { seededRandom } from './artifacts.ts'
+
+const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
+const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 20)
+/** More than are fetched until the last kill: a round gets some thirty. */
+const PATHS = ROUNDS * 40
+const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
+
+describe('depot nix save that is killed', () => {
+  it(
+    `leaves whole closures only, and the next run fetches what is missing, ${ROUNDS} times (DEPOT_TEST_SEED=${SEED})`,
+    { timeout: 300_000 },
+    async () => {
+      const random = seededRandom(SEED)
+      await using cache = await startNixCache()
+      await using dir = await tempDir('kill-nix-saves')
+      const top = await closureIn(cache)
+      const saved = dir.join('saved')
+      const args = ['nix', 'save', top.storePath, '--from', cache.url, '--trusted-key', PUBLIC, '--dir', saved]
+
+      let killed = 0
+      let count = 0
+      for (let round = 0; round < ROUNDS; round++) {
+        const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(dir.path), stdio: 'ignore' })
+        const ended = once(child, 'exit')
+        // All narinfos are asked for before the first archive, and so many archives are under way at once.
+        const enough = LIMITS.downloadAtOnce + Math.floor(random() * 15)
+        cache.archivesAsked()
+        let archives = 0
+        while (child.exitCode === null && (archives += cache.archivesAsked().length) < enough) await sleep(1)
+        await sleep(random() * 20)
+        child.kill('SIGKILL')
+        await ended
+        if (child.signalCode === 'SIGKILL') killed++
+        const whole = await wholePaths(saved)
+        expect(whole).toBeGreaterThanOrEqual(count)
+        count = whole
+      }
+      expect(killed).toBe(ROUNDS)
+      expect(count).toBeGreaterThan(0)
+
+      cache.archivesAsked()
+      const { status, stdout } = await runDepot(args)
+      expect([status, stdout]).toEqual([0, expect.stringMatching(/, 0 failed\n$/)])
+      expect(cache.archivesAsked().length).toBeLessThanOrEqual(PATHS - count)
+      expect(await wholePaths(saved)).toBe(PATHS)
+      expect((await runDepot([...args, '--verify'])).stdout).toBe(
+        `saved 0 (0 bytes), ${PATHS} there already, 0 failed\n`,
+      )
+      expect(cache.archivesAsked()).toEqual([])
+      expect((await readdir(dir.path)).filter((name) => !name.startsWith('.'))).toEqual(['saved'])
+    },
+  )
+})
+
+/** Small paths and some larger ones, each of which refers to some before it. */
+async function closureIn(cache: TestCache): Promise<CachedPath> {
+  const paths: CachedPath[] = []
+  for (let index = 0; index < PATHS; index++) {
+    const content = randomBytes(index % 9 === 0 ? 300_000 : 500)
+    const references = [index - 1, index >> 1].flatMap((at) => paths[at] ?? [])
+    paths.push(await cache.add(`p${index}`, { content, references }))
+  }
+  const top = paths.at(-1)
+  if (top === undefined) throw new Error('there are some')
+  return top
+}
+
+/** How many narinfos there are; of each, the archive is there and right, and so is everything it refers to. */
+async function wholePaths(saved: string): Promise<number> {
+  const names = (await readdir(saved).catch(() => [])).filter((name) => name.endsWith('.narinfo'))
+  for (const name of names) {
+    const { url, fileHash, references } = parseNarinfo(await readFile(path.join(saved, name), 'utf8'))
+    expect(sha256Hex(await readFile(path.join(saved, url)))).toBe(fileHash)
+    for (const reference of references) expect(names).toContain(`${hashOf(reference)}.narinfo`)
+  }
+  return names.length
+}
