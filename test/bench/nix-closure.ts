@@ -24,7 +24,7 @@ const PATHS = 200
  * Two hundred paths that refer to each other, 1.1 MB each, most of which does not compress. They are made in the store named by
  * BENCH_NIX_STORE, or taken from it when they are there: a peer that serves a store can then be started on it.
  */
-export async function closureOf(dir: string): Promise<Closure> {
+export async function closureOf(dir: string, expression = EXPRESSION): Promise<Closure> {
   mkdirSync(path.join(dir, 'conf'), { recursive: true })
   // What the disk does after each path would be the same for everybody, and more than all else.
   const settings = ['build-users-group =', 'sandbox = false', 'substituters =', 'fsync-metadata = false']
@@ -32,8 +32,9 @@ export async function closureOf(dir: string): Promise<Closure> {
     path.join(dir, 'conf', 'nix.conf'),
     [...settings, 'experimental-features = nix-command', 'sandbox-paths = /bin /usr /lib /lib64', ''].join('\n'),
   )
-  const root = process.env['BENCH_NIX_STORE'] ?? path.join(dir, 'root')
-  const top = await made(dir, root)
+  const kept = expression === EXPRESSION ? process.env['BENCH_NIX_STORE'] : undefined
+  const root = kept ?? path.join(dir, 'root')
+  const top = await made(dir, root, expression)
   return {
     root,
     top,
@@ -51,11 +52,11 @@ export async function closureOf(dir: string): Promise<Closure> {
   }
 }
 
-async function made(dir: string, root: string): Promise<string> {
+async function made(dir: string, root: string, expression: string): Promise<string> {
   const note = `${root}.top`
   if (existsSync(note)) return readFileSync(note, 'utf8')
   const file = path.join(dir, 'closure.nix')
-  writeFileSync(file, EXPRESSION)
+  writeFileSync(file, expression)
   const built = await nix(dir, ['build', '-f', file, '--store', root, '--no-link', '--json'])
   const [{ outputs } = { outputs: { out: '' } }] = JSON.parse(built) as { readonly outputs: { readonly out: string } }[]
   writeFileSync(note, outputs.out)

@@ -11,6 +11,7 @@ import { output } from './load.ts'
 import { nixClients } from './nix-clients.ts'
 import { npmRegistry } from './npm-registry.ts'
 import { proxied } from './proxied.ts'
+import { push } from './push.ts'
 import { pythonIndex } from './python-index.ts'
 import { reads } from './reads.ts'
 import { uploads } from './uploads.ts'
@@ -32,6 +33,7 @@ const SECTIONS = {
   auth,
   'local-store': localStore,
   'nix-clients': nixClients,
+  push,
   npm: npmRegistry,
   python: pythonIndex,
   memory: coldStartAndMemory,

@@ -15,14 +15,21 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** Run one `depot` command to its end, in a process and a HOME of its own. */
-export async function runDepot(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+/** Run one `depot` command to its end, in a process and a HOME of its own. Its standard input ends behind `input`. */
+export async function runDepot(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  input?: string,
+): Promise<Finished> {
   await using home = await tempDir('cli')
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
     env: cleanEnv(home.path, env),
     cwd: home.path,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  // A command that does not read it may be gone before it is written.
+  child.stdin.on('error', () => {})
+  child.stdin.end(input)
   const closed = once(child, 'close')
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
   await closed

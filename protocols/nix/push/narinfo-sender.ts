@@ -23,14 +23,15 @@ export function narinfoSender(run: Pick<PushRun, 'transfer' | 'report'>, paths: 
   const settled = new Map<string, { readonly failure?: unknown }>()
   let next = 0
   let ready: PathFacts[] = []
-  let sending = Promise.resolve()
+  let sending: Promise<void> | undefined
 
-  function flush(): void {
-    const batch = ready
-    ready = []
-    // One behind the other: what the next ones refer to may be in this one.
-    sending = sending.then(() => sendNarinfos(run, batch))
-    sending.catch(() => {})
+  /** One request behind the other, because what the next ones refer to may be in this one; each with all that is ready by then. */
+  async function sendReady(): Promise<void> {
+    while (ready.length > 0) {
+      const batch = ready
+      ready = []
+      await sendNarinfos(run, batch)
+    }
   }
 
   return {
@@ -42,11 +43,17 @@ export function narinfoSender(run: Pick<PushRun, 'transfer' | 'report'>, paths: 
         if (archive.failure === undefined) ready.push(facts)
         else failItem(run.report, printStorePath(facts.baseName), archive.failure)
       }
-      if (ready.length >= LIMITS.manyNarinfosMax) flush()
+      if (sending !== undefined || ready.length === 0) return
+      sending = sendReady()
+      sending.then(
+        () => (sending = undefined),
+        // Whoever waits for the end hears of it.
+        () => {},
+      )
     },
     async end() {
-      flush()
       await sending
+      await sendReady()
     },
   }
 }
