@@ -9,7 +9,7 @@ import { readPyproject } from './pyproject.ts'
 import { readRequirementsText } from './requirements.ts'
 import { readUvLock } from './uv-lock.ts'
 
-export type { LockedFile, LockedName, LockedVersion, LockKind, LockOptions, OtherItem, ReadLock } from './lock-types.ts'
+export type { LockKind, LockOptions, ReadLock } from './lock-types.ts'
 
 /** The kind of a file by its name, of which only the last part counts; undefined for what is no lock and no list of requirements. */
 export function lockKindOf(filename: string): LockKind | undefined {
