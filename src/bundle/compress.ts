@@ -5,8 +5,8 @@ import { LIMITS } from '../limits.ts'
 
 const compress = promisify(zstdCompress)
 
-/** Content of one frame: large enough that almost nothing is lost by the cut. */
-const FRAME_BYTES = 4 << 20
+/** Content of one frame: little is lost by the cut, and little memory is taken. */
+const FRAME_BYTES = 1 << 20
 /** What zstd itself takes without further options. */
 export const ZSTD_LEVELS = { lowest: 1, usual: 3, highest: 19 } as const
 

@@ -53,6 +53,7 @@ export function sizeInHeader(header: Uint8Array, name: string): number | undefin
 const NAME_BYTES = 100
 const SIZE_AT = 124
 const CHECKSUM_AT = 148
+const DEVICE_AT = 329
 /** Eleven octal digits. */
 const OCTAL_SIZE_MAX = 8 ** 11 - 1
 
@@ -60,11 +61,12 @@ function block(name: string, sizeBytes: number, type: '0' | 'x'): Uint8Array {
   const header = Buffer.alloc(BLOCK_BYTES)
   if (header.write(name, 'latin1') !== name.length || name.length > NAME_BYTES)
     throw new TypeError(`${name} does not fit into a header`)
-  header.write('0000644\u00000000000\u00000000000\0', 100, 'latin1')
-  header.write(`${octal(sizeBytes)}\0${octal(0)}\0        ${type}`, SIZE_AT, 'latin1')
+  header.write('000644 \u0000000000 \u0000000000 \0', 100, 'latin1')
+  header.write(`${octal(sizeBytes)} ${octal(0)}         ${type}`, SIZE_AT, 'latin1')
   header.write('ustar\u000000', 257, 'latin1')
+  header.write('000000 \u0000000000 \0', DEVICE_AT, 'latin1')
   const sum = header.reduce((all, byte) => all + byte, 0)
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, CHECKSUM_AT, 'latin1')
+  header.write(`${sum.toString(8).padStart(6, '0')} \0`, CHECKSUM_AT, 'latin1')
   return header
 }
 
