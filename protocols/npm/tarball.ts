@@ -17,6 +17,8 @@ export interface OwnPackageJson {
   /** As its author wrote it; npm publishes `publishedVersion` of it. */
   readonly version: string
   readonly hasInstallScript: boolean
+  /** All of it, as its author wrote it. */
+  readonly whole: Readonly<Record<string, unknown>>
 }
 
 /** Reads along while a tarball goes to storage. Disposing it ends its streams. */
@@ -135,12 +137,13 @@ function refuseEscape(name: string): void {
   }
 }
 
-const packageJsonSchema = z.object({ name: z.string(), version: z.string(), scripts: z.unknown().optional() })
+const packageJsonSchema = z.looseObject({ name: z.string(), version: z.string(), scripts: z.unknown().optional() })
 
 function parsePackageJson(text: string): OwnPackageJson {
   const parsed = parseJson(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text)
-  const { name, version, scripts } = parseAs(packageJsonSchema, parsed, 'the package.json in the tarball')
-  return { name, version, hasInstallScript: runsAtInstall(scripts) }
+  const whole = parseAs(packageJsonSchema, parsed, 'the package.json in the tarball')
+  const { name, version, scripts } = whole
+  return { name, version, hasInstallScript: runsAtInstall(scripts), whole }
 }
 
 const BYTE_ORDER_MARK = '\ufeff'

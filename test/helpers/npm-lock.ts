@@ -4,6 +4,8 @@ export interface LockEntry {
   readonly packageJson: PackageJson
   /** Its integrity is that of these bytes; without them there is none. */
   readonly tarball?: Uint8Array
+  /** What the project asks for; anything, if it does not matter. */
+  readonly spec?: string
   /** What stands in the entry besides. */
   readonly more?: Readonly<Record<string, unknown>>
 }
@@ -14,9 +16,7 @@ export function packageLock(entries: readonly LockEntry[]): string {
     const integrity = tarball === undefined ? {} : { integrity: distOf(tarball).integrity }
     return [`node_modules/${name}`, { version, ...integrity, ...more }] as const
   })
-  const root = {
-    name: 'app',
-    dependencies: Object.fromEntries(entries.map(({ packageJson }) => [packageJson.name, '*'])),
-  }
+  const dependencies = Object.fromEntries(entries.map(({ packageJson, spec = '*' }) => [packageJson.name, spec]))
+  const root = { name: 'app', dependencies }
   return JSON.stringify({ name: 'app', lockfileVersion: 3, packages: { '': root, ...Object.fromEntries(packages) } })
 }

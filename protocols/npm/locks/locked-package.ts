@@ -29,6 +29,8 @@ export interface LockedSource {
   readonly reason: string
   /** Where it would be fetched from: a git URL or a tarball's, as the lock file spells it. */
   readonly url?: string
+  /** As that of a package, where the lock file has one: of tarballs, not of repositories. */
+  readonly integrity?: string
   /** Whether an install in a closed network fails without it. A file of the project itself comes along with the project. */
   readonly breaks: boolean
 }

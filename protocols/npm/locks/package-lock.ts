@@ -57,7 +57,7 @@ function tableEntry(
   const optional = read.isOn(own, 'optional')
   const item = version === undefined ? name : `${name}@${version}`
   if (resolved !== undefined && (!isHttp(resolved.text) || remote.has(resolved.text)))
-    return sourceOf(item, resolved.text, optional)
+    return { ...sourceOf(item, resolved.text, optional), ...integrityIn(read, own) }
   if (version === undefined) return { item, reason: 'the lock file does not say which version', breaks: !optional }
   const platforms = { os: read.wordsIn(own, 'os'), cpu: read.wordsIn(own, 'cpu'), libc: read.wordsIn(own, 'libc') }
   return entryOf({ name, version, ...tarballIn(read, own, resolved), platforms, optional })
@@ -70,6 +70,11 @@ function tarballIn(
 ): Pick<FoundPackage, 'integrity' | 'resolved'> {
   const integrity = read.textIn(own, 'integrity')?.text
   return { integrity, resolved: resolved === undefined ? undefined : addressOf(resolved) }
+}
+
+function integrityIn(read: TreeReader, own: MapTree): Pick<LockedSource, 'integrity'> {
+  const integrity = read.textIn(own, 'integrity')?.text
+  return integrity === undefined ? {} : { integrity }
 }
 
 /** Addresses that somebody depends on as such: what is there belongs to no registry, wherever it is. */
@@ -104,7 +109,7 @@ function nestedEntry(read: TreeReader, installedAs: string, own: MapTree): LockE
   if (said === undefined)
     return { item: installedAs, reason: 'the lock file does not say which version', breaks: !optional }
   const { name, version } = aliased(installedAs, said)
-  if (/[/:]/.test(version)) return sourceOf(`${installedAs}@${said}`, said, optional)
+  if (/[/:]/.test(version)) return { ...sourceOf(`${installedAs}@${said}`, said, optional), ...integrityIn(read, own) }
   const resolved = read.textIn(own, 'resolved')
   return entryOf({ name, version, ...tarballIn(read, own, resolved), optional })
 }

@@ -7,6 +7,7 @@ import { edgesOf, type Edge } from './edges.ts'
 import { override, type OverrideRule } from './overrides.ts'
 import type { PackageFacts } from './package-facts.ts'
 import { runsOn, type Platform } from './platforms.ts'
+import type { Members } from './upstream-packument.ts'
 
 /** What somebody asks for, and by which rules it and all below it are found. */
 export interface Root {
@@ -28,6 +29,7 @@ export interface OtherSource {
   readonly byProject: boolean
 }
 
+/** Something that could not be found. */
 export interface Problem {
   readonly item: string
   readonly reason: string
@@ -45,6 +47,8 @@ export interface Resolved {
 export interface ResolveOptions {
   /** What the registry says of a package; asked often. @throws DepotError */
   facts(name: string): Promise<PackageFacts>
+  /** The package.json of what a project takes from no registry; undefined when it cannot be had. */
+  source(spec: npa.Result): Promise<Members | undefined>
   /** Optional dependencies that run on none of these are left out. Empty: nothing is. */
   readonly platforms: readonly Platform[]
 }
@@ -83,7 +87,7 @@ interface Walk {
   follow(edges: readonly Edge[], place: Place): Promise<void>
 }
 
-function startWalk({ facts, platforms }: ResolveOptions): Walk {
+function startWalk({ facts, source, platforms }: ResolveOptions): Walk {
   const packages = new Map<string, Set<string>>()
   const others = new Map<string, OtherSource>()
   const problems = new Map<string, Problem>()
@@ -101,7 +105,7 @@ function startWalk({ facts, platforms }: ResolveOptions): Walk {
     try {
       const asked = askedFor(edge.name, spec)
       if (asked.registry) await visit(asked, edge, { ...place, rules, optional })
-      else keep(others, item, { item, spec: asked, optional, byProject: place.byProject })
+      else await meet({ item, spec: asked, optional, byProject: place.byProject }, rules)
     } catch (error) {
       if (!(error instanceof DepotError) || !ABOUT_ONE.has(error.code)) throw error
       keep(problems, item, { item, optional, reason: `${messageOf(error)} (${place.from} asks for it)` })
@@ -120,6 +124,17 @@ function startWalk({ facts, platforms }: ResolveOptions): Walk {
     seen.add(optional ? `${key} optional` : key)
     packages.set(name, (packages.get(name) ?? new Set()).add(version))
     await follow(edgesOf(own), { from: `${name}@${version}`, rules, optional, byProject: false })
+  }
+
+  async function meet(other: OtherSource, rules: OverrideRule | undefined): Promise<void> {
+    const { item, spec, optional, byProject } = other
+    keep(others, item, other)
+    // A package could make us ask any address.
+    const own = byProject ? await source(spec) : undefined
+    const key = `${item} ${rules?.id ?? ''} ${optional}`
+    if (own === undefined || seen.has(key)) return
+    seen.add(key)
+    await follow(edgesOf(own), { from: item, rules, optional, byProject: false })
   }
 
   return { packages, others, problems, follow }

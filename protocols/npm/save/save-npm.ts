@@ -1,3 +1,5 @@
+import type npa from 'npm-package-arg'
+
 import { inParallel } from '../../../src/client/in-parallel.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { LIMITS } from '../../../src/limits.ts'
@@ -8,10 +10,11 @@ import { parseVersion } from '../version.ts'
 import { packageFacts, type PackageFacts } from './package-facts.ts'
 import { runsOn, type Platform } from './platforms.ts'
 import { registryOf, type Registry } from './registry.ts'
-import { resolve, type OtherSource, type Resolved, type Root } from './resolve.ts'
+import { resolve, type Resolved, type Root } from './resolve.ts'
 import { saveKeys } from './save-keys.ts'
 import { savePackage } from './save-package.ts'
-import { parseUpstreamPackument } from './upstream-packument.ts'
+import { openSources } from './save-sources.ts'
+import { parseUpstreamPackument, type Members } from './upstream-packument.ts'
 
 /** What is to be saved. */
 export interface NpmWanted {
@@ -39,7 +42,9 @@ export async function saveNpm(run: SaveRun, wanted: NpmWanted, settings: NpmSett
     known.set(name, asked)
     return asked
   }
-  const resolved = await resolve(wanted.roots, { facts, platforms: wanted.platforms })
+  const sources = openSources(run, registry)
+  const source = (spec: npa.Result): Promise<Members | undefined> => sources.packageJson(spec)
+  const resolved = await resolve(wanted.roots, { facts, source, platforms: wanted.platforms })
   tell(run, resolved)
   const all = gather(run, resolved, wanted)
   run.report.expect({ items: [...all.values()].reduce((sum, versions) => sum + versions.size, 0) })
@@ -49,6 +54,8 @@ export async function saveNpm(run: SaveRun, wanted: NpmWanted, settings: NpmSett
     if (await savePackage({ ...one, ...sourceOf(name, registry, known.get(name)) })) asked.push(name)
     known.delete(name)
   })
+  for (const other of resolved.others) await sources.save(other)
+  for (const other of wanted.locks.flatMap((lock) => lock.others)) await sources.saveLocked(other)
   if (asked.length > 0) await saveKeys(run, registry, asked)
 }
 
@@ -58,29 +65,10 @@ function sourceOf(name: string, registry: Registry, known: Promise<PackageFacts>
   return { packument, refresh: known !== undefined }
 }
 
-/** What cannot be found, and what comes from elsewhere. */
-function tell({ report }: SaveRun, { problems, others }: Resolved): void {
-  for (const { item, reason, optional } of problems) {
+/** What cannot be found. */
+function tell({ report }: SaveRun, { problems }: Resolved): void {
+  for (const { item, reason, optional } of problems)
     report.add({ item, result: optional ? 'left out' : 'failed', reason })
-  }
-  for (const { item, spec, optional, byProject } of others) {
-    const local = spec.type === 'directory' || spec.type === 'file'
-    const outside = optional || (local && byProject)
-    report.add({ item, result: outside ? 'left out' : 'failed', reason: reasonOf(spec) })
-  }
-}
-
-function reasonOf(spec: OtherSource['spec']): string {
-  switch (spec.type) {
-    case 'directory':
-      return 'it is a folder, which comes along with the project: save its package.json as well'
-    case 'file':
-      return 'it is a file, which comes along with the project'
-    case 'git':
-      return 'it comes from a git repository: publish it to the depot, or let the project use a version of a registry'
-    default:
-      return 'it comes from an address outside the registry: publish it to the depot, or let the project use a version of a registry'
-  }
 }
 
 function gather({ report }: SaveRun, { packages }: Resolved, { locks, platforms }: NpmWanted): Wanted {
@@ -98,7 +86,5 @@ function gather({ report }: SaveRun, { packages }: Resolved, { locks, platforms 
       report.add({ item, result: 'failed', reason: 'no package of a registry has such a name and version' })
     else add(locked.name, locked.version, locked.integrity)
   }
-  for (const { item, reason, breaks } of locks.flatMap((lock) => lock.others))
-    report.add({ item, result: breaks ? 'failed' : 'left out', reason })
   return all
 }

@@ -27,8 +27,9 @@ async function gzipped(...entries: readonly TarEntry[]): Promise<Buffer> {
 
 describe('reading a tarball', () => {
   it('finds name, version and whether a script runs at installation', async () => {
-    const quiet = await tarballOf({ name: '@acme/a', version: '1.0.0', scripts: { test: 'x', install: '' } })
-    expect(await inspect(quiet)).toEqual({ name: '@acme/a', version: '1.0.0', hasInstallScript: false })
+    const whole = { name: '@acme/a', version: '1.0.0', scripts: { test: 'x', install: '' } }
+    const quiet = await tarballOf(whole)
+    expect(await inspect(quiet)).toEqual({ name: '@acme/a', version: '1.0.0', hasInstallScript: false, whole })
     const loud = await tarballOf({ name: 'a', version: '1.0.0', scripts: { postinstall: 'node x.js' } })
     expect(await inspect(loud)).toMatchObject({ hasInstallScript: true })
   })

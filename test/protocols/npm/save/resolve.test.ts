@@ -38,6 +38,7 @@ async function saved(manifests: Manifests, specs: readonly string[], platforms: 
   const source = registry(manifests)
   return resolve([{ from: 'here', edges: specs.map(parseSpec) }], {
     facts: source.facts,
+    source: async () => undefined,
     platforms: platforms.flatMap((name) => parsePlatform(name) ?? []),
   })
 }
@@ -134,7 +135,7 @@ describe('the versions that an install needs', () => {
     })
     const packageJson = { dependencies: { a: '1', b: '1' }, overrides: { a: { c: '2.0.0' } } }
     const roots = projectRoots(parseProject('package.json', JSON.stringify(packageJson)), [], true)
-    const found = await resolve(roots, { facts: source.facts, platforms: [] })
+    const found = await resolve(roots, { facts: source.facts, source: async () => undefined, platforms: [] })
     expect(names(found)).toEqual(['a@1.0.0', 'b@1.0.0', 'c@1.1.0', 'c@2.0.0'])
   })
 
@@ -193,7 +194,10 @@ describe('the versions that an install needs', () => {
       ],
       true,
     )
-    expect(names(await resolve(roots, { facts: source.facts, platforms: [] }))).toEqual(['a@1.0.0', 'b@1.0.0'])
+    expect(names(await resolve(roots, { facts: source.facts, source: async () => undefined, platforms: [] }))).toEqual([
+      'a@1.0.0',
+      'b@1.0.0',
+    ])
   })
 
   it.each(['workspace:*', 'catalog:'])('are unknown for %s, which other clients have', async (spec) => {
