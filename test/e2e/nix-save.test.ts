@@ -157,6 +157,9 @@ function suite(part: 'nix' | 'nixNew'): void {
       expect(said).toContain(`building '${derivationPath}'`)
       expect(said).not.toContain('tool.drv')
       expect(await readFile(path.join(builder.root, made), 'utf8')).toBe('some sourcetool\n')
+      // What the store has lost meanwhile is made again.
+      await owner.run('store delete', toolPath)
+      expect((await saveTo('rebuild-again', derivationPath, '--build-deps')).stdout).toContain(`saved ${toolPath}\n`)
     },
     LIMIT_MS,
   )
