@@ -352,8 +352,8 @@ export const LIMITS = {
   upstreamDocumentBytesMax: 256 * MIB,
   /** What a program says that is asked for a list, `nix path-info` or `uv` among them. */
   programOutputBytesMax: 512 * MIB,
-  /** A lock file of an npm client, in characters: those of the largest known projects have some 5 million. */
-  npmLockLengthMax: 32 * MIB,
+  /** A lock file of an npm client, in characters: those of the largest known projects have some 5 million. At worst it takes 100 times as many bytes. */
+  npmLockLengthMax: 16 * MIB,
   /** Levels in a lock file: two for each package that an old package-lock nests in another. */
   npmLockDepthMax: 256,
   /** Overrides in overrides of a package.json: each level is a package in a package, and a rule looks at all levels above it. */

@@ -88,7 +88,17 @@ function readString(cursor: Cursor): string {
 
 function skipBlanks(cursor: Cursor): void {
   take(cursor, BLANKS)
-  while (cursor.lenient && take(cursor, COMMENT) !== undefined) take(cursor, BLANKS)
+  while (cursor.lenient && skipComment(cursor)) take(cursor, BLANKS)
+}
+
+function skipComment(cursor: Cursor): boolean {
+  const { text, at } = cursor
+  const end = text.startsWith('//', at) ? '\n' : text.startsWith('/*', at) ? '*/' : undefined
+  if (end === undefined) return false
+  const found = text.indexOf(end, at + 2)
+  if (found < 0 && end === '*/') throw malformed(cursor, at, 'a comment does not end')
+  cursor.at = found < 0 ? text.length : found + end.length
+  return true
 }
 
 function expect(cursor: Cursor, character: string): void {
@@ -111,7 +121,6 @@ function take(cursor: Cursor, pattern: RegExp): string | undefined {
 }
 
 const BLANKS = /[ \t\n\r]*/y
-const COMMENT = /\/\/[^\n]*|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\//y
 /** Control characters do not stand in texts. */
 // oxlint-disable-next-line no-control-regex
 const PLAIN = /[^"\\\u0000-\u001F]*/y

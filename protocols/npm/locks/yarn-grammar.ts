@@ -77,9 +77,8 @@ function readWords(
   const words: TextTree[] = []
   let at = from
   while (at < line.length) {
-    WORD.lastIndex = at
-    const spelled = WORD.exec(line)?.[0]
-    if (spelled === undefined) throw malformed(source, start, 'this is not of a yarn.lock')
+    const spelled = line[at] === '"' ? quotedAt(line, at) : bareAt(line, at)
+    if (spelled === '') throw malformed(source, start, 'this is not of a yarn.lock')
     words.push(wordAt(source, start + at, spelled))
     at += spelled.length
     GAP.lastIndex = at
@@ -90,7 +89,25 @@ function readWords(
   return words
 }
 
-const WORD = /"[^"\\]*(?:\\.[^"\\]*)*"|[^\s:,"]+/y
+/** With its quotes; nothing when it does not end. */
+function quotedAt(line: string, start: number): string {
+  let end = line.indexOf('"', start + 1)
+  while (end >= 0 && isEscaped(line, end)) end = line.indexOf('"', end + 1)
+  return end < 0 ? '' : line.slice(start, end + 1)
+}
+
+function isEscaped(line: string, at: number): boolean {
+  let backslashes = 0
+  while (line[at - 1 - backslashes] === '\\') backslashes++
+  return backslashes % 2 === 1
+}
+
+function bareAt(line: string, start: number): string {
+  BARE.lastIndex = start
+  return BARE.exec(line)?.[0] ?? ''
+}
+
+const BARE = /[^\s:,"]+/y
 const GAP = /[ \t]*[,:]?[ \t]*/y
 
 function wordAt(source: LockText, at: number, spelled: string): TextTree {
