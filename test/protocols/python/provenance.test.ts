@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
+
 import { describe, expect, it } from 'vitest'
 
-import { checkAttestations, provenanceOf } from '../../../protocols/python/provenance.ts'
+import { checkAttestations, checkProvenance, provenanceOf } from '../../../protocols/python/provenance.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { attestation, type Attested } from '../../helpers/attestation.ts'
@@ -65,5 +67,20 @@ describe('attestations', () => {
       version: 1,
       attestation_bundles: [{ publisher: { kind: 'Depot' }, attestations: [attestation(FILE)] }],
     })
+  })
+})
+
+describe('a provenance', () => {
+  it('is taken as PyPI serves it, for its file alone', () => {
+    const filename = 'pypi_attestations-0.0.19.tar.gz'
+    const text = readFileSync(new URL(`../../fixtures/${filename}.provenance`, import.meta.url), 'utf8')
+    const sha256 = '9bb1add04b1b4e182be6b0b80931593f7a291eb49d69b4fd728a5d4cbcdc4bd3'
+    expect(() => checkProvenance(text, { filename, sha256 })).not.toThrow()
+    expect(() => checkProvenance(text, { filename, sha256: 'a'.repeat(64) })).toThrow('another file')
+    expect(() => checkProvenance(text, { filename: 'pypi_attestations-0.0.20.tar.gz', sha256 })).toThrow('another file')
+  })
+
+  it('around the attestations of an upload is one too', () => {
+    expect(() => checkProvenance(provenanceOf(JSON.stringify([attestation(FILE)])), FILE)).not.toThrow()
   })
 })
