@@ -17,7 +17,8 @@ export function lockKindOf(filename: string): 'npm' | 'pnpm' | 'bun' | 'yarn' | 
  * What a lock file names.
  *
  * @param filename its name or path: that says its kind, and stands in errors
- * @throws DepotError `BAD_REQUEST` with the file and the line for one that is malformed, of an unknown version or of no known kind
+ * @throws DepotError `BAD_REQUEST` with the file and the line for one that is malformed, of an unknown version or of no known kind;
+ * `TOO_LARGE`
  */
 export function readLock(filename: string, text: string): ReadLock {
   const { kind, packages, others } = readEntries(filename, text)
