@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import process from 'node:process'
 
 import { expect, it } from 'vitest'
 
@@ -104,8 +105,12 @@ describeWith(['uv', 'python', 'pip'], 'depot python save', () => {
     )
     const target = inside.join('target')
     await inside.ok(have.paths.pip, [
-      ...['install', '--no-index', '--find-links', path.join(outside.folder, 'compiled'), '--target', target],
-      ...['--platform', 'macosx_14_0_arm64', '--python-version', '3.12', '--only-binary', ':all:', 'compiled'],
+      ...'install --no-index --platform macosx_14_0_arm64 --python-version 3.12 --only-binary :all:'.split(' '),
+      '--target',
+      target,
+      '--find-links',
+      path.join(outside.folder, 'compiled'),
+      'compiled',
     ])
     expect(await readFile(path.join(target, 'compiled.py'), 'utf8')).toContain('"mac"')
   })
@@ -397,3 +402,42 @@ wheels = [{ url = "${url}/files/${filename}", hashes = { sha256 = "${sha256}" } 
   })
   return `lock-version = "1.0"\ncreated-by = "a test"\n${packages.join('\n')}`
 }
+
+describeWith(['uv', 'python', 'pip', 'pythonIndex'], 'depot python save from the index of this machine', () => {
+  /** Each has something odd in its history: names, versions or files that are none. */
+  const ODD = ['numpy', 'setuptools', 'pytz', 'zope.interface', 'python-dateutil', 'charset-normalizer']
+  const reaching = /^(?:PIP_INDEX_URL|PIP_CERT|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS|\w+_proxy)$/i
+
+  it(
+    'saves projects with a long history, and pip for another system and Python installs them from the folder',
+    { timeout: 180_000 },
+    async () => {
+      await using outside = await saver(undefined, 'uv')
+      await using inside = await pythonClient()
+      const env = Object.fromEntries(
+        Object.entries(process.env).flatMap(([name, value]) =>
+          reaching.test(name) && value !== undefined ? [[name, value]] : [],
+        ),
+      )
+      const args = [...ODD, '--python', '3.12', '--platform', 'windows-x86_64']
+
+      const { status, stderr } = await outside.save(args, { env })
+
+      expect(stderr).toBe('')
+      expect(status).toBe(0)
+      expect(await projects(outside)).toEqual(expect.arrayContaining(ODD.map((name) => name.replace('.', '-'))))
+      const links = (await projects(outside)).flatMap((name) => ['--find-links', path.join(outside.folder, name)])
+      await inside.ok(have.paths.pip, [
+        ...'install --no-index --platform win_amd64 --python-version 3.12 --only-binary :all:'.split(' '),
+        '--target',
+        inside.join('target'),
+        ...links,
+        ...ODD,
+      ])
+      expect(await readdir(inside.join('target'))).toEqual(
+        expect.arrayContaining(['numpy', 'pytz', 'dateutil', 'zope']),
+      )
+      expect((await outside.save(args, { env })).stdout).toMatch(/saved 0 \(0 bytes\), \d+ there already, 0 failed/)
+    },
+  )
+})

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 
 import postgres from 'postgres'
 
+import { PUBLIC_INDEX } from '../../protocols/python/save/index-client.ts'
 import { type Found, nodeScript, onPath, program, runs, TIME_LIMIT_MS } from './probe.ts'
 import { tempDir } from './temp-dir.ts'
 import { TOOLS } from './tools.ts'
@@ -27,6 +28,7 @@ const PARTS = {
   npm: npmScript,
   npmRegistry,
   python,
+  pythonIndex,
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
   openssl: () => program([onPath('openssl')], 'no openssl on PATH (apt-get install openssl)', ['version']),
   faketime: () => program([onPath('faketime')], 'no faketime (apt-get install faketime)'),
@@ -117,6 +119,18 @@ async function nobody(): Promise<Found> {
   } catch {
     return { missing: 'cannot run a program as nobody (run as root)' }
   }
+}
+
+/** The index that pip is set to in the environment, else the public one, if it can be reached. */
+async function pythonIndex(): Promise<Found> {
+  try {
+    const url = new URL((process.env['PIP_INDEX_URL'] ?? PUBLIC_INDEX).replace(/\/?$/, '/'))
+    const { ok } = await fetch(new URL('idna/', url), { method: 'HEAD', signal: AbortSignal.timeout(TIME_LIMIT_MS) })
+    if (ok) return { path: url.href }
+  } catch {
+    // It is the same for the tests.
+  }
+  return { missing: 'the index that pip is set to cannot be reached (PIP_INDEX_URL)' }
 }
 
 /** Whether a program can be run where there is no network but its own loopback, which takes root. */

@@ -1,4 +1,4 @@
-import type { Download } from '../../../src/client/download.ts'
+import type { Answer, Download } from '../../../src/client/download.ts'
 import { DepotError, hasCode } from '../../../src/errors.ts'
 import type { IndexPage } from './index-page.ts'
 import { PAGE_ACCEPT, readPage } from './read-page.ts'
@@ -19,16 +19,35 @@ export interface Indexes {
 
 /** Indexes by the addresses of their lists of projects, with or without a slash at the end. */
 export function openIndexes(download: Pick<Download, 'ask'>, urls: readonly URL[]): Indexes {
+  const ask = asker(download)
   return {
     async page(project) {
       for (const index of urls) {
-        const answer = await download.ask({ url: pageUrl(index, project), accept: PAGE_ACCEPT })
+        const answer = await ask(index, project)
         if (answer.status === 404) continue
         const contentType = answer.headers.get('content-type')
         return notQuarantined(readPage({ text: answer.text, contentType, url: answer.url }))
       }
       return undefined
     },
+  }
+}
+
+/** One that never answered is not waited for again: a page is tried for half a minute, and there may be hundreds. */
+function asker(download: Pick<Download, 'ask'>): (index: URL, project: string) => Promise<Answer> {
+  const alive = new Set<URL>()
+  const dead = new Map<URL, DepotError>()
+  return async (index, project) => {
+    const failure = dead.get(index)
+    if (failure !== undefined) throw failure
+    try {
+      const answer = await download.ask({ url: pageUrl(index, project), accept: PAGE_ACCEPT })
+      alive.add(index)
+      return answer
+    } catch (error) {
+      if (hasCode(error, 'STORAGE_DOWN') && !alive.has(index)) dead.set(index, error)
+      throw error
+    }
   }
 }
 

@@ -86,6 +86,16 @@ export function isOfVersion({ version }: Distribution, key: string): boolean {
   return canonicalVersion(version) === key
 }
 
+/** Digests as lock files write them: `sha256:…`. */
+export function spelled(hashes: Hashes): readonly string[] {
+  return Object.entries(hashes).map(([algorithm, hash]) => `${algorithm}:${hash.toLowerCase()}`)
+}
+
+/** Whether one of a file's digests is among those that are allowed. */
+export function isAmong(hashes: Hashes, allowed: ReadonlySet<string>): boolean {
+  return spelled(hashes).some((hash) => allowed.has(hash))
+}
+
 /** Of all files of one version, those that are to be saved. */
 export function chooseFiles<T extends { readonly distribution: Distribution }>(
   files: readonly T[],

@@ -10,7 +10,8 @@ import { resolveAll } from './resolve-all.ts'
 import { findResolver, type Requirements, type Resolution, type Resolver, type ResolverOptions } from './resolver.ts'
 import { findBuilds, noteBuilds, type BuildOptions } from './save-builds.ts'
 import { saveFile } from './save-file.ts'
-import { saveProject, type Choice, type ProjectSave, type SavedVersion } from './save-project.ts'
+import { saveProject, type ProjectSave, type SavedVersion } from './save-project.ts'
+import type { Choice } from './select-files.ts'
 
 export interface PythonSave extends Omit<ResolverOptions, 'programs' | 'wanted'> {
   readonly run: SaveRun

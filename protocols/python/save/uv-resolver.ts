@@ -1,20 +1,23 @@
+import { inParallel } from '../../../src/client/in-parallel.ts'
 import { DepotError } from '../../../src/errors.ts'
+import { LIMITS } from '../../../src/limits.ts'
 import { normalizeProjectName } from '../project-name.ts'
 import type { Requirements, Resolution, Resolver, ResolverOptions } from './resolver.ts'
-import { versionOf } from './wheel-filter.ts'
+import { versionOf, type Wanted } from './wheel-filter.ts'
 
 /**
- * Let uv find the versions for all systems at once (`uv pip compile --universal`), from each version of Python that is wanted upwards.
- * Indexes are named in the environment: they may have credentials in them, and arguments can be read by everybody.
+ * Let uv find the versions (`uv pip compile`): for each Python on each platform where both are named, else for all systems at once, from
+ * each Python upwards. Indexes are named in the environment: they may have credentials in them, and arguments can be read by everybody.
  */
 export function uvResolver(options: ResolverOptions): Resolver {
-  const pythons = options.wanted.pythons.map(versionOf)
+  const targets = targetsOf(options.wanted)
   return {
     name: 'uv',
     async resolve(requirements) {
       const found: Resolution[] = []
-      for (const python of pythons.length === 0 ? [undefined] : new Set(pythons))
-        found.push(await compile(options, requirements, python))
+      await inParallel(targets, LIMITS.resolversAtOnce, async (target) => {
+        found.push(await compile(options, requirements, target))
+      })
       return {
         versions: found.flatMap(({ versions }) => versions),
         addresses: found.flatMap(({ addresses }) => addresses),
@@ -23,18 +26,49 @@ export function uvResolver(options: ResolverOptions): Resolver {
   }
 }
 
+/** Arguments that say for whom. */
+function targetsOf({ pythons, platforms }: Wanted): readonly (readonly string[])[] {
+  const versions = [...new Set(pythons.map(versionOf))]
+  const systems = platforms.flatMap(({ typed }) => uvPlatform(typed) ?? [])
+  const exact = versions.length > 0 && systems.length > 0 && systems.length === platforms.length
+  if (!exact)
+    return versions.length === 0 ? [['--universal']] : versions.map((version) => ['--universal', ...on(version)])
+  return versions.flatMap((version) => systems.map((system) => [...on(version), '--python-platform', system]))
+}
+
+function on(version: string): readonly string[] {
+  return ['--python-version', version]
+}
+
+/** uv's own name of a platform; undefined for those that it has none for. */
+function uvPlatform(typed: string): string | undefined {
+  const [, system = '', processor = ''] = /^(linux|macos|darwin|windows|win)-(.+)$/.exec(typed.toLowerCase()) ?? []
+  const kind = UV_PROCESSORS.get(processor)
+  if (kind === undefined) return undefined
+  if (system === 'linux') return `${kind}-manylinux_2_28`
+  return `${kind}-${system.startsWith('win') ? 'pc-windows-msvc' : 'apple-darwin'}`
+}
+
+const UV_PROCESSORS = new Map([
+  ['x86_64', 'x86_64'],
+  ['x64', 'x86_64'],
+  ['amd64', 'x86_64'],
+  ['arm64', 'aarch64'],
+  ['aarch64', 'aarch64'],
+])
+
 async function compile(
   { programs, indexes, scratch, env }: ResolverOptions,
   { lines, constraints, preReleases }: Requirements,
-  python: string | undefined,
+  target: readonly string[],
 ): Promise<Resolution> {
   await using folder = await scratch({ 'constraints.txt': `${constraints.join('\n')}\n` })
   const main = indexes.at(-1)?.href ?? ''
   const others = indexes.slice(0, -1).map(({ href }) => href)
   const { status, stdout, stderr } = await programs.run('uv', {
     args: [
-      ...'pip compile - --universal --quiet --no-header --no-annotate'.split(' '),
-      ...(python === undefined ? [] : ['--python-version', python]),
+      ...'pip compile - --quiet --no-header --no-annotate'.split(' '),
+      ...target,
       ...(constraints.length === 0 ? [] : ['--constraints', 'constraints.txt']),
       ...(preReleases ? ['--prerelease', 'allow'] : []),
     ],
