@@ -152,8 +152,16 @@ describe('depot npm push', () => {
     expect(stderr).toContain('delta@1.0.0: its tarball is neither in the folder nor in the depot')
     await saveFixture(here.saved.path, { name: 'delta', versions: ['1.0.0', '1.1.0'] })
     expect((await here.run()).status).toBe(0)
-    await rm(path.join(folder, 'delta-1.0.0.tgz'))
+    for (const version of ['1.0.0', '1.1.0']) await rm(path.join(folder, `delta-${version}.tgz`))
+    await edit(folder, (document) => {
+      Object.assign(document, { 'dist-tags': { latest: '1.0.0' } })
+      Object.assign(document['versions']?.['1.1.0'] ?? {}, { deprecated: 'broken' })
+    })
     expect((await here.run()).stdout).toBe('sent 0 (0 bytes), 2 there already, 0 failed\n')
+    expect(await here.packument('delta')).toMatchObject({
+      'dist-tags': { latest: '1.0.0' },
+      versions: { '1.1.0': { deprecated: 'broken' } },
+    })
   })
 
   it('reads the folders of a-h/depot: raw metadata beside a few tarballs', async () => {

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 
+import { askDepot } from '../../../src/client/ask-depot.ts'
 import type { Transfer } from '../../../src/client/transfer.ts'
-import { DepotError, hasCode } from '../../../src/errors.ts'
+import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { namesDigest, type DeclaredHashes } from '../integrity.ts'
 import { versionKey } from '../records.ts'
@@ -60,15 +61,14 @@ interface MutableMaps {
 }
 
 async function askPage(transfer: Transfer, page: readonly AskedVersion[]): Promise<z.infer<typeof ANSWER>> {
-  const body = JSON.stringify(page.map(({ name, version, declared }) => ({ name, version, ...askable(declared) })))
-  const question = { method: 'POST', path: '/npm/-/missing-versions', contentType: 'application/json' } as const
-  const text = await transfer.send({ ...question, body: () => body }).catch((error: unknown) => {
-    if (!hasCode(error, 'NOT_FOUND')) throw error
-    throw new DepotError('BAD_REQUEST', 'this depot cannot be asked what it lacks: it is older than this command')
-  })
-  const parsed = ANSWER.safeParse(JSON.parse(text))
-  if (parsed.success) return parsed.data
-  throw new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
+  const about = page.map(({ name, version, declared }) => ({ name, version, ...askable(declared) }))
+  const path = '/npm/-/missing-versions'
+  const answer = await askDepot(transfer, { path, accept: 'application/json', about }, ANSWER)
+  if (answer !== undefined) return answer
+  throw new DepotError(
+    'NOT_FOUND',
+    'this depot cannot be asked what it lacks: it is older than this command, or does not let you read its npm packages',
+  )
 }
 
 const KEYS = z.array(z.string())

@@ -5,6 +5,7 @@ import { LIMITS } from '../../../src/limits.ts'
 import { createTurns, type Turns } from '../../../src/turns.ts'
 import { versionKey } from '../records.ts'
 import { askVersions, type AskedVersion, type DepotState } from './ask-versions.ts'
+import type { DoneVersion } from './history.ts'
 import { pushHistory } from './push-history.ts'
 import { pushKeys } from './push-keys.ts'
 import { savedPackages, type HeldVersion, type SavedPackage } from './saved-packages.ts'
@@ -52,7 +53,8 @@ async function pushBatch(run: PushRun, batch: readonly SavedPackage[]): Promise<
   const state = await askVersions(run.transfer, batch.flatMap(asked))
   const all = batch.flatMap(({ name, held }) => held.map(({ version, tarball }) => ({ name, version, tarball })))
   const missing = all.filter(({ name, version }) => state.missing.has(versionKey(name, version)))
-  run.report.expect({ items: all.length, bytes: missing.reduce((sum, { tarball }) => sum + tarball.sizeBytes, 0) })
+  const items = all.length + batch.reduce((sum, { elsewhere }) => sum + elsewhere.length, 0)
+  run.report.expect({ items, bytes: missing.reduce((sum, { tarball }) => sum + tarball.sizeBytes, 0) })
   const turns = createTurns(LIMITS.transferAtOnce)
   await inParallel(batch, LIMITS.transferAtOnce, (one) => pushPackage(run, one, { state, turns }))
 }
@@ -64,14 +66,9 @@ interface BatchWork {
 }
 
 async function pushPackage(run: PushRun, saved: SavedPackage, { state, turns }: BatchWork): Promise<void> {
-  const { name, held, elsewhere } = saved
+  const { name, held } = saved
   const { report } = run
-  for (const { version } of elsewhere) {
-    const key = versionKey(name, version)
-    const reason = refusal(state, key) ?? (state.missing.has(key) ? NOT_HERE : undefined)
-    report.add(reason === undefined ? { item: key, result: 'there' } : { item: key, result: 'failed', reason })
-  }
-  const done: HeldVersion[] = []
+  const done: DoneVersion[] = versionsElsewhere(run, saved, state)
   await inParallel(held, LIMITS.transferAtOnce, async (version) => {
     await turns.take()
     try {
@@ -85,6 +82,18 @@ async function pushPackage(run: PushRun, saved: SavedPackage, { state, turns }: 
   } catch (error) {
     failItem(report, name, error)
   }
+}
+
+/** Those that the depot has, of the versions whose tarballs are not in the folder. */
+function versionsElsewhere({ report }: PushRun, { name, elsewhere }: SavedPackage, state: DepotState): DoneVersion[] {
+  const there: DoneVersion[] = []
+  for (const version of elsewhere) {
+    const item = versionKey(name, version.version)
+    const reason = refusal(state, item) ?? (state.missing.has(item) ? NOT_HERE : undefined)
+    report.add(reason === undefined ? { item, result: 'there' } : { item, result: 'failed', reason })
+    if (reason === undefined) there.push(version)
+  }
+  return there
 }
 
 const NOT_HERE =

@@ -13,7 +13,7 @@ export interface SavedPackage extends Pick<VerdaccioPackage, 'time' | 'tags' | '
   /** Those whose tarball lies in the folder. */
   readonly held: readonly HeldVersion[]
   /** Those that were saved, and whose tarball does not lie there: it should be in the depot, or in another folder. */
-  readonly elsewhere: readonly Pick<VerdaccioVersion, 'version' | 'declared'>[]
+  readonly elsewhere: readonly Pick<VerdaccioVersion, 'version' | 'declared' | 'deprecated'>[]
   /** All that the metadata tells of. */
   readonly versions: readonly { readonly version: string }[]
   /** Where `latest` points in the registry, when that version was not saved: the tag in the metadata is then a stand-in. */
@@ -78,13 +78,15 @@ function readPackage(name: string, text: string, found: ReadonlyMap<string, Save
       report.add({ item: `${name}@${version}`, result: 'failed', reason })
   }
   const held: HeldVersion[] = []
-  const elsewhere: VerdaccioVersion[] = []
+  const elsewhere: SavedPackage['elsewhere'][number][] = []
   for (const version of kept.versions) {
     const tarball = tarballOf(version.version)
     const attestations = found.get(savedAttestationsPath(name, version.version))
     if (tarball !== undefined) held.push({ ...version, tarball, attestations })
-    else if (kept.depot !== undefined) elsewhere.push(version)
+    else if (kept.depot !== undefined) elsewhere.push(withoutManifest(version))
   }
+  // Raw metadata has thousands of manifests that nobody needs any more.
+  const versions = kept.versions.map(({ version }) => ({ version }))
   const latest = kept.depot?.['latest']
   const { time, tags, readme } = kept
   // Who starred it there is nobody here.
@@ -93,10 +95,14 @@ function readPackage(name: string, text: string, found: ReadonlyMap<string, Save
     name,
     held,
     elsewhere,
-    versions: kept.versions,
+    versions,
     latest: typeof latest === 'string' ? latest : undefined,
     ...told,
   }
+}
+
+function withoutManifest({ version, declared, deprecated }: VerdaccioVersion): SavedPackage['elsewhere'][number] {
+  return { version, declared, deprecated }
 }
 
 /** `@s/p/p-1.0.0.tgz`, as other tools name it. */
