@@ -4,6 +4,7 @@ import { findDistribution, type Distribution } from '../filename.ts'
 import type { LockedFile, LockedVersion } from '../locks/lock-types.ts'
 import { canonicalVersion, parseVersion } from '../version.ts'
 import { hashesIn } from './index-page.ts'
+import type { Resolution } from './resolver.ts'
 import { haveWheelForAll, isWantedWheel, type Wanted } from './wheel-filter.ts'
 
 /** When the sdist of a version is saved: always, where a wheel is missing, or never. */
@@ -28,6 +29,8 @@ export interface PlannedVersion {
   readonly files: Map<string, KnownFile>
   /** Digests that its files may have: others are not taken. Empty for any. */
   readonly hashes: Set<string>
+  /** For whom it was found; empty for all. */
+  readonly targets: Set<Wanted>
 }
 
 /** What is to be saved: by project, by version. */
@@ -56,7 +59,8 @@ export function planFiles(plan: Plan, files: readonly LockedFile[]): readonly st
 /** Take up versions whose files an index has to tell, or only their addresses. */
 export function planVersions(plan: Plan, versions: readonly LockedVersion[]): void {
   for (const { project, version, hashes, filenames = [] } of versions) {
-    const { files, hashes: known } = planned(plan, project, version)
+    const { files, hashes: known, targets } = planned(plan, project, version)
+    targets.clear()
     for (const { filename, hash } of filenames) {
       const distribution = findDistribution(filename)
       if (distribution?.project === project && !files.has(filename))
@@ -66,11 +70,21 @@ export function planVersions(plan: Plan, versions: readonly LockedVersion[]): vo
   }
 }
 
+/** Take up versions that a resolver found, each for some targets or for all. */
+export function planPins(plan: Plan, pins: Resolution['versions']): void {
+  for (const { project, version, target } of pins) {
+    const isNew = plan.get(project)?.has(versionKey(version)) !== true
+    const { targets } = planned(plan, project, version)
+    if (target === undefined) targets.clear()
+    else if (isNew || targets.size > 0) targets.add(target)
+  }
+}
+
 function planned(plan: Plan, project: string, version: string): PlannedVersion {
   const versions = plan.get(project) ?? new Map<string, PlannedVersion>()
   plan.set(project, versions)
   const key = versionKey(version)
-  const found = versions.get(key) ?? { project, version, files: new Map(), hashes: new Set() }
+  const found = versions.get(key) ?? { project, version, files: new Map(), hashes: new Set(), targets: new Set() }
   versions.set(key, found)
   return found
 }
@@ -96,18 +110,23 @@ export function isAmong(hashes: Hashes, allowed: ReadonlySet<string>): boolean {
   return spelled(hashes).some((hash) => allowed.has(hash))
 }
 
+export interface Choosing {
+  /** For whom; each of them is to have what it needs. */
+  readonly targets: readonly Wanted[]
+  readonly sdists: SdistPolicy
+}
+
 /** Of all files of one version, those that are to be saved. */
 export function chooseFiles<T extends { readonly distribution: Distribution }>(
   files: readonly T[],
-  { wanted, sdists }: { readonly wanted: Wanted; readonly sdists: SdistPolicy },
+  { targets, sdists }: Choosing,
 ): readonly T[] {
-  const wheels = files.filter(
-    ({ distribution }) => distribution.kind === 'wheel' && isWantedWheel(distribution, wanted),
-  )
+  const isWanted = (wheel: Distribution): boolean => targets.some((target) => isWantedWheel(wheel, target))
+  const wheels = files.filter(({ distribution }) => distribution.kind === 'wheel' && isWanted(distribution))
   const sources = files.filter(({ distribution }) => distribution.kind === 'sdist')
   const distributions = wheels.map(({ distribution }) => distribution)
-  const enough = sdists === 'never' || (sdists === 'if-needed' && haveWheelForAll(distributions, wanted))
-  return enough ? wheels : [...wheels, ...sources]
+  const haveAll = targets.every((target) => haveWheelForAll(distributions, target))
+  return sdists === 'never' || (sdists === 'if-needed' && haveAll) ? wheels : [...wheels, ...sources]
 }
 
 /** Whether two lists of digests can be of one file: what both of them have is the same. */

@@ -6,8 +6,8 @@ import type { Wanted } from './wheel-filter.ts'
 
 /** What a list of requirements comes to. */
 export interface Resolution {
-  /** Versions of an index. */
-  readonly versions: readonly { readonly project: string; readonly version: string }[]
+  /** Versions of an index, and for whom each was found: for all who are wanted, where it does not say. */
+  readonly versions: readonly { readonly project: string; readonly version: string; readonly target?: Wanted }[]
   /** What has an address of its own: a file, or a checkout. */
   readonly addresses: readonly { readonly project: string; readonly address: string }[]
 }

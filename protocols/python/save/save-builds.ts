@@ -82,7 +82,8 @@ async function pinsOf(options: BuildOptions, lines: readonly string[]): Promise<
       },
     },
   )
-  return failed ? undefined : found.versions
+  // For all who are wanted: what is noted of them is read by saves for others too.
+  return failed ? undefined : unique(found.versions)
 }
 
 /** Note with each sdist what it needs, once all of that is there: the next save then asks nobody. */
@@ -99,4 +100,9 @@ export async function noteBuilds(
     const notes = { ...entry.notes, build: { for: forWhom, pins } }
     await writeSavedEntry(run.folder, path, { fields: entry.fields, notes, before: entry })
   }
+}
+
+function unique(pins: readonly Pin[]): readonly Pin[] {
+  const known = new Map(pins.map(({ project, version }) => [`${project}==${version}`, { project, version }]))
+  return [...known.values()]
 }

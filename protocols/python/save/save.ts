@@ -5,9 +5,9 @@ import { findDistribution, type Distribution } from '../filename.ts'
 import type { ReadLock } from '../locks/read-lock.ts'
 import { openIndexes } from './index-client.ts'
 import { hashesIn, lastName } from './index-page.ts'
-import { planFiles, planVersions, versionKey, type Plan, type PlannedVersion } from './plan.ts'
+import { planFiles, planPins, planVersions, versionKey, type Plan, type PlannedVersion } from './plan.ts'
 import { resolveAll } from './resolve-all.ts'
-import { findResolver, type Requirements, type Resolution, type Resolver, type ResolverOptions } from './resolver.ts'
+import { findResolver, type Requirements, type Resolver, type ResolverOptions } from './resolver.ts'
 import { findBuilds, noteBuilds, type BuildOptions } from './save-builds.ts'
 import { saveFile } from './save-file.ts'
 import { saveProject, type ProjectSave, type SavedVersion } from './save-project.ts'
@@ -45,7 +45,7 @@ export async function savePython(save: PythonSave, { specs, locks }: Asked): Pro
   }
   if (asked.lines.length > 0) {
     const found = await resolveAll(await resolver(), asked, { report: run.report, together: specs.length === 0 })
-    planVersions(plan, versionsOf(found))
+    planPins(plan, found.versions)
     for (const { project, address } of found.addresses) await saveAddress(run, project, address)
   }
   const projects = { run, choice, indexes: openIndexes(run.download, save.indexes), remembers: false }
@@ -74,10 +74,6 @@ function planLock({ report }: SaveRun, plan: Plan, { files, versions, others }: 
     report.add({ item, result: 'left out', reason: 'it is no wheel and no sdist: installers of today pass it over' })
   planVersions(plan, versions)
   for (const { item, reason, breaks } of others) report.add({ item, result: breaks ? 'failed' : 'left out', reason })
-}
-
-function versionsOf({ versions }: Pick<Resolution, 'versions'>): Parameters<typeof planVersions>[1] {
-  return versions.map((pin) => ({ ...pin, extras: [], hashes: [] }))
 }
 
 async function savePlan(save: ProjectSave, plan: Plan): Promise<readonly SavedVersion[]> {
@@ -116,7 +112,10 @@ async function saveBuilds(save: ProjectSave, saved: readonly SavedVersion[], opt
     }
     const builds = await findBuilds(options, sdists)
     const plan: Plan = new Map()
-    planVersions(plan, versionsOf({ versions: builds.flatMap(({ pins }) => pins) }))
+    planPins(
+      plan,
+      builds.flatMap(({ pins }) => pins),
+    )
     const next = await savePlan(save, withoutKnown(plan, whole))
     for (const version of next) whole.set(idOf(version), version.isWhole)
     await noteBuilds(options, builds, (project, key) => whole.get(`${project}==${key}`) === true)

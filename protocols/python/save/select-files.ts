@@ -2,6 +2,7 @@ import { findDistribution, type Distribution } from '../filename.ts'
 import { addressIn, hashesIn, type IndexFile, type IndexPage } from './index-page.ts'
 import {
   chooseFiles,
+  type Choosing,
   isAmong,
   isOfVersion,
   versionKey,
@@ -17,6 +18,19 @@ import type { Wanted } from './wheel-filter.ts'
 export interface Choice {
   readonly wanted: Wanted
   readonly sdists: SdistPolicy
+}
+
+/** For whom a version is: for those that it was found for, or for all; not for a Python that none of its files, as an index lists them, allows. */
+export function choosing(
+  { wanted, sdists }: Choice,
+  { targets }: PlannedVersion,
+  listed: readonly { readonly file: IndexFile }[] = [],
+): Choosing {
+  if (targets.size > 0) return { targets: [...targets], sdists }
+  const pythons = wanted.pythons.filter(
+    (python) => listed.length === 0 || listed.some(({ file }) => allowsPython(file.entry['requires-python'], [python])),
+  )
+  return { targets: [{ ...wanted, pythons }], sdists }
 }
 
 /** Why there is nothing to save of a version. */
@@ -64,7 +78,7 @@ type Found = { readonly distribution: Distribution } & Omit<FileToSave, 'file'> 
 export function filesOf(choice: Choice, planned: PlannedVersion, listed: Listed = new Map()): readonly Found[] {
   const { project, version } = planned
   if (planned.files.size > 0)
-    return chooseFiles([...planned.files.values()], choice).map((known) => {
+    return chooseFiles([...planned.files.values()], choosing(choice, planned)).map((known) => {
       const file = listed.get(known.distribution.filename)?.file ?? fileOfLock(known)
       return { project, distribution: known.distribution, file, locked: known.hashes }
     })
@@ -73,7 +87,7 @@ export function filesOf(choice: Choice, planned: PlannedVersion, listed: Listed 
   const siblings = new Map(own.map(({ file }) => [file.filename, file.hashes]))
   const usable = allowed.filter(({ file }) => allowsPython(file.entry['requires-python'], choice.wanted.pythons))
   // One list for a version is enough.
-  return chooseFiles(usable, choice).map(({ distribution, file }, at) => ({
+  return chooseFiles(usable, choosing(choice, planned, usable)).map(({ distribution, file }, at) => ({
     project,
     distribution,
     file,

@@ -26,14 +26,29 @@ export function uvResolver(options: ResolverOptions): Resolver {
   }
 }
 
-/** Arguments that say for whom. */
-function targetsOf({ pythons, platforms }: Wanted): readonly (readonly string[])[] {
-  const versions = [...new Set(pythons.map(versionOf))]
-  const systems = platforms.flatMap(({ typed }) => uvPlatform(typed) ?? [])
-  const exact = versions.length > 0 && systems.length > 0 && systems.length === platforms.length
-  if (!exact)
-    return versions.length === 0 ? [['--universal']] : versions.map((version) => ['--universal', ...on(version)])
-  return versions.flatMap((version) => systems.map((system) => [...on(version), '--python-platform', system]))
+interface Target {
+  readonly args: readonly string[]
+  /** For whom the versions are that come of it; undefined for all. */
+  readonly wanted?: Wanted
+}
+
+function targetsOf({ pythons, platforms }: Wanted): readonly Target[] {
+  const systems = platforms.flatMap((platform) => {
+    const system = uvPlatform(platform.typed)
+    return system === undefined ? [] : [{ platform, system }]
+  })
+  if (pythons.length === 0 || systems.length === 0 || systems.length < platforms.length) {
+    const versions = new Set(pythons.map(versionOf))
+    return versions.size === 0
+      ? [{ args: ['--universal'] }]
+      : [...versions].map((version) => ({ args: ['--universal', ...on(version)] }))
+  }
+  return pythons.flatMap((python) =>
+    systems.map(({ platform, system }) => ({
+      args: [...on(versionOf(python)), '--python-platform', system],
+      wanted: { pythons: [python], platforms: [platform] },
+    })),
+  )
 }
 
 function on(version: string): readonly string[] {
@@ -60,7 +75,7 @@ const UV_PROCESSORS = new Map([
 async function compile(
   { programs, indexes, scratch, env }: ResolverOptions,
   { lines, constraints, preReleases }: Requirements,
-  target: readonly string[],
+  { args, wanted }: Target,
 ): Promise<Resolution> {
   await using folder = await scratch({ 'constraints.txt': `${constraints.join('\n')}\n` })
   const main = indexes.at(-1)?.href ?? ''
@@ -68,7 +83,7 @@ async function compile(
   const { status, stdout, stderr } = await programs.run('uv', {
     args: [
       ...'pip compile - --quiet --no-header --no-annotate'.split(' '),
-      ...target,
+      ...args,
       ...(constraints.length === 0 ? [] : ['--constraints', 'constraints.txt']),
       ...(preReleases ? ['--prerelease', 'allow'] : []),
     ],
@@ -78,7 +93,9 @@ async function compile(
     input: `${lines.join('\n')}\n`,
   })
   if (status !== 0) throw new DepotError('BAD_REQUEST', `uv finds no versions: ${said(stderr)}`)
-  return readPins(stdout)
+  const found = readPins(stdout)
+  const versions = wanted === undefined ? found.versions : found.versions.map((pin) => ({ ...pin, target: wanted }))
+  return { ...found, versions }
 }
 
 /** The end of what a program said, without colours. */

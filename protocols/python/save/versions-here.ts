@@ -3,7 +3,7 @@ import { findDistribution } from '../filename.ts'
 import { chooseFiles, isAmong, isOfVersion, spelled, versionKey, type KnownFile, type PlannedVersion } from './plan.ts'
 import { isWhole, savedPath } from './save-file.ts'
 import { readSavedEntry, type Notes } from './saved-entry.ts'
-import type { Choice } from './select-files.ts'
+import { choosing, type Choice } from './select-files.ts'
 
 interface Looking {
   readonly run: SaveRun
@@ -24,7 +24,7 @@ interface Chosen {
 export async function lookInFolder(save: Looking, planned: PlannedVersion): Promise<Chosen | undefined> {
   const { run, choice } = save
   const listed = planned.files.size > 0 ? [...planned.files.values()] : await rememberedFiles(save, planned)
-  const files = chooseFiles(listed, choice)
+  const files = chooseFiles(listed, choosing(choice, planned))
   if (files.length === 0) return undefined
   let isThere = true
   for (const { distribution, hashes } of files)
