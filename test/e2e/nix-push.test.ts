@@ -1,10 +1,17 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import process from 'node:process'
 
 import { expect, it } from 'vitest'
 
+import { savedFiles } from '../../src/node/saved-folder.ts'
 import { describeWith } from '../helpers/have.ts'
-import { closureExpression, nixClientOf, type NixClient } from '../helpers/nix-client.ts'
+import { addressedExpression, closureExpression, nixClientOf, type NixClient } from '../helpers/nix-client.ts'
+import { derivation } from '../helpers/nix-expressions.ts'
+import { environmentOf, nixSave } from '../helpers/nix-save.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 const LIMIT_MS = 120_000
@@ -69,6 +76,88 @@ function pushes(part: 'nix' | 'nixNew'): void {
       await builder.run('copy', '--derivation', '--from', `${here.world.url}/nix`, deriver)
       expect(await builder.build(expression, '--offline')).toEqual([top])
       expect(here.world.bugs).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  it(
+    'brings what nix copy wrote into a folder, however that is compressed',
+    async () => {
+      await using here = await pushed(part)
+      await using dir = await tempDir('nix-push')
+      await writeFile(dir.join('large'), randomBytes(3_000_000))
+      const large = (await here.client.run('store add-path', dir.join('large'))).trim().split('\n')[0] ?? ''
+      const all: string[] = []
+      for (const compression of ['none', 'gzip', 'xz', 'bzip2', 'zstd', 'br']) {
+        const [top = ''] = await here.client.build(closureExpression(3, compression))
+        await here.client.push(`file://${dir.join(compression)}?compression=${compression}`, top, large)
+        const { status, stdout, stderr } = await runDepot([
+          'nix',
+          'push',
+          here.world.url,
+          '--dir',
+          dir.join(compression),
+        ])
+        expect([status, stderr]).toEqual([0, ''])
+        expect(stdout).toMatch(all.length === 0 ? /^sent 4 .* 0 there/m : /^sent 3 .* 1 there/m)
+        all.push(top)
+      }
+      await using puller = await nixClientOf(part, here.world.publicKey)
+      await puller.pull(`${here.world.url}/nix`, ...all, large)
+      expect((await puller.run('store verify', '-r', ...all, large)).match(/^checking /gm)).toHaveLength(19)
+      expect(here.world.bugs).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  it(
+    'brings what depot nix save wrote, with the logs of builds and what content-addressed derivations came to',
+    async () => {
+      await using here = await pushed(part)
+      await using dir = await tempDir('nix-push')
+      const [top = ''] = await here.client.build(addressedExpression('push'))
+      await nixSave(part, here.client, '--dir', dir.join('nix'), '--logs', '--derivation', top)
+      const saved = (await Array.fromAsync(savedFiles(dir.join('nix')).list())).map(({ path: at }) => at)
+      const notes = saved.filter((at) => /^(?:log|realisations|build-trace-v2)\//.test(at))
+      expect(notes.length).toBeGreaterThan(1)
+      const push = () => runDepot(['push', here.world.url, '--dir', dir.path])
+      const { status, stdout, stderr } = await push()
+      expect([status, stderr]).toEqual([0, ''])
+      for (const at of notes) {
+        expect(stdout).toContain(`sent ${at}\n`)
+        expect((await here.world.fetch(`/nix/${at}`)).status).toBe(200)
+      }
+      expect((await push()).stdout).toMatch(/^sent 0 \(0 bytes\), \d+ there already, 0 failed\n$/)
+      expect(here.world.bugs).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  it(
+    'builds what a flake stands for, and brings that',
+    async () => {
+      await using here = await pushed(part)
+      await using dir = await tempDir('nix-push')
+      const system = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux`
+      const hello = derivation('hello', 'echo hello > $out').replace('builtins.currentSystem', JSON.stringify(system))
+      await writeFile(dir.join('flake.nix'), `{ outputs = _: { hello = ${hello}; }; }`)
+      const env = await environmentOf(part, here.client)
+      await here.client.build(closureExpression(1, 'a store'))
+      const push = (name: string) =>
+        runDepot(
+          ['push', here.world.url, '--nix-store', here.client.root, '--flake-refs', `path:${dir.path}#${name}`],
+          env,
+        )
+      const { status, stdout, stderr } = await push('hello')
+      expect([status, stderr]).toEqual([0, ''])
+      const sent = /^sent (?<path>\S+-hello)$/m.exec(stdout)?.groups?.['path'] ?? ''
+      await using puller = await nixClientOf(part, here.world.publicKey)
+      await puller.pull(`${here.world.url}/nix`, sent)
+      expect(await readFile(path.join(puller.root, sent), 'utf8')).toBe('hello\n')
+      expect(await push('none')).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining('#none: nix build ended') as unknown,
+      })
     },
     LIMIT_MS,
   )
