@@ -1,3 +1,4 @@
+import type { Codec } from '../../src/codec/decode.ts'
 import { DepotError } from '../../src/errors.ts'
 import { hexOfNix32, NIX32_CLASS } from './nix32.ts'
 import { STORE_HASH_CLASS } from './store-path.ts'
@@ -9,6 +10,16 @@ export interface NarName {
   readonly digest: string
   /** `xz`, `zst`, …, or empty. Only `br` is more than a hint: Nix sends gzip as plain `.nar`. */
   readonly suffix: string
+}
+
+/** The suffix of each codec, as clients write it and ask for it. */
+export const NAR_SUFFIX: Readonly<Record<Codec, string>> = {
+  none: '',
+  gzip: 'gz',
+  xz: 'xz',
+  bzip2: 'bz2',
+  zstd: 'zst',
+  br: 'br',
 }
 
 const NAR_NAME = new RegExp(`^(?<hash>${NIX32_CLASS}{52})\\.nar(?:\\.(?<suffix>[a-z0-9]{1,8}))?$`)

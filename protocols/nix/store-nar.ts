@@ -7,7 +7,7 @@ import { LIMITS } from '../../src/limits.ts'
 import { auditEntry, type Caller, type DepotRequest } from '../../src/protocol.ts'
 import { LENGTH_BYTES, NAR_MAGIC, narStrings } from './nar-format.ts'
 import { createNarParser } from './nar-parser.ts'
-import type { NarName } from './nar-name.ts'
+import { NAR_SUFFIX, type NarName } from './nar-name.ts'
 import { nix32OfHex } from './nix32.ts'
 import { UPLOAD_KIND, type Upload } from './records.ts'
 
@@ -25,7 +25,7 @@ export async function storeNar(
   name: NarName,
 ): Promise<'created' | 'unchanged'> {
   const { cache } = request
-  const coding = name.suffix === SUFFIX.br ? 'br' : undefined
+  const coding = name.suffix === NAR_SUFFIX.br ? 'br' : undefined
   const decoding = await decode(request.body(LIMITS.blobBytesMax), HEAD, coding)
   const parser = createNarParser()
   // Only a gzip file that is written around the archive later asks for it.
@@ -57,15 +57,6 @@ export async function storeNar(
   return known === undefined ? 'created' : 'unchanged'
 }
 
-const SUFFIX: Readonly<Record<Codec, string>> = {
-  none: '',
-  gzip: 'gz',
-  xz: 'xz',
-  bzip2: 'bz2',
-  zstd: 'zst',
-  br: 'br',
-}
-
 function checkName(
   name: NarName,
   is: { readonly fileHash: string; readonly narHash: string; readonly codec: Codec },
@@ -79,6 +70,6 @@ function checkName(
     )
   }
   // `<NarHash>.nar` is the archive itself for everybody who reads it, so that nobody may put a compressed one there.
-  if (name.suffix !== SUFFIX[is.codec])
+  if (name.suffix !== NAR_SUFFIX[is.codec])
     throw new DepotError('CONTENT_MISMATCH', `the file is compressed with ${is.codec}, which its suffix does not say`)
 }

@@ -38,7 +38,7 @@ export function httpCache(download: Download, address: URL): CacheFiles {
         const { status, text } = await download.ask({ url: at(path), bytesMax })
         return status === 404 ? undefined : text
       } catch (error) {
-        // What buckets say of what is not there (nix: libstore/http-binary-cache-store.cc takes it so too); 410 is gone.
+        // What buckets say of what is not there; Nix takes it so too (nix: libstore/filetransfer.cc).
         if (hasCode(error, 'FORBIDDEN')) return undefined
         throw error
       }

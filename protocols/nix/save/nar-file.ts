@@ -1,5 +1,6 @@
 import type { Codec } from '../../../src/codec/decode.ts'
 import type { PathFacts } from '../closure/path-source.ts'
+import { NAR_SUFFIX } from '../nar-name.ts'
 import { printNarinfo } from '../narinfo.ts'
 import { nix32OfHex } from '../nix32.ts'
 import { hashOf, parseBaseName } from '../store-path.ts'
@@ -19,19 +20,12 @@ export function codecNamed(compression: string): Codec | undefined {
   return CODECS.find((codec) => codec === compression)
 }
 
-const SUFFIX: Readonly<Record<Codec, string>> = {
-  none: '',
-  gzip: '.gz',
-  xz: '.xz',
-  bzip2: '.bz2',
-  zstd: '.zst',
-  br: '.br',
-}
-const CODECS = Object.keys(SUFFIX) as Codec[]
+const CODECS = Object.keys(NAR_SUFFIX) as Codec[]
 
 /** Where an archive is saved: always under its own hash, whatever the cache that it comes from calls it. */
 export function narFilePath(narHash: string, codec: Codec): string {
-  return `nar/${nix32OfHex(narHash)}.nar${SUFFIX[codec]}`
+  const suffix = NAR_SUFFIX[codec]
+  return `nar/${nix32OfHex(narHash)}.nar${suffix === '' ? '' : `.${suffix}`}`
 }
 
 /** Where the narinfo of a path is saved. */

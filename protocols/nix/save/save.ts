@@ -72,6 +72,8 @@ async function evaluated({ run, nix, isLocal, wanted }: Omit<NixSave, 'openSourc
   const derivations = new Set<string>()
   await each(run, wanted.installables, async (installable) => {
     for (const { derivation, outputs } of await evaluate(nix, installable, { build: isLocal })) {
+      if (outputs.length === 0)
+        throw new DepotError('NOT_FOUND', 'what it makes is known only once it was built: save it without --from')
       for (const output of outputs) paths.add(output)
       if (derivation !== undefined) derivations.add(derivation)
     }
