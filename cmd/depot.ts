@@ -111,7 +111,7 @@ const bundle: CommandGroup = {
   commands: {
     create: async () => (await import('./bundle-create.ts')).bundleCreateCommand(process.env, STDIO),
     verify: async () => (await import('./bundle-verify.ts')).bundleVerifyCommand(STDIO),
-    import: async () => (await import('./bundle-import.ts')).bundleImportCommand(STDIO),
+    import: async () => (await import('./bundle-import.ts')).bundleImportCommand(process.env, STDIO),
     list: async () => (await import('./bundle-list.ts')).bundleListCommand(STDIO),
     diff: async () => (await import('./bundle-list.ts')).bundleDiffCommand(STDIO),
   },

@@ -5,6 +5,7 @@ import { pushNpm } from '../protocols/npm/push/push.ts'
 import { pushPython } from '../protocols/python/push/push.ts'
 import { failItem } from '../src/client/report.ts'
 import type { PushRun } from '../src/client/runs.ts'
+import type { SavedFiles } from '../src/client/saved-files.ts'
 import { DepotError } from '../src/errors.ts'
 import { savedFiles } from '../src/node/saved-folder.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
@@ -56,6 +57,20 @@ const ECOSYSTEMS: Readonly<Record<Ecosystem, (run: PushRun, transfer: TransferRu
   python: pushPython,
 }
 
+/** What was saved of each ecosystem, and where: for the report. */
+export type SavedEcosystems = Readonly<
+  Partial<Record<Ecosystem, { readonly files: SavedFiles; readonly place: string }>>
+>
+
+/** Bring it into a depot; what stops one ecosystem alone does not stop the others. */
+export async function pushEcosystems(run: TransferRun, saved: SavedEcosystems): Promise<void> {
+  for (const name of Object.keys(ECOSYSTEMS) as Ecosystem[]) {
+    const { files, place } = saved[name] ?? {}
+    if (files === undefined || place === undefined) continue
+    await ECOSYSTEMS[name]({ ...run, files }, run).catch((error: unknown) => failItem(run.report, place, error))
+  }
+}
+
 /** One report and one exit status for all; what stops one ecosystem alone does not stop the others. */
 async function pushAll(options: TransferRunOptions): Promise<number> {
   const names = Object.keys(ECOSYSTEMS) as Ecosystem[]
@@ -66,13 +81,8 @@ async function pushAll(options: TransferRunOptions): Promise<number> {
     const looked = folders.map(({ directory }) => directory).join(', ')
     throw new DepotError('NOT_FOUND', `there is nothing to push: none of ${looked} is a folder`)
   }
-  return runTransfer(options, async (run) => {
-    for (const { name, directory } of saved) {
-      await ECOSYSTEMS[name]({ ...run, files: savedFiles(directory) }, run).catch((error: unknown) =>
-        failItem(run.report, directory, error),
-      )
-    }
-  })
+  const ecosystems = saved.map(({ name, directory }) => [name, { files: savedFiles(directory), place: directory }])
+  return runTransfer(options, (run) => pushEcosystems(run, Object.fromEntries(ecosystems) as SavedEcosystems))
 }
 
 /** `--dir` is the folder of all of them here. */

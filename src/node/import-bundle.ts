@@ -21,6 +21,8 @@ export interface ImportOptions {
   /** The folders that it may have. */
   readonly ecosystems: readonly string[]
   readonly report: Report
+  /** What is not carried may be missing: it is somewhere else, where the rest will go too. */
+  readonly incomplete?: boolean
 }
 
 /**
@@ -35,14 +37,13 @@ export async function importBundle(options: ImportOptions): Promise<void> {
   const { bundle, root, report } = options
   await using folders = await openFolders(bundle.manifest.files, options)
   await refuseClashes(bundle.manifest.files, root)
-  const wanted = await lackingFiles(folders, options)
+  const { wanted, there } = await compareFiles(folders, options)
   const bytes = wanted.reduce((sum, file) => sum + file.sizeBytes, carriedBytes(bundle))
-  report.expect({ items: bundle.manifest.files.length, bytes })
+  report.expect({ items: wanted.length + there.length, bytes })
   if (bundle.stored === undefined) await stageAll(bundle, folders, wanted, report)
   else refuseFaults(await findFaults(bundle, report.moved))
-  const firsts = firstPaths(bundle.manifest.files)
-  const here = new Set(wanted.map(({ path: at }) => at))
-  for (const { path: item } of bundle.manifest.files) if (!here.has(item)) report.add({ item, result: 'there' })
+  const firsts = firstPaths([...there, ...wanted])
+  for (const { path: item } of there) report.add({ item, result: 'there' })
   for (const group of inOrder(wanted)) {
     await inParallel(group, FILES_AT_ONCE, async (file) => {
       const { folder, at } = folders.place(file.path)
@@ -58,27 +59,35 @@ export async function importBundle(options: ImportOptions): Promise<void> {
 const FILES_AT_ONCE = 8
 const TOLD_MAX = 10
 
-/** What has to be written. @throws DepotError `NOT_FOUND`, `CONFLICT` */
-async function lackingFiles(folders: Folders, { bundle, root }: ImportOptions): Promise<readonly BundledFile[]> {
+interface Compared {
+  /** What has to be written. */
+  readonly wanted: readonly BundledFile[]
+  readonly there: readonly BundledFile[]
+}
+
+/** @throws DepotError `NOT_FOUND`, `CONFLICT` */
+async function compareFiles(folders: Folders, { bundle, root, incomplete = false }: ImportOptions): Promise<Compared> {
   const wanted: BundledFile[] = []
+  const there: BundledFile[] = []
   const missing: string[] = []
   const other: string[] = []
   for (const file of bundle.manifest.files) {
     const { folder, at } = folders.place(file.path)
-    const there = await folder.find(at)
-    const right = there?.sizeBytes === file.sizeBytes && (await folder.hash(at, ['sha256'])).sha256 === file.sha256
-    if (right) continue
-    if (!file.carried) missing.push(file.path)
-    else if (there !== undefined && !isMetadata(file.path)) other.push(file.path)
+    const found = await folder.find(at)
+    const right = found?.sizeBytes === file.sizeBytes && (await folder.hash(at, ['sha256'])).sha256 === file.sha256
+    if (right) there.push(file)
+    else if (!file.carried) missing.push(file.path)
+    else if (found !== undefined && !isMetadata(file.path)) other.push(file.path)
     else wanted.push(file)
   }
-  if (missing.length > 0) throw new DepotError('NOT_FOUND', baseIsMissing(root, missing, bundle.manifest.base))
+  if (missing.length > 0 && !incomplete)
+    throw new DepotError('NOT_FOUND', baseIsMissing(root, missing, bundle.manifest.base))
   if (other.length > 0)
     throw new DepotError(
       'CONFLICT',
       `${root} has other bytes than the bundle in ${some(other)}: remove them there if the bundle is right`,
     )
-  return wanted
+  return { wanted, there }
 }
 
 function baseIsMissing(root: string, missing: readonly string[], base: string | undefined): string {
@@ -151,7 +160,7 @@ function firstPaths(files: readonly BundledFile[]): ReadonlyMap<string, string> 
 }
 
 /** @throws DepotError `CONTENT_MISMATCH` */
-function refuseFaults(faults: readonly string[]): void {
+export function refuseFaults(faults: readonly string[]): void {
   if (faults.length === 0) return
   throw new DepotError(
     'CONTENT_MISMATCH',
