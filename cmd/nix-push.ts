@@ -1,5 +1,7 @@
+import { localNotes } from '../protocols/nix/push/local-notes.ts'
 import { namedRoots } from '../protocols/nix/push/named-roots.ts'
 import { pushClosure } from '../protocols/nix/push/push-closure.ts'
+import { pushNotes } from '../protocols/nix/push/push-notes.ts'
 import { pushSaved } from '../protocols/nix/push/push-saved.ts'
 import { savedPaths } from '../protocols/nix/push/saved-paths.ts'
 import { parseSignedBy, type SignedBy } from '../protocols/nix/push/signed-by.ts'
@@ -104,7 +106,8 @@ export async function pushFromStore(options: TransferRunOptions, named: NamedPat
     const { paths: source } = store
     const nix = { programs: PROGRAMS, root: nixStoreRoot(options) }
     const roots = await namedRoots({ ...named, ...choices, nix, source, report: run.report })
-    await pushClosure(run, { ...choices, source, roots, compress: compresses(run) })
+    const pushed = await pushClosure(run, { ...choices, source, roots, compress: compresses(run) })
+    await pushNotes(run, localNotes(store.store, pushed))
   })
 }
 

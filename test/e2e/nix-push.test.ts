@@ -8,7 +8,7 @@ import { expect, it } from 'vitest'
 import { savedFiles } from '../../src/node/saved-folder.ts'
 import { describeWith } from '../helpers/have.ts'
 import { addressedExpression, closureExpression, nixClientOf, type NixClient } from '../helpers/nix-client.ts'
-import { derivation } from '../helpers/nix-expressions.ts'
+import { ADDRESSED, derivation } from '../helpers/nix-expressions.ts'
 import { environmentOf, nixSave } from '../helpers/nix-save.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -158,6 +158,27 @@ function pushes(part: 'nix' | 'nixNew'): void {
         status: 1,
         stderr: expect.stringContaining('#none: nix build ended') as unknown,
       })
+    },
+    LIMIT_MS,
+  )
+
+  it(
+    'brings what a content-addressed derivation came to, so that nobody builds it again',
+    async () => {
+      await using here = await pushed(part)
+      const dep = derivation('dep', 'echo dep > $out', ADDRESSED)
+      const expression = `let dep = ${dep}; in ${derivation('top', 'echo top $dep > $out', `${ADDRESSED} inherit dep;`)}`
+      const [top = ''] = await here.client.build(expression)
+      const { status, stdout } = await here.push(top)
+      expect(status).toBe(0)
+      expect(stdout).toMatch(/^sent realisations\/sha256:/m)
+      await using builder = await nixClientOf(part, here.world.publicKey)
+      // It has nothing to build with.
+      expect(await builder.build(expression, '--substituters', `${here.world.url}/nix`, '--max-jobs', '0')).toEqual([
+        top,
+      ])
+      expect((await here.push(top)).stdout).toMatch(/^sent 0 /m)
+      expect(here.world.bugs).toEqual([])
     },
     LIMIT_MS,
   )

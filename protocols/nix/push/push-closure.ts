@@ -1,5 +1,6 @@
 import { failItem } from '../../../src/client/report.ts'
 import { closureOf } from '../closure/closure.ts'
+import type { PathFacts } from '../closure/path-source.ts'
 import { printStorePath } from '../store-path.ts'
 import { pushPaths, type PathPush, type PathRun } from './push-paths.ts'
 import type { SignedBy } from './signed-by.ts'
@@ -13,8 +14,8 @@ export interface ClosurePush extends Omit<PathPush, 'paths'> {
   readonly skip: readonly SignedBy[]
 }
 
-/** Bring some store paths, and all that they refer to, into a depot. @throws DepotError as `pushPaths` */
-export async function pushClosure(run: PathRun, push: ClosurePush): Promise<void> {
+/** Bring some store paths, and all that they refer to, into a depot; returns those. @throws DepotError as `pushPaths` */
+export async function pushClosure(run: PathRun, push: ClosurePush): Promise<readonly PathFacts[]> {
   const { source, roots, rootsOnly, skip, compress } = push
   const { paths, missing } = await closureOf(source, roots, { rootsOnly })
   for (const [baseName, why] of missing) failItem(run.report, printStorePath(baseName), why)
@@ -24,4 +25,5 @@ export async function pushClosure(run: PathRun, push: ClosurePush): Promise<void
     return !skipped
   })
   await pushPaths(run, { source, paths: sent, compress })
+  return sent
 }

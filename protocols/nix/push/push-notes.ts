@@ -1,27 +1,45 @@
 import { inParallel } from '../../../src/client/in-parallel.ts'
 import { failItem } from '../../../src/client/report.ts'
 import type { PushRun } from '../../../src/client/runs.ts'
-import type { SavedFile } from '../../../src/client/saved-files.ts'
+import type { SavedFiles } from '../../../src/client/saved-files.ts'
 import type { Transfer } from '../../../src/client/transfer.ts'
 import { hasCode } from '../../../src/errors.ts'
+import type { MaybePromise } from '../../../src/kv-store.ts'
 import { LIMITS } from '../../../src/limits.ts'
 
-/** Folders of a binary cache whose files a depot takes as they are. */
+/** A small file of a binary cache that a depot takes as it is: the log of a build, a realisation. */
+export interface Note {
+  /** Below the cache. */
+  readonly path: string
+  readonly sizeBytes: number
+  blob(): MaybePromise<Blob>
+}
+
 const FOLDERS = ['log', 'realisations', 'build-trace-v2']
 
-/** Bring the logs of builds and the realisations of a folder into a depot, after the paths that they are about. */
-export async function pushNotes({ files, transfer, report, dryRun }: PushRun): Promise<void> {
-  for (const folder of FOLDERS)
-    await inParallel(files.list(folder), LIMITS.transferAtOnce, async (file) => {
-      const path = `/nix/${file.path.split('/').map(encodeURIComponent).join('/')}` as const
-      try {
-        if (await isThere(transfer, path)) return report.add({ item: file.path, result: 'there' })
-        if (!dryRun) await send(transfer, path, file)
-        report.add({ item: file.path, result: 'done', sizeBytes: file.sizeBytes })
-      } catch (error) {
-        failItem(report, file.path, error)
+/** The notes of a folder that is a binary cache. */
+export async function* savedNotes(files: SavedFiles): AsyncGenerator<Note> {
+  for (const folder of FOLDERS) yield* files.list(folder)
+}
+
+/** Bring notes into a depot, after the paths that they are about. @throws DepotError what ends a transfer */
+export async function pushNotes(
+  { transfer, report, dryRun }: Pick<PushRun, 'transfer' | 'report' | 'dryRun'>,
+  notes: Iterable<Note> | AsyncIterable<Note>,
+): Promise<void> {
+  await inParallel(notes, LIMITS.transferAtOnce, async ({ path, sizeBytes, blob }) => {
+    const to = `/nix/${path.split('/').map(encodeURIComponent).join('/')}` as const
+    try {
+      if (await isThere(transfer, to)) return report.add({ item: path, result: 'there' })
+      if (!dryRun) {
+        const content = await blob()
+        await transfer.send({ method: 'PUT', path: to, body: () => content })
       }
-    })
+      report.add({ item: path, result: 'done', sizeBytes })
+    } catch (error) {
+      failItem(report, path, error)
+    }
+  })
 }
 
 async function isThere(transfer: Transfer, path: `/${string}`): Promise<boolean> {
@@ -32,9 +50,4 @@ async function isThere(transfer: Transfer, path: `/${string}`): Promise<boolean>
     if (hasCode(error, 'NOT_FOUND')) return false
     throw error
   }
-}
-
-async function send(transfer: Transfer, path: `/${string}`, file: SavedFile): Promise<void> {
-  const blob = await file.blob()
-  await transfer.send({ method: 'PUT', path, body: () => blob })
 }

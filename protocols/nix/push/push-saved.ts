@@ -1,7 +1,7 @@
 import { failItem } from '../../../src/client/report.ts'
 import type { PushRun } from '../../../src/client/runs.ts'
 import { pushClosure, type ClosurePush } from './push-closure.ts'
-import { pushNotes } from './push-notes.ts'
+import { pushNotes, savedNotes } from './push-notes.ts'
 import { savedPaths } from './saved-paths.ts'
 
 /**
@@ -18,6 +18,6 @@ export async function pushSaved(
   const source = await savedPaths(run.files)
   for (const [file, why] of source.broken) failItem(run.report, file, why)
   await pushClosure(run, { source, roots: source.names, rootsOnly: true, skip, compress })
-  await pushNotes(run)
+  await pushNotes(run, savedNotes(run.files))
   return source.names.length + source.broken.size
 }
