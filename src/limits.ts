@@ -358,6 +358,8 @@ export const LIMITS = {
   npmLockDepthMax: 256,
   /** Overrides in overrides of a package.json: each level is a package in a package, and a rule looks at all levels above it. */
   npmOverridesDepthMax: 32,
+  /** Versions that specs lead to, each counted once for every rule by which it is met: large projects have some thousand. */
+  npmResolvedMax: 50_000,
   /** Packages that are saved at once: each has its packument in memory, and waits for the disk as often as for the registry. */
   npmSavedAtOnce: 24,
   /** A package.json: those of the largest known projects have some hundred kilobytes. */

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 
 import { cliUser, type CliUser } from '../helpers/cli-user.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { packageLock } from '../helpers/npm-lock.ts'
 import { sendRange, startNpmUpstream, type NpmUpstream } from '../helpers/npm-upstream.ts'
 import type { Finished } from '../helpers/run-depot.ts'
@@ -290,20 +291,46 @@ describe('depot npm save from a registry that fails', () => {
     expect(Object.keys((await here.json('app/metadata.json'))['versions'] as object)).toEqual(['1.0.0'])
   })
 
+  it('names a package that no folder can have, and one that the registry breaks down over, and saves the others', async () => {
+    await using here = await saving()
+    const good = { name: 'good', version: '1.0.0' }
+    const entries = [good, { name: 'odd*name', version: '1.0.0' }, { name: 'broken', version: '1.0.0' }]
+    const tarball = await here.upstream.add(good)
+    here.upstream.answers.set('/broken', (_in, out) => out.writeHead(500, { 'retry-after': '0' }).end('{}'))
+    const lock = await here.lock(packageLock(entries.map((packageJson) => ({ packageJson, tarball }))))
+    const { status, stdout, stderr } = await here.save(lock)
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/saved 1 \([^)]+\), 0 there already, 2 failed/)])
+    expect(stderr).toMatch(/^depot: odd\*name@1\.0\.0: .* is no path of a saved file$/m)
+    expect(stderr).toMatch(/^depot: broken@1\.0\.0: \S+ answers 500$/m)
+  }, 90_000)
+
+  it('does without keys and provenance that it refuses', async () => {
+    await using here = await saving()
+    const attestations = { url: 'https://registry.example/-/npm/v1/attestations/app@1.0.0' }
+    await here.upstream.add({ name: 'app', version: '1.0.0' }, { dist: { attestations } })
+    for (const path of ['/-/npm/v1/attestations/app@1.0.0', '/-/npm/v1/keys'])
+      here.upstream.answers.set(path, (_in, out) => out.writeHead(403).end('{}'))
+    const { status, stdout } = await here.save('app')
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^left out the provenance of app@1\.0\.0: it answers 403$/m)
+    expect(await here.files()).toEqual(['app/app-1.0.0.tgz', 'app/metadata.json'])
+  })
+
   it('ends soon when nobody answers', async () => {
     await using here = await saving()
     const { status, stderr } = await here.user.run([
       'npm',
       'save',
       'app',
+      ...Array.from({ length: 40 }, (_, index) => `p${index}`),
       '--registry',
-      'http://127.0.0.1:1/',
+      `http://127.0.0.1:${await freePort()}/`,
       '--dir',
       here.user.join('x'),
     ])
     expect([status, stderr]).toEqual([
       1,
-      expect.stringMatching(/^depot: http:\/\/127\.0\.0\.1:1\/app cannot be reached/),
+      expect.stringMatching(/^depot: http:\/\/127\.0\.0\.1:\d+\/\w+ cannot be reached/),
     ])
   }, 90_000)
 

@@ -1,9 +1,11 @@
 import npa from 'npm-package-arg'
 
 import { DepotError } from '../../../src/errors.ts'
+import { LIMITS } from '../../../src/limits.ts'
 import { messageOf } from '../../../src/thrown.ts'
 import { parsePackageName } from '../package-name.ts'
 import { edgesOf, type Edge } from './edges.ts'
+import { concernsOne } from './fail-saved.ts'
 import { override, type OverrideRule } from './overrides.ts'
 import type { PackageFacts } from './package-facts.ts'
 import { runsOn, type Platform } from './platforms.ts'
@@ -57,7 +59,7 @@ export interface ResolveOptions {
  * Find what npm would install, for each spec on its own: the tree that npm builds, which shares versions where it can, picks from
  * among these. Failures hold nothing else up.
  *
- * @throws DepotError what `facts` throws, other than `NOT_FOUND`
+ * @throws DepotError what `facts` throws of all that is to come, `STORAGE_DOWN` for a tree without end
  */
 export async function resolve(roots: readonly Root[], options: ResolveOptions): Promise<Resolved> {
   const walk = startWalk(options)
@@ -107,8 +109,8 @@ function startWalk({ facts, source, platforms }: ResolveOptions): Walk {
       if (asked.registry) await visit(asked, edge, { ...place, rules, optional })
       else await meet({ item, spec: asked, optional, byProject: place.byProject }, rules)
     } catch (error) {
-      if (!(error instanceof DepotError) || !ABOUT_ONE.has(error.code)) throw error
-      keep(problems, item, { item, optional, reason: `${messageOf(error)} (${place.from} asks for it)` })
+      if (!concernsOne(error)) throw error
+      keep(problems, item, { item, optional, reason: `${error.message} (${place.from} asks for it)` })
     }
   }
 
@@ -122,6 +124,7 @@ function startWalk({ facts, source, platforms }: ResolveOptions): Walk {
     const key = `${name}@${version} ${rules?.id ?? ''}`
     if (seen.has(key) || (optional && seen.has(`${key} optional`))) return
     seen.add(optional ? `${key} optional` : key)
+    if (seen.size > LIMITS.npmResolvedMax) throw endless()
     packages.set(name, (packages.get(name) ?? new Set()).add(version))
     await follow(edgesOf(own), { from: `${name}@${version}`, rules, optional, byProject: false })
   }
@@ -140,16 +143,13 @@ function startWalk({ facts, source, platforms }: ResolveOptions): Walk {
   return { packages, others, problems, follow }
 }
 
-/** Failures that concern what is asked for, not the registry. */
-const ABOUT_ONE: ReadonlySet<string> = new Set([
-  'NOT_FOUND',
-  'INVALID_NAME',
-  'BAD_REQUEST',
-  'CONTENT_MISMATCH',
-  'TOO_LARGE',
-  'FORBIDDEN',
-  'UNAUTHENTICATED',
-])
+/** Not one of our failures of one thing: everything is given up. */
+function endless(): DepotError {
+  return new DepotError(
+    'STORAGE_DOWN',
+    `the registry leads from package to package, more than ${LIMITS.npmResolvedMax} of them: save a lock file instead`,
+  )
+}
 
 /** What a spec means to npm; of an alias, what it stands for. @throws DepotError `BAD_REQUEST` */
 function askedFor(name: string, spec: string): npa.Result {

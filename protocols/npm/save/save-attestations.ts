@@ -1,6 +1,6 @@
-import { hasCode } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { savedAttestationsPath } from '../saved-paths.ts'
+import { isRefusal } from './fail-saved.ts'
 import type { PackageSave } from './save-package.ts'
 import { isMembers, type Members } from './upstream-packument.ts'
 
@@ -15,12 +15,12 @@ export async function saveAttestations(save: PackageSave, version: string, dist:
   if (url === undefined || (await folder.find(path)) !== undefined) return
   const question = { url, accept: 'application/json', bytesMax: LIMITS.npmAttestationsBytesMax }
   const answer = await download.ask(question).catch((error: unknown) => {
-    if (hasCode(error, 'BAD_REQUEST')) return { status: 404, text: '' }
+    if (isRefusal(error)) return { status: error.status, text: '' }
     throw error
   })
   if (answer.status === 404) return
   if (isAttestations(answer.text)) return await folder.write(path, answer.text)
-  const reason = 'the registry answers with something else'
+  const reason = answer.status === 200 ? 'the registry answers with something else' : `it answers ${answer.status}`
   report.add({ item: `the provenance of ${name}@${version}`, result: 'left out', reason })
 }
 

@@ -2,6 +2,7 @@ import type { SaveRun } from '../../../src/client/runs.ts'
 import { savedText } from '../../../src/client/saved-files.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { SAVED_KEYS_PATH } from '../saved-paths.ts'
+import { failSaved, isRefusal } from './fail-saved.ts'
 import type { Registry } from './registry.ts'
 import { isMembers, type Members } from './upstream-packument.ts'
 
@@ -10,15 +11,19 @@ import { isMembers, type Members } from './upstream-packument.ts'
  * those of an earlier save that are no longer told, stand behind it. A registry without any is fine.
  */
 export async function saveKeys(
-  { folder, download }: Pick<SaveRun, 'folder' | 'download'>,
+  { folder, download, report }: Pick<SaveRun, 'folder' | 'download' | 'report'>,
   registry: Registry,
   names: Iterable<string>,
 ): Promise<void> {
   const urls = new Map([...names].map((name) => [registry.keys(name).href, registry.keys(name)]))
   const answers: string[] = []
   for (const url of urls.values()) {
-    const { status, text } = await download.ask({ url, accept: 'application/json', bytesMax: KEYS_BYTES_MAX })
-    if (status !== 404 && keysOf(text) !== undefined) answers.push(text)
+    try {
+      const { status, text } = await download.ask({ url, accept: 'application/json', bytesMax: KEYS_BYTES_MAX })
+      if (status !== 404 && keysOf(text) !== undefined) answers.push(text)
+    } catch (error) {
+      if (!isRefusal(error)) failSaved(report, `the public keys of ${url.host}`, error)
+    }
   }
   if (answers.length === 0) return
   const file = await folder.find(SAVED_KEYS_PATH)

@@ -3,10 +3,12 @@ import type npa from 'npm-package-arg'
 import { inParallel } from '../../../src/client/in-parallel.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { LIMITS } from '../../../src/limits.ts'
+import { createTurns } from '../../../src/turns.ts'
 import type { ReadLock } from '../locks/locked-package.ts'
 import type { NpmSettings } from '../npm-settings.ts'
 import { parsePackageName } from '../package-name.ts'
 import { parseVersion } from '../version.ts'
+import { concernsOne } from './fail-saved.ts'
 import { packageFacts, type PackageFacts } from './package-facts.ts'
 import { runsOn, type Platform } from './platforms.ts'
 import { registryOf, type Registry } from './registry.ts'
@@ -36,12 +38,7 @@ type Wanted = Map<string, Map<string, string[]>>
  */
 export async function saveNpm(run: SaveRun, wanted: NpmWanted, settings: NpmSettings): Promise<void> {
   const registry = registryOf(run.download, settings)
-  const known = new Map<string, Promise<PackageFacts>>()
-  const facts = (name: string): Promise<PackageFacts> => {
-    const asked = known.get(name) ?? registry.packument(name).then((text) => packageFacts(name, text))
-    known.set(name, asked)
-    return asked
-  }
+  const { known, facts } = askingOnce(registry)
   const sources = openSources(run, registry)
   const source = (spec: npa.Result): Promise<Members | undefined> => sources.packageJson(spec)
   const resolved = await resolve(wanted.roots, { facts, source, platforms: wanted.platforms })
@@ -57,6 +54,31 @@ export async function saveNpm(run: SaveRun, wanted: NpmWanted, settings: NpmSett
   for (const other of resolved.others) await sources.save(other)
   for (const other of wanted.locks.flatMap((lock) => lock.others)) await sources.saveLocked(other)
   if (asked.length > 0) await saveKeys(run, registry, asked)
+}
+
+/** What the registry says of packages, each asked once. When it is down, those that wait are not asked in vain. */
+function askingOnce(registry: Registry) {
+  const known = new Map<string, Promise<PackageFacts>>()
+  const turns = createTurns(LIMITS.downloadAtOnce)
+  let down: { readonly error: unknown } | undefined
+  async function ask(name: string): Promise<PackageFacts> {
+    await turns.take()
+    try {
+      if (down !== undefined) throw down.error
+      return packageFacts(name, await registry.packument(name))
+    } catch (error) {
+      if (!concernsOne(error)) down = { error }
+      throw error
+    } finally {
+      turns.giveBack()
+    }
+  }
+  const facts = (name: string): Promise<PackageFacts> => {
+    const asked = known.get(name) ?? ask(name)
+    known.set(name, asked)
+    return asked
+  }
+  return { known, facts }
 }
 
 function sourceOf(name: string, registry: Registry, known: Promise<PackageFacts> | undefined) {

@@ -31,32 +31,43 @@ interface Fetched {
   readonly manifest: Members
 }
 
-/** Save some versions of a package: tarballs, provenance, then the metadata that names them. Returns whether the registry was asked. */
+/** Save some versions of a package: tarballs, provenance, then the metadata that names them. Returns whether something was fetched. */
 export async function savePackage(save: PackageSave): Promise<boolean> {
-  const { folder, report, name, wanted } = save
+  const { report, name, wanted } = save
+  const open = new Set(wanted.keys())
+  try {
+    const done = await saveVersions(save, (version) => open.delete(version))
+    for (const { version, sizeBytes } of done) report.add({ item: `${name}@${version}`, result: 'done', sizeBytes })
+    return done.length > 0
+  } catch (error) {
+    if (open.size === 0) failSaved(report, name, error)
+    for (const version of open) failSaved(report, `${name}@${version}`, error)
+    return false
+  }
+}
+
+/** Returns what was fetched, once it may be told. @param told is called for each version that has been reported */
+async function saveVersions(save: PackageSave, told: (version: string) => void): Promise<readonly Fetched[]> {
+  const { folder, report, name, wanted, refresh } = save
   const known = await savedPackument(folder, name)
   const missing: string[] = []
   for (const [version, locked] of wanted) {
-    if (await isThere(save, version, locked, known)) report.add({ item: `${name}@${version}`, result: 'there' })
-    else missing.push(version)
+    if (await isThere(save, version, locked, known)) {
+      report.add({ item: `${name}@${version}`, result: 'there' })
+      told(version)
+    } else missing.push(version)
   }
-  if (missing.length === 0 && !save.refresh) return false
+  if (missing.length === 0 && !refresh) return []
   const saved = await withTarballs(folder, known)
-  try {
-    const upstream = await save.packument()
-    const fetched: Fetched[] = []
-    await inParallel(missing, LIMITS.transferAtOnce, async (version) => {
-      const done = await saveVersion(save, version, upstream, saved)
-      if (done !== undefined) fetched.push(done)
-    })
-    await writeMetadata(save, upstream, fetched, saved)
-    for (const { version, sizeBytes } of fetched) report.add({ item: `${name}@${version}`, result: 'done', sizeBytes })
-    return fetched.length > 0
-  } catch (error) {
-    for (const version of missing) failSaved(report, `${name}@${version}`, error)
-    if (missing.length === 0) failSaved(report, name, error)
-    return true
-  }
+  const upstream = await save.packument()
+  const fetched: Fetched[] = []
+  await inParallel(missing, LIMITS.transferAtOnce, async (version) => {
+    const done = await saveVersion(save, version, upstream, saved)
+    if (done === undefined) told(version)
+    else fetched.push(done)
+  })
+  await writeMetadata(save, upstream, fetched, saved)
+  return fetched
 }
 
 /** Whether a version is in the folder with the right bytes. */

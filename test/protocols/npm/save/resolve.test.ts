@@ -4,6 +4,7 @@ import { packageFacts } from '../../../../protocols/npm/save/package-facts.ts'
 import { parsePlatform } from '../../../../protocols/npm/save/platforms.ts'
 import { resolve, type Resolved } from '../../../../protocols/npm/save/resolve.ts'
 import { parseProject, parseSpec, projectRoots } from '../../../../protocols/npm/save/roots.ts'
+import { parseUpstreamPackument } from '../../../../protocols/npm/save/upstream-packument.ts'
 import { DepotError } from '../../../../src/errors.ts'
 
 type Manifests = Readonly<Record<string, Readonly<Record<string, unknown>>>>
@@ -206,6 +207,21 @@ describe('the versions that an install needs', () => {
       { item: `b@${spec}`, reason: expect.stringMatching(/npm does not understand/) },
     ])
   })
+
+  it('end when a registry makes up packages without end', async () => {
+    const facts = async (name: string) => ({
+      name,
+      pick: () => '1.0.0',
+      factsOf: () => ({ dependencies: { [`p${Number(name.slice(1)) + 1}`]: '1' } }),
+      packument: () => parseUpstreamPackument(name, JSON.stringify({ name })),
+    })
+    const found = resolve([{ from: 'here', edges: [parseSpec('p0')] }], {
+      facts,
+      source: async () => undefined,
+      platforms: [],
+    })
+    await expect(found).rejects.toThrow(/leads from package to package/)
+  }, 60_000)
 
   it('never have a name that leads out of the folder', async () => {
     const found = await saved({ 'a@1.0.0': { dependencies: { '../../x': '1', x: 'npm:../y@1' } } }, ['a'])
