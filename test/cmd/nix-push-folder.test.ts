@@ -6,9 +6,11 @@ import { describe, expect, it } from 'vitest'
 
 import { startNixWorld } from '../helpers/nix-upload.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
+import { saveFixture } from '../helpers/saved-npm.ts'
 import { storePathOf, type Compression, type PushedPath } from '../helpers/store-path.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
-import type { World } from '../helpers/world.ts'
+import { buildWheel } from '../helpers/wheel.ts'
+import { startWorld, type World } from '../helpers/world.ts'
 
 interface Folder extends AsyncDisposable {
   readonly dir: TempDir
@@ -145,6 +147,31 @@ describe('depot nix push of a folder', () => {
 })
 
 describe('depot push', () => {
+  it('brings what was saved of all ecosystems, with one summary, and one that is broken does not stop the others', async () => {
+    await using world = await startWorld()
+    await using saved = await tempDir('saved')
+    await saveFixture(saved.join('npm'), { name: 'demo', versions: ['1.0.0'] })
+    const wheel = buildWheel({ name: 'greeting', version: '1.0' })
+    await mkdir(saved.join('python', 'greeting'), { recursive: true })
+    await writeFile(saved.join('python', 'greeting', wheel.filename), wheel.bytes)
+    const added = storePathOf('hello', randomBytes(500), 'zstd')
+    await mkdir(saved.join('nix', 'nar'), { recursive: true })
+    await writeFile(saved.join('nix', 'nar', added.file), added.packed)
+    await writeFile(saved.join('nix', `${added.key}.narinfo`), added.narinfo)
+    await writeFile(saved.join('nix', `${'0'.repeat(32)}.narinfo`), 'garbage')
+    const push = (...flags: readonly string[]) => runDepot(['push', world.url, '--dir', saved.path, ...flags])
+    const dry = await push('--dry-run')
+    expect(dry.stdout).toMatch(/\nwould send 3 \(.*\), 0 there already, 1 failed\n$/)
+    expect(await world.depot.kv.auditHead()).toBe(0)
+    const { status, stdout, stderr } = await push()
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^depot: 0{32}\.narinfo: .*\n$/)])
+    expect(stdout).toMatch(/\nsent 3 \(.*\), 0 there already, 1 failed\n$/)
+    for (const at of [`/nix/${added.key}.narinfo`, '/npm/demo/1.0.0', '/python/simple/greeting/'])
+      expect((await world.fetch(at)).status).toBe(200)
+    expect((await push()).stdout).toBe('sent 0 (0 bytes), 3 there already, 1 failed\n')
+    expect(world.bugs).toEqual([])
+  })
+
   it('says so when nothing was saved, and refuses to guess what is meant', async () => {
     const url = 'http://127.0.0.1:1'
     expect(await runDepot(['push', url])).toMatchObject({
