@@ -4,6 +4,7 @@ import path from 'node:path'
 import process from 'node:process'
 
 import { auth } from './auth.ts'
+import { bundles } from './bundles.ts'
 import { holds } from './holds.ts'
 import { localStore } from './local-store.ts'
 import { coldStartAndMemory } from './memory.ts'
@@ -36,6 +37,7 @@ const SECTIONS = {
   push,
   npm: npmRegistry,
   python: pythonIndex,
+  bundle: bundles,
   memory: coldStartAndMemory,
   holds,
 } as const

@@ -117,6 +117,23 @@ describe('depot bundle import into a depot', () => {
     expect((await here.world.fetch('/npm/greeting/-/greeting-1.1.0.tgz')).ok).toBe(true)
   })
 
+  it('brings a delta whose store paths need what came before', async () => {
+    await using here = await savedWorld()
+    const { dir, create, bring, nix, world } = here
+    await create('one.tar')
+    await bring('one.tar')
+    const next = storePathOf('next', randomBytes(1000), 'zstd')
+    const references = `References: ${nix.key}-greeting`
+    const nar = `nar/${next.narHash}.nar.zst`
+    await writeFile(dir.join('saved', 'nix', nar), next.packed)
+    const narinfo = next.narinfo.replace(/^URL: .*$/m, `URL: ${nar}`).replace(/^References: .*$/m, references)
+    await writeFile(dir.join('saved', 'nix', `${next.key}.narinfo`), narinfo)
+    const made = await create('two.tar', '--since', dir.join('one.tar'), '--json')
+    expect(JSON.parse(made.stdout)).toMatchObject({ files: 9, carried: 2 })
+    expect(await bring('two.tar')).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('sent 1') })
+    expect(await (await world.fetch(`/nix/${next.key}.narinfo`)).text()).toContain(references)
+  })
+
   it('sends nothing of a bundle that is damaged anywhere', async () => {
     await using here = await savedWorld()
     const { dir, create, bring, serves, wheel } = here
