@@ -47,7 +47,7 @@ async function foundFor(registry: string, packageJson: object): Promise<Readonly
     known.set(name, asked)
     return asked
   }
-  const { packages, problems } = await resolve(roots, { facts: once, platforms: [] })
+  const { packages, problems } = await resolve(roots, { facts: once, source: async () => undefined, platforms: [] })
   expect(problems.filter(({ optional }) => !optional)).toEqual([])
   return new Set([...packages].flatMap(([name, versions]) => [...versions].map((version) => `${name}@${version}`)))
 }
