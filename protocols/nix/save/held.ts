@@ -68,15 +68,25 @@ export async function checkedFile(
 ): Promise<NarFile | undefined> {
   const saved = await folder.find(path)
   if (saved === undefined) return undefined
-  const blob = await saved.blob()
   try {
-    await checkNar(facts, codec, () => blob.stream())
+    await checkSaved(folder, facts, { path, codec })
     const { sha256 = '' } = await folder.hash(path, ['sha256'])
     return { path, codec, fileHash: sha256, fileSizeBytes: saved.sizeBytes }
   } catch (error) {
     if (error instanceof DepotError) return undefined
     throw error
   }
+}
+
+/** Hold an archive of the folder to what is told of a path. @throws DepotError `CONTENT_MISMATCH`, `NOT_FOUND` */
+export async function checkSaved(
+  folder: SavedFolder,
+  facts: PathFacts,
+  { path, codec }: Pick<NarFile, 'path' | 'codec'>,
+): Promise<void> {
+  const blob = await (await folder.find(path))?.blob()
+  if (blob === undefined) throw new DepotError('NOT_FOUND', `${path} is no longer in the folder`)
+  await checkNar(facts, codec, () => blob.stream())
 }
 
 /**

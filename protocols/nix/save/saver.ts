@@ -7,7 +7,7 @@ import { closureOf, type Closure } from '../closure/closure.ts'
 import type { PathFacts } from '../closure/path-source.ts'
 import { realisationJson, realisationPath } from '../realisation.ts'
 import { printStorePath } from '../store-path.ts'
-import { checkedFile, heldPath, type HeldPath } from './held.ts'
+import { checkedFile, checkSaved, heldPath, type HeldPath } from './held.ts'
 import { narFilePath, narinfoPath, savedNarinfo, type NarFile } from './nar-file.ts'
 import type { SaveSource } from './save-source.ts'
 
@@ -39,7 +39,7 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
   const held = new Map<string, HeldPath>()
   const failed = new Set<string>()
   const logged = new Set<string>()
-  /** Several paths may have the same archive. */
+  /** By their files: paths that have the same archive wait for each other. */
   const archives = new Map<string, Promise<NarFile>>()
 
   async function factsOf(baseName: string): Promise<PathFacts | undefined> {
@@ -60,15 +60,17 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
   function archiveOf(facts: PathFacts): Promise<NarFile> {
     const codec = source.codec(facts)
     const path = narFilePath(facts.narHash, codec)
-    const found = archives.get(path)
-    if (found !== undefined) return found
-    const brought = (async (): Promise<NarFile> => {
+    const before = archives.get(path)
+    const archive = (async (): Promise<NarFile> => {
+      const same = await before?.catch(() => undefined)
+      // It was held to what is told of the other path: the size and the content address may differ.
+      if (same !== undefined) await checkSaved(folder, facts, same)
       // An earlier run may have been stopped before it wrote the narinfo.
-      const left = await checkedFile(folder, facts, { path, codec })
-      return left ?? { path, codec, ...(await source.bring(facts, path)) }
+      const there = same ?? (await checkedFile(folder, facts, { path, codec }))
+      return there ?? { path, codec, ...(await source.bring(facts, path)) }
     })()
-    archives.set(path, brought)
-    return brought
+    archives.set(path, archive)
+    return archive
   }
 
   async function saveOne(facts: PathFacts, lacking: (baseName: string) => Promise<boolean>): Promise<void> {
@@ -76,16 +78,15 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
     for (const reference of others) if (failed.has(reference)) throw unsaved(reference)
     const file = await archiveOf(facts)
     for (const reference of others) if (await lacking(reference)) throw unsaved(reference)
+    // The narinfo is the last: whoever finds it finds everything.
+    for (const { output, known } of source.realisations(facts.baseName))
+      await folder.write(realisationPath(output), realisationJson(output, known))
     await folder.write(narinfoPath(facts.baseName), savedNarinfo(facts, file))
     held.set(facts.baseName, { facts, file })
     report.add({ item: printStorePath(facts.baseName), result: 'done', sizeBytes: file.fileSizeBytes })
   }
 
-  async function saveExtras({ baseName, deriver }: PathFacts): Promise<void> {
-    for (const { output, known } of source.realisations(baseName)) {
-      const path = realisationPath(output)
-      if ((await folder.find(path)) === undefined) await folder.write(path, realisationJson(output, known))
-    }
+  async function saveLogOf({ deriver }: PathFacts): Promise<void> {
     if (!logs || deriver === undefined || logged.has(deriver)) return
     logged.add(deriver)
     await saveLog(run, source, deriver).catch((error: unknown) => failItem(report, `log/${deriver}`, error))
@@ -107,7 +108,7 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
       }
       try {
         if (!held.has(baseName) && !failed.has(baseName)) await saveOne(facts, lacking)
-        await saveExtras(facts)
+        await saveLogOf(facts)
       } catch (error) {
         failed.add(baseName)
         failItem(report, printStorePath(baseName), error)

@@ -159,6 +159,16 @@ describe('what is not right in a cache', () => {
     expect(files).toEqual(['saved/nix-cache-info'])
   })
 
+  it('an archive that is good for one path is not good for another that tells something else of it', async () => {
+    const good = await cache.add('good', { content: 'good' })
+    const [text, plain] = [`text:sha256:${sha256Nix32(Buffer.from('hello a\n'))}`, 's5b00ijzqx4db8vf1bcbzgmv3wb3ildz']
+    const evil = good.narinfo({ StorePath: `/nix/store/${plain}-dep-a`, CA: text })
+    cache.files.set(`${plain}.narinfo`, Buffer.from(evil))
+    const { status, stderr } = await save(good.storePath, `/nix/store/${plain}-dep-a`)
+    expect([status, stderr]).toEqual([1, expect.stringContaining('is not what its content address')])
+    expect((await saved()).filter((file) => file.endsWith('.narinfo'))).toEqual([`saved/${good.storeHash}.narinfo`])
+  })
+
   it('an archive that is cut, or not there, fails alone and with what refers to it', async () => {
     const low = await cache.add('low')
     const cut = await cache.add('cut')
