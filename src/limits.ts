@@ -377,7 +377,7 @@ export const LIMITS = {
   requirementsFilesMax: 1_000,
   /** The list of devpi's files in its export: some 1 KiB a file. */
   devpiIndexBytesMax: 256 * MIB,
-  /** Files of one bundle: each takes some 300 bytes of memory, and a closed site has that many in several. */
+  /** Files of one bundle: each takes some 700 bytes of memory. */
   bundleFilesMax: 500_000,
   /** The list of them: some 200 bytes each. */
   bundleManifestBytesMax: 128 * MIB,
