@@ -78,7 +78,7 @@ for (const tool of NPM_TOOLS.filter(({ client }) => client !== 'yarnBerry')) {
   })
 }
 
-describe('depot npm rewrite-lock', () => {
+describe('depot npm rewrite-lock', { timeout: LIMIT_MS }, () => {
   const LOCK = `# yarn lockfile v1
 
 a@^1:
@@ -113,7 +113,7 @@ a@^1:
     expect(await readFile(file, 'utf8')).toBe(LOCK)
   })
 
-  it('changes the lock files of the folder for the depot of the last login, keeps their modes, and does nothing twice', async () => {
+  it('changes a lock file for the depot that DEPOT_URL names, keeps its mode, and does nothing twice', async () => {
     const file = await written('yarn.lock')
     const env = { DEPOT_URL: 'https://depot.example' }
     await user.ok(['npm', 'rewrite-lock', file], env)
