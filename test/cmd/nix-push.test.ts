@@ -255,13 +255,15 @@ describe('depot nix push to something else than a depot', () => {
     })
   })
 
-  it('sends each archive alone to a server, or through a proxy, that does not take them together', async () => {
+  it('sends archives and narinfos alone through a proxy that does not take them together', async () => {
     await using store = await pushedStore()
     await using world = await startNixWorld()
-    const [a, b] = [await store.file('a'), await store.file('b')]
+    const [a, b, c] = [await store.file('a'), await store.file('b'), await store.file('c')]
+    const crowded = await store.file('crowded', undefined, { sigs: `x-1:${'a'.repeat(256)} y-1:${'a'.repeat(256)}` })
     const pass = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
       const { method = 'GET', url = '/' } = incoming
       const sent = Buffer.concat(await incoming.toArray())
+      if (url === '/nix/-/narinfos' && sent.length > 500) return void outgoing.writeHead(413).end('less, please')
       const answer = await world.fetch(url, { method, ...(method === 'GET' ? {} : { body: sent }) })
       outgoing.writeHead(answer.status).end(await answer.text())
     }
@@ -269,7 +271,8 @@ describe('depot nix push to something else than a depot', () => {
       if (incoming.url === '/nix/-/nars') outgoing.writeHead(413).end('less, please')
       else void pass(incoming, outgoing)
     })
-    expect(await pushFrom(store, front.url, storePath(a), storePath(b))).toMatchObject({ status: 0 })
-    for (const path of [a, b]) expect(await servedNar(world, path)).toEqual(path.nar)
+    const { status, stderr } = await pushFrom(store, front.url, ...[a, b, crowded, c].map(storePath))
+    expect([status, stderr]).toEqual([1, `depot: ${storePath(crowded)}: less, please\n`])
+    for (const path of [a, b, c]) expect(await servedNar(world, path)).toEqual(path.nar)
   })
 })

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { PushRun } from '../../../src/client/runs.ts'
 import { askDepot, notADepot } from '../../../src/client/ask-depot.ts'
 import { failItem } from '../../../src/client/report.ts'
+import { endsTransfer } from '../../../src/client/transfer-answer.ts'
 import { DepotError, ERROR_STATUS } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import type { PathFacts } from '../closure/path-source.ts'
@@ -59,7 +60,7 @@ export function narinfoSender(run: Pick<PushRun, 'transfer' | 'report'>, paths: 
 }
 
 async function sendNarinfos(run: Pick<PushRun, 'transfer' | 'report'>, paths: readonly PathFacts[]): Promise<void> {
-  let batch: { readonly facts: PathFacts; readonly text: string }[] = []
+  let batch: Batched[] = []
   let characters = 0
   for (const facts of paths) {
     const text = narinfoOf(facts)
@@ -88,23 +89,38 @@ const TOLD = z.object({
   ),
 })
 
-async function sendBatch(
-  { transfer, report }: Pick<PushRun, 'transfer' | 'report'>,
-  batch: readonly { readonly facts: PathFacts; readonly text: string }[],
-): Promise<void> {
-  const question = {
-    path: '/nix/-/narinfos',
-    accept: 'application/json',
-    about: batch.map(({ text }) => text),
-  } as const
-  const told = await askDepot(transfer, question, TOLD)
+interface Batched {
+  readonly facts: PathFacts
+  readonly text: string
+}
+
+async function sendBatch(run: Pick<PushRun, 'transfer' | 'report'>, batch: readonly Batched[]): Promise<void> {
+  const told = await ask(run, batch).catch((error: unknown) => {
+    if (endsTransfer(error) || !(error instanceof DepotError)) throw error
+    return error
+  })
+  if (!(told instanceof DepotError)) return report(run, batch, told)
+  const [first] = batch
+  if (batch.length === 1 && first !== undefined) return failItem(run.report, printStorePath(first.facts.baseName), told)
+  // One of them is refused, or a proxy on the way takes less at once.
+  await sendBatch(run, batch.slice(0, batch.length >> 1))
+  await sendBatch(run, batch.slice(batch.length >> 1))
+}
+
+async function ask({ transfer }: Pick<PushRun, 'transfer'>, batch: readonly Batched[]): Promise<z.infer<typeof TOLD>> {
+  const about = batch.map(({ text }) => text)
+  const told = await askDepot(transfer, { path: '/nix/-/narinfos', accept: 'application/json', about }, TOLD)
   if (told?.paths.length !== batch.length) throw notADepot()
+  return told
+}
+
+function report(run: Pick<PushRun, 'report'>, batch: readonly Batched[], { paths }: z.infer<typeof TOLD>): void {
   for (const [index, { facts }] of batch.entries()) {
     const item = printStorePath(facts.baseName)
-    const { result, code = '', error = 'the depot refuses it' } = told.paths[index] ?? { result: 'refused' }
-    if (result === 'created') report.add({ item, result: 'done', sizeBytes: facts.narSizeBytes })
-    else if (result === 'unchanged') report.add({ item, result: 'there' })
-    else failItem(report, item, new DepotError(isErrorCode(code) ? code : 'BAD_REQUEST', error))
+    const { result, code = '', error = 'the depot refuses it' } = paths[index] ?? { result: 'refused' }
+    if (result === 'created') run.report.add({ item, result: 'done', sizeBytes: facts.narSizeBytes })
+    else if (result === 'unchanged') run.report.add({ item, result: 'there' })
+    else failItem(run.report, item, new DepotError(isErrorCode(code) ? code : 'BAD_REQUEST', error))
   }
 }
 
