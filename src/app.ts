@@ -149,7 +149,8 @@ function mountsOf(depot: Depot, protocols: readonly Protocol[]): Mount[] {
     const routes = protocol.routes(depot)
     const mount = { path: protocol.mount, protocol, cache: MAIN_CACHE, routes }
     const under = protocol.mount === '/' ? [] : [mount]
-    return protocol.root === true ? [...under, { ...mount, path: '' }] : under
+    if (protocol.root !== true) return under
+    return [...under, { ...mount, path: '', routes: routes.filter(({ root }) => root !== false) }]
   })
 }
 

@@ -21,6 +21,7 @@ export function inventoryRoute(depot: Depot, kind: string): Route {
     method: 'GET',
     pattern: '/-/inventory',
     action: 'read',
+    root: false,
     async handle(request) {
       const after = parseAs(query, Object.fromEntries(request.query), 'the query')
       const page = await pageBehind(depot, request.cache, kind, after)

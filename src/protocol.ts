@@ -54,6 +54,7 @@ export interface Route {
   readonly pattern: `/${string}`
   readonly params: Params
   readonly action: RoutePolicy
+  readonly root?: false
   resource(params: Readonly<Record<string, unknown>>): Resource['name']
   hot?(params: Readonly<Record<string, unknown>>, request: HotRequest): HotRead | undefined
   wanted?(params: Readonly<Record<string, unknown>>): string | undefined
@@ -65,6 +66,8 @@ export interface RouteDefinition<P extends Params> {
   readonly pattern: `/${string}`
   readonly params?: P
   readonly action: RoutePolicy
+  /** Only below the mount, not at the root of the server, where the same words would mean more than one ecosystem. */
+  readonly root?: false
   /**
    * The name that a grant is matched against, from the same parsed values the handler gets. Without it: the whole ecosystem.
    * `SOME_NAME` when only the body tells: the handler must then call `authorize` with what it found, before it changes anything.

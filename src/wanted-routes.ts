@@ -13,6 +13,7 @@ export function wantedRoutes(depot: Depot, ecosystem: string, held: Held): reado
       method: 'POST',
       pattern: '/-/wanted',
       action: 'write',
+      root: false,
       async handle(request) {
         const names = await wantedNames(depot, request.cache, ecosystem)
         const come = await held(depot, request.cache, names)
@@ -24,6 +25,7 @@ export function wantedRoutes(depot: Depot, ecosystem: string, held: Held): reado
       method: 'DELETE',
       pattern: '/-/wanted',
       action: 'admin',
+      root: false,
       async handle(request) {
         const names = await wantedNames(depot, request.cache, ecosystem)
         await forgetWanted(depot, request.cache, ecosystem, names)

@@ -2,6 +2,7 @@ import type { Depot } from './depot.ts'
 import { breath } from './breath.ts'
 import type { Cache } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
+import { redacted } from './redact.ts'
 
 /** What clients asked for in vain. */
 export interface WantedNotes {
@@ -66,6 +67,8 @@ export function createWantedNotes(depot: Depot, heldBy: (ecosystem: string) => H
 
   return {
     note(cache, ecosystem, name) {
+      // People put credentials into addresses.
+      if (redacted(name) !== name) return
       const id = `${cache.id} ${ecosystem}`
       if (known.has(`${id} ${name}`)) return
       const some = pending.get(id) ?? { cache, ecosystem, names: new Set() }

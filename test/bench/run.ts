@@ -15,6 +15,7 @@ import { proxied } from './proxied.ts'
 import { push } from './push.ts'
 import { pythonIndex } from './python-index.ts'
 import { reads } from './reads.ts'
+import { save } from './save.ts'
 import { uploads } from './uploads.ts'
 
 /** One line of the table: a figure, what it is compared with, and what was aimed at. */
@@ -34,6 +35,7 @@ const SECTIONS = {
   auth,
   'local-store': localStore,
   'nix-clients': nixClients,
+  save,
   push,
   npm: npmRegistry,
   python: pythonIndex,

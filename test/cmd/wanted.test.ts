@@ -41,6 +41,12 @@ describe('depot wanted', () => {
     expect(world.bugs).toEqual([])
   })
 
+  it('keeps no credentials that somebody put into an address', async () => {
+    await using world = await startWorld()
+    await ask(world, '/npm/dpt_secretsecretsecret', '/npm/a/-/a-1.0.0-dpt_secret.tgz')
+    expect(await listed(world, 'npm')).toEqual([])
+  })
+
   it('no longer lists what has come', async () => {
     await using world = await startWorld()
     const upload = await nixUpload('what was wanted')

@@ -67,7 +67,7 @@ const callers: readonly Known[] = [
   {
     ...tokenCaller('a token that may write Nix', await token(['nix:write:*'])),
     known: true,
-    may: (action, ecosystem) => ecosystem === 'nix' && action !== 'delete',
+    may: (action, ecosystem) => ecosystem === 'nix' && (action === 'read' || action === 'write'),
   },
 ]
 
