@@ -144,7 +144,8 @@ export async function writeBundleFolder(
   await folder.write(MANIFEST_NAME, [...printManifest(bundle.manifest)].join(''))
 }
 
-const FILES_AT_ONCE = 4
+/** As many as an import writes. */
+const FILES_AT_ONCE = 8
 
 async function removeOthers(folder: SavedFolder, target: string, blobs: readonly BundledBlob[]): Promise<void> {
   const known = new Set(blobs.map(({ sha256 }) => sha256))
