@@ -36,12 +36,11 @@ export async function* stringsOf(
   }
 
   async function length(): Promise<number | undefined> {
-    const head = await some(LENGTH_BYTES)
+    // A copy: the rest of it may come in the same memory.
+    const head = Buffer.from(await some(LENGTH_BYTES))
     if (head.byteLength === 0) return undefined
-    const field = Buffer.concat([
-      head,
-      ...(await Array.fromAsync(exactly(LENGTH_BYTES - head.byteLength), Buffer.from)),
-    ])
+    const rest = await Array.fromAsync(exactly(LENGTH_BYTES - head.byteLength), (bytes) => Buffer.from(bytes))
+    const field = Buffer.concat([head, ...rest])
     const value = field.readBigUInt64LE()
     if (value > BigInt(lengthMax))
       throw new DepotError('TOO_LARGE', `a string of ${value} bytes, and ${lengthMax} are taken`)
