@@ -342,6 +342,8 @@ export const LIMITS = {
   wantedNamesMax: 10_000,
   /** They are written so long after the first of them was asked for. */
   wantedWrittenMs: 1 * SECOND,
+  /** For so long a name that was noted is not looked up again; then it is, because somebody may have made room or had it forgotten. */
+  wantedKnownMs: 1 * MINUTE,
   /** Digests on one page of an inventory: some 300 KiB. */
   inventoryPageMax: 5_000,
   /** Files that are fetched from a registry, an index or a cache at once: more make none of them faster, and some hosts refuse. */

@@ -6,7 +6,7 @@ import { redacted } from './redact.ts'
 
 /** What clients asked for in vain. */
 export interface WantedNotes {
-  /** Note it, soon; at once where it has been noted before or cannot be noted, for nobody waits for this. */
+  /** Note it, soon; at once where it has been noted a moment ago or cannot be noted, for nobody waits for this. */
   note(cache: Cache, ecosystem: string, name: string): void
   /** Write what is not written yet. */
   flush(): Promise<void>
@@ -31,10 +31,17 @@ interface Pending {
  * once; what has come meanwhile makes room for others. Which are lost in a crash will be asked for again.
  *
  * @param heldBy tells for an ecosystem what has come
+ * @param nowMs a clock that does not jump
  */
-export function createWantedNotes(depot: Depot, heldBy: (ecosystem: string) => Held | undefined): WantedNotes {
+export function createWantedNotes(
+  depot: Depot,
+  heldBy: (ecosystem: string) => Held | undefined,
+  nowMs: () => number = () => performance.now(),
+): WantedNotes {
   const pending = new Map<string, Pending>()
+  // Spares us to look up again and again what many ask for. Not for long: others forget names, and there may be room again.
   const known = new Set<string>()
+  let knownSinceMs = nowMs()
   let writing = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
 
@@ -70,10 +77,13 @@ export function createWantedNotes(depot: Depot, heldBy: (ecosystem: string) => H
       // People put credentials into addresses.
       if (redacted(name) !== name) return
       const id = `${cache.id} ${ecosystem}`
+      if (known.size >= LIMITS.wantedNamesMax || nowMs() - knownSinceMs >= LIMITS.wantedKnownMs) {
+        known.clear()
+        knownSinceMs = nowMs()
+      }
       if (known.has(`${id} ${name}`)) return
       const some = pending.get(id) ?? { cache, ecosystem, names: new Set() }
       if (some.names.size >= LIMITS.wantedNamesMax) return
-      if (known.size >= LIMITS.wantedNamesMax) known.clear()
       known.add(`${id} ${name}`)
       some.names.add(name)
       pending.set(id, some)

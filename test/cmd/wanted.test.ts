@@ -4,7 +4,7 @@ import { createDepot } from '../../src/create-depot.ts'
 import { SILENT_EVENTS } from '../../src/events.ts'
 import { MAIN_CACHE } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { createWantedNotes, heldAs, wantedNames } from '../../src/wanted.ts'
+import { createWantedNotes, forgetWanted, heldAs, wantedNames } from '../../src/wanted.ts'
 import { cliUser, depotFor } from '../helpers/cli-user.ts'
 import { describeWith } from '../helpers/have.ts'
 import { nixUpload } from '../helpers/nix-upload.ts'
@@ -110,5 +110,25 @@ describe('notes of what is wanted', () => {
     expect(names).toHaveLength(LIMITS.wantedNamesMax)
     expect(names).toContain('later')
     expect(names).not.toContain('name-7')
+  })
+
+  it('come back when somebody had them forgotten', async () => {
+    await using world = await startWorld({ blobs: 'memory' })
+    let now = 0
+    const notes = createWantedNotes(
+      world.depot,
+      () => undefined,
+      () => now,
+    )
+    const asked = async (): Promise<readonly string[]> => {
+      notes.note(MAIN_CACHE, 'test', 'name')
+      await notes.flush()
+      return wantedNames(world.depot, MAIN_CACHE, 'test')
+    }
+    expect(await asked()).toEqual(['name'])
+    await forgetWanted(world.depot, MAIN_CACHE, 'test', ['name'])
+    expect(await asked()).toEqual([])
+    now += LIMITS.wantedKnownMs
+    expect(await asked()).toEqual(['name'])
   })
 })
