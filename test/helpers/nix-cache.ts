@@ -9,6 +9,8 @@ export interface TestCache extends AsyncDisposable {
   readonly url: string
   /** By their paths, without a leading slash. */
   readonly files: Map<string, Buffer>
+  /** Statuses that it answers with instead, by the same paths. */
+  readonly refusals: Map<string, number>
   readonly requests: readonly IncomingMessage[]
   /** Paths that were asked for since the last call, without those of narinfos. */
   archivesAsked(): readonly string[]
@@ -35,8 +37,12 @@ const OTHER = 'test-1:eCnfMq36XjANdKycH1QjLgq1Qtfui1Tt1FoLPGe7x+E3DUdBG0e6st/oTO
 /** Serves its files, and ranges of them. */
 export async function startNixCache(): Promise<TestCache> {
   const files = new Map<string, Buffer>([['nix-cache-info', Buffer.from('StoreDir: /nix/store\n')]])
+  const refusals = new Map<string, number>()
   const upstream = await startUpstream((incoming, outgoing) => {
-    const file = files.get((incoming.url ?? '').slice(1).split('?')[0] ?? '')
+    const path = (incoming.url ?? '').slice(1).split('?')[0] ?? ''
+    const refusal = refusals.get(path)
+    if (refusal !== undefined) return void outgoing.writeHead(refusal, { 'retry-after': '0' }).end()
+    const file = files.get(path)
     if (file === undefined) return void outgoing.writeHead(404).end()
     const from = Number(/^bytes=(\d+)-$/.exec(incoming.headers.range ?? '')?.[1] ?? 0)
     const range = from > 0 ? { 'Content-Range': `bytes ${from}-${file.length - 1}/${file.length}` } : {}
@@ -48,6 +54,7 @@ export async function startNixCache(): Promise<TestCache> {
   return {
     url: upstream.url,
     files,
+    refusals,
     requests: upstream.requests,
     archivesAsked() {
       const fresh = upstream.requests.slice(told).map(({ url = '' }) => url)

@@ -1,3 +1,4 @@
+import { concernsOne } from '../../../src/client/fail-saved.ts'
 import { inParallel } from '../../../src/client/in-parallel.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
@@ -60,14 +61,12 @@ async function factsOf(
     if (facts === undefined) missing.set(baseName, new DepotError('NOT_FOUND', 'it is not there'))
     return facts
   } catch (error) {
-    if (!(error instanceof DepotError) || ENDING.has(error.code)) throw error
+    // What every other path would be told as well.
+    if (!concernsOne(error)) throw error
     missing.set(baseName, error)
     return undefined
   }
 }
-
-/** What every other path would be told as well. */
-const ENDING: ReadonlySet<string> = new Set(['STORAGE_DOWN', 'UNAUTHENTICATED', 'FORBIDDEN', 'STORAGE_FULL'])
 
 /**
  * References before what refers to them. Honest paths have no cycle but to themselves, because their names are hashes; one that somebody

@@ -1,5 +1,6 @@
+import { concernsOne } from '../../../src/client/fail-saved.ts'
 import type { Codec } from '../../../src/codec/decode.ts'
-import { DepotError } from '../../../src/errors.ts'
+import type { DepotError } from '../../../src/errors.ts'
 import type { PathFacts, PathSource } from '../closure/path-source.ts'
 import type { OutputId, Realisation } from '../realisation.ts'
 
@@ -46,7 +47,7 @@ export function firstOf(sources: readonly SaveSource[]): SaveSource {
       let refusal: DepotError | undefined
       for (const source of sources) {
         const found = await source.facts(baseName).catch((error: unknown) => {
-          if (!(error instanceof DepotError) || error.code === 'STORAGE_DOWN') throw error
+          if (!concernsOne(error)) throw error
           refusal ??= error
         })
         if (found === undefined) continue

@@ -1,4 +1,4 @@
-import { failItem } from '../../../src/client/report.ts'
+import { failSaved } from '../../../src/client/fail-saved.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { evaluate, flakeSources, realise, type Nix } from '../closure/evaluate.ts'
@@ -91,7 +91,7 @@ async function each(
   items: Iterable<string>,
   work: (item: string) => Promise<void>,
 ): Promise<void> {
-  for (const item of items) await work(item).catch((error: unknown) => failItem(report, item, error))
+  for (const item of items) await work(item).catch((error: unknown) => failSaved(report, item, error))
 }
 
 /** By the whole path; nothing for what could not be saved, which was told. @throws DepotError `NOT_FOUND` when nobody knows */

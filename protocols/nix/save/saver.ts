@@ -1,5 +1,5 @@
+import { failSaved } from '../../../src/client/fail-saved.ts'
 import { inParallel } from '../../../src/client/in-parallel.ts'
-import { failItem } from '../../../src/client/report.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
@@ -89,7 +89,7 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
   async function saveLogOf({ deriver }: PathFacts): Promise<void> {
     if (!logs || deriver === undefined || logged.has(deriver)) return
     logged.add(deriver)
-    await saveLog(run, source, deriver).catch((error: unknown) => failItem(report, `log/${deriver}`, error))
+    await saveLog(run, source, deriver).catch((error: unknown) => failSaved(report, `log/${deriver}`, error))
   }
 
   /** In the order of the closure: references are under way, or done, before what refers to them. */
@@ -111,7 +111,7 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
         await saveLogOf(facts)
       } catch (error) {
         failed.add(baseName)
-        failItem(report, printStorePath(baseName), error)
+        failSaved(report, printStorePath(baseName), error)
       } finally {
         outcomes.get(baseName)?.resolve(held.has(baseName))
       }
@@ -128,7 +128,7 @@ export function createSaver({ run, source, rootsOnly, verify, logs }: SaverOptio
       report.expect({ items: fresh + missing.length })
       for (const [baseName, error] of missing) {
         failed.add(baseName)
-        failItem(report, printStorePath(baseName), error)
+        failSaved(report, printStorePath(baseName), error)
       }
       await saveAll(closure)
     },

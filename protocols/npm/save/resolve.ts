@@ -1,11 +1,11 @@
 import npa from 'npm-package-arg'
 
+import { concernsOne } from '../../../src/client/fail-saved.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { messageOf } from '../../../src/thrown.ts'
 import { parsePackageName } from '../package-name.ts'
 import { edgesOf, type Edge } from './edges.ts'
-import { concernsOne } from './fail-saved.ts'
 import { override, type OverrideRule } from './overrides.ts'
 import type { PackageFacts } from './package-facts.ts'
 import { runsOn, type Platform } from './platforms.ts'

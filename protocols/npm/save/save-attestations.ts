@@ -1,6 +1,6 @@
+import { isRefusal } from '../../../src/client/fail-saved.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { savedAttestationsPath } from '../saved-paths.ts'
-import { isRefusal } from './fail-saved.ts'
 import type { PackageSave } from './save-package.ts'
 import { isMembers, type Members } from './upstream-packument.ts'
 

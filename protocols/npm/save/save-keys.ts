@@ -1,8 +1,8 @@
+import { failSaved, isRefusal } from '../../../src/client/fail-saved.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { savedText } from '../../../src/client/saved-files.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { SAVED_KEYS_PATH } from '../saved-paths.ts'
-import { failSaved, isRefusal } from './fail-saved.ts'
 import type { Registry } from './registry.ts'
 import { isMembers, type Members } from './upstream-packument.ts'
 

@@ -1,9 +1,9 @@
 import npa from 'npm-package-arg'
 
+import { failSaved } from '../../../src/client/fail-saved.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
-import { hasCode } from '../../../src/errors.ts'
+import { DepotError, hasCode } from '../../../src/errors.ts'
 import type { LockedSource } from '../locks/locked-package.ts'
-import { failSaved } from './fail-saved.ts'
 import { fetchSource, type FetchedSource } from './fetch-source.ts'
 import { publishSource } from './publish-source.ts'
 import type { Registry } from './registry.ts'
@@ -29,7 +29,11 @@ export function openSources(run: SaveRun, registry: Registry): Sources {
 
   async function saveFrom(item: string, url: URL, integrity?: string): Promise<void> {
     try {
-      const source = await fetching(url, integrity)
+      const source = await fetching(url, integrity).catch((error: unknown) => {
+        // The host of one address is down, and nothing else.
+        if (hasCode(error, 'STORAGE_DOWN')) throw new DepotError('NOT_FOUND', error.message, { cause: error })
+        throw error
+      })
       await publishSource(run, registry, source)
       const reason = `it was saved as ${source.name}@${source.version}: in the closed network, let package.json name that version`
       run.report.add({ item, result: 'left out', reason })

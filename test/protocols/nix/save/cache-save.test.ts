@@ -187,6 +187,20 @@ describe('what is not right in a cache', () => {
     expect([...cache.archivesAsked()].sort()).toEqual([low, cut].map(({ fileName }) => `/nar/${fileName}`).sort())
   })
 
+  it('a path that the cache refuses, or breaks down over, fails alone', async () => {
+    const [hidden, kept, broken] = [await cache.add('hidden'), await cache.add('kept'), await cache.add('broken')]
+    const good = await cache.add('good')
+    cache.refusals
+      .set(`${hidden.storeHash}.narinfo`, 401)
+      .set(`nar/${kept.fileName}`, 403)
+      .set(`nar/${broken.fileName}`, 500)
+    const { status, stderr, stdout } = await save(...[hidden, kept, broken, good].map(({ storePath }) => storePath))
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/saved 1 .*, 3 failed/)])
+    expect(stderr).toContain(`${hidden.storePath}: ${cache.url}/${hidden.storeHash}.narinfo answers 401`)
+    expect(stderr).toContain(`${kept.storePath}: ${cache.url}/nar/${kept.fileName} answers 403`)
+    expect(stderr).toContain(`${broken.storePath}: ${cache.url}/nar/${broken.fileName} answers 500`)
+  }, 90_000)
+
   it('a path that nobody has fails with what refers to it', async () => {
     const low = await cache.add('low')
     const top = await cache.add('top', { references: [low] })

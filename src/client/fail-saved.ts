@@ -1,9 +1,9 @@
-import { failItem, type Report } from '../../../src/client/report.ts'
-import { endsTransfer } from '../../../src/client/transfer-answer.ts'
-import { DepotError } from '../../../src/errors.ts'
+import { DepotError } from '../errors.ts'
+import { failItem, type Report } from './report.ts'
+import { endsTransfer } from './transfer-answer.ts'
 
 /**
- * Record as failed what concerns this item alone. @throws the error when nothing more can be saved: a full disk, a registry that nobody
+ * Record as failed what concerns this item alone. @throws the error when nothing more can be saved: a full disk, an upstream that nobody
  * reaches, or a bug
  */
 export function failSaved(report: Report, item: string, error: unknown): void {
@@ -11,14 +11,14 @@ export function failSaved(report: Report, item: string, error: unknown): void {
   else failItem(report, item, error)
 }
 
-/** Whether a failure is about what was asked for: a registry may refuse or break down over one package of many. */
+/** Whether a failure is about what was asked for: an upstream may refuse or break down over one thing of many. */
 export function concernsOne(error: unknown): error is DepotError {
   return (
     error instanceof DepotError && (REFUSALS.has(error.code) || BREAKDOWNS.has(error.status) || !endsTransfer(error))
   )
 }
 
-/** A registry that does not let us have something, or does not know what we mean. */
+/** An upstream that does not let us have something, or does not know what we mean. */
 export function isRefusal(error: unknown): error is DepotError {
   return error instanceof DepotError && REFUSALS.has(error.code)
 }
