@@ -1,6 +1,7 @@
 import path from 'node:path'
 
 import { parsePublicKey, type VerifyingKey } from '../protocols/nix/signing.ts'
+import { basicAuthorization } from '../src/client/basic.ts'
 import { UsageError } from './cli.ts'
 import { netrcLogin } from './config-files/netrc.ts'
 import { nixIncludes, nixList, nixValue } from './config-files/nix-conf.ts'
@@ -36,8 +37,7 @@ export async function readNixSettings(env: Environment): Promise<NixSettings> {
     trustedKeys: () => nixList(texts, 'trusted-public-keys', [NIXOS_KEY]).map(trustedKey),
     authorization(url) {
       const found = logins.map((text) => netrcLogin(text, url.hostname)).find((login) => login !== undefined)
-      if (found === undefined) return undefined
-      return `Basic ${Buffer.from(`${found.login}:${found.password}`).toString('base64')}`
+      return found && basicAuthorization(found.login, found.password)
     },
   }
 }

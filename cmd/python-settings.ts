@@ -1,5 +1,6 @@
 import { PUBLIC_INDEX } from '../protocols/python/save/index-client.ts'
 import type { LockOptions } from '../protocols/python/locks/read-lock.ts'
+import { basicAuthorization, userinfoAuthorization } from '../src/client/basic.ts'
 import { UsageError } from './cli.ts'
 import { getIni, PIP_CONF } from './config-files/ini.ts'
 import { netrcLogin } from './config-files/netrc.ts'
@@ -89,17 +90,11 @@ function uniqueUrls(texts: readonly string[]): readonly URL[] {
 /** The Authorization header for an address: the index's own where it is on the same site, else netrc's for the host. */
 export function pythonAuthorization(indexes: readonly URL[], netrc: string): (url: URL) => string | undefined {
   return (url) => {
-    const index = indexes.find(
-      ({ origin, username, password }) => origin === url.origin && (username || password) !== '',
-    )
-    if (index !== undefined) return basic(decodeURIComponent(index.username), decodeURIComponent(index.password))
+    const index = indexes.find(({ origin, username, password }) => origin === url.origin && username + password !== '')
+    if (index !== undefined) return userinfoAuthorization(index)
     const entry = netrcLogin(netrc, url.hostname)
-    return entry && basic(entry.login, entry.password)
+    return entry && basicAuthorization(entry.login, entry.password)
   }
-}
-
-function basic(user: string, password: string): string {
-  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
 /** What uv and pip may know of the user's environment: where they keep things, and how they reach others. */

@@ -1,6 +1,7 @@
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { CODE_OF_STATUS } from './answer.ts'
+import { userinfoAuthorization } from './basic.ts'
 import type { Report } from './report.ts'
 import { retryAfterMs, TryAgain } from './transfer-answer.ts'
 
@@ -14,26 +15,43 @@ export interface DownloadOptions {
   readonly silenceMs?: number
 }
 
-/** Send one request and take its answer, as long as something comes. @throws TryAgain for what may pass */
+/**
+ * Send one request and take its answer, as long as something comes.
+ *
+ * @param take calls `alive` with the length of each piece that came
+ * @throws TryAgain for what may pass
+ */
 export async function fetchFrom<T>(
   { userAgent, authorization, silenceMs = LIMITS.downloadSilenceMs }: DownloadOptions,
   url: URL,
   headers: Readonly<Record<string, string>>,
-  take: (response: Response, alive: () => void) => Promise<T>,
+  take: (response: Response, alive: (bytes: number) => void) => Promise<T>,
 ): Promise<T> {
   const bare = withoutUserinfo(url)
-  const shown = authorization?.(url) ?? userinfoOf(url)
+  const shown = authorization?.(url) ?? userinfoAuthorization(url)
   const silence = new AbortController()
-  const timer = setTimeout(() => silence.abort(new TryAgain(down(bare, 'gives no answer'))), silenceMs)
+  let failing = 'gives no answer'
+  const timer = setTimeout(() => silence.abort(new TryAgain(down(bare, failing))), silenceMs)
+  let cameBytes = 0
+  const alive = (bytes: number): void => {
+    cameBytes += bytes
+    // Somebody who sends a byte now and then would hold everything up for ever.
+    if (cameBytes < (LIMITS.downloadBytesPerSecondMin * silenceMs) / 1000) return
+    cameBytes = 0
+    timer.refresh()
+  }
   try {
     const response = await fetch(bare, {
       headers: { 'user-agent': userAgent, ...headers, ...(shown === undefined ? {} : { authorization: shown }) },
       signal: silence.signal,
     })
+    failing = 'answers too slowly'
     timer.refresh()
-    return await take(response, () => timer.refresh())
+    return await take(response, alive)
   } catch (error) {
     if (silence.signal.aborted) throw silence.signal.reason
+    // What nobody reads to its end would keep the connection.
+    silence.abort()
     throw error instanceof TypeError ? new TryAgain(down(bare, 'cannot be reached', error)) : error
   } finally {
     clearTimeout(timer)
@@ -66,10 +84,4 @@ function withoutUserinfo(url: URL): URL {
   bare.username = ''
   bare.password = ''
   return bare
-}
-
-function userinfoOf({ username, password }: URL): string | undefined {
-  if (username === '' && password === '') return undefined
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  return `Basic ${Buffer.from(pair).toString('base64')}`
 }
