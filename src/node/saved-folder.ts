@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { constants, openAsBlob } from 'node:fs'
-import { lstat, mkdir, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 
 import {
@@ -17,6 +17,7 @@ import { systemCode } from '../thrown.ts'
 import { lockFolder } from './folder-lock.ts'
 import { translated } from './disk-errors.ts'
 import { durableDirectories, makeDirectoryDurably, syncDirectory } from './durable-directories.ts'
+import { isMissing, makeOwnFolder, openPartial, removeFile, requirePlainFolders } from './own-files.ts'
 
 /** Read a folder that was saved, or that came by `rsync`. Links in it are not followed: they may lead anywhere. */
 export function savedFiles(root: string): SavedFiles {
@@ -40,29 +41,32 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
   })
   const directories = durableDirectories(root)
   const partials = path.join(root, PARTIAL)
+  let made: Promise<void> | undefined
+  const makePartials = (): Promise<void> => (made ??= makeOwnFolder(partials))
 
   /** Everything that is to be there when `publish` has returned. */
   async function settle(handle: FileHandle, from: string, at: string): Promise<void> {
     const target = path.join(root, at)
     await handle.datasync()
-    await directories.make(path.dirname(target))
     await requirePlainFolders(root, at)
+    await directories.make(path.dirname(target))
     await rename(from, target)
     await syncDirectory(path.dirname(target))
   }
 
   async function write(at: string, content: string | Uint8Array): Promise<void> {
     const from = path.join(partials, partialName(parseSavedPath(at)))
-    await mkdir(partials, { recursive: true })
-    await using handle = await open(from, 'w')
+    await makePartials()
+    await using handle = await openPartial(from)
+    await handle.truncate(0)
     await handle.writeFile(content)
     await settle(handle, from, at)
   }
 
   async function receive(at: string, algorithms: readonly Algorithm[]): Promise<Receiving> {
     const from = path.join(partials, partialName(parseSavedPath(at)))
-    await mkdir(partials, { recursive: true })
-    const handle = await open(from, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666)
+    await makePartials()
+    const handle = await openPartial(from)
     const there = await hashHandle(handle, algorithms)
     const forget = (): Promise<void> => unlink(from)
     return receiving(root, handle, there, { algorithms, settle: () => settle(handle, from, at), forget })
@@ -72,11 +76,7 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
     ...savedFiles(root),
     write: (at, content) => translated(root, () => write(at, content)),
     receive: (at, algorithms) => translated(root, () => receive(at, algorithms)),
-    async remove(at) {
-      await unlink(path.join(root, parseSavedPath(at))).catch((error: unknown) => {
-        if (!isMissing(error)) throw error
-      })
-    },
+    remove: (at) => translated(root, () => removeFile(root, parseSavedPath(at))),
     async hash(at, algorithms) {
       const handle = await openPlain(path.join(root, parseSavedPath(at)))
       if (handle === undefined) throw new DepotError('NOT_FOUND', `${at} is not in ${root}`)
@@ -88,16 +88,6 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
       if ((await readdir(partials).catch(() => [])).length === 0) await rm(partials, { recursive: true, force: true })
       await lock[Symbol.asyncDispose]()
     },
-  }
-}
-
-/** Whoever brought the folder here may have put links into it: they lead anywhere. @throws DepotError `CONFLICT` */
-async function requirePlainFolders(root: string, at: string): Promise<void> {
-  const names = at.split('/').slice(0, -1)
-  for (const [index] of names.entries()) {
-    const folder = path.join(root, ...names.slice(0, index + 1))
-    if (!(await lstat(folder)).isDirectory())
-      throw new DepotError('CONFLICT', `${folder} is a link: nothing is written there`)
   }
 }
 
@@ -227,8 +217,4 @@ async function openPlain(file: string): Promise<FileHandle | undefined> {
   if (handle === undefined || (await handle.stat()).isFile()) return handle
   await handle.close()
   return undefined
-}
-
-function isMissing(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')
 }

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
 
@@ -99,6 +100,45 @@ describe('a saved folder', () => {
     await expect(folder.write('express/metadata.json', '{}')).rejects.toThrow(/express/)
     expect(await readdir(dir.join('outside'))).toEqual([])
   })
+
+  it('makes no folder, and removes nothing, behind a link in the place of one of its folders', async () => {
+    await using dir = await tempDir()
+    await mkdir(dir.join('outside'))
+    await writeFile(dir.join('outside', 'mine'), 'mine')
+    await using folder = await openSavedFolder(dir.join('in'))
+    await symlink(dir.join('outside'), dir.join('in', '@scope'))
+    await expect(folder.write('@scope/p/metadata.json', '{}')).rejects.toMatchObject({ code: 'CONFLICT' })
+    await expect(folder.remove('@scope/mine')).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect(await readdir(dir.join('outside'))).toEqual(['mine'])
+  })
+
+  it.each(['folder', 'symbolic link', 'hard link', 'pipe', 'directory'] as const)(
+    'writes to nothing but its own where unfinished files wait, when a %s lies there',
+    { timeout: 10_000 },
+    async (what) => {
+      await using dir = await tempDir()
+      const partial = dir.join('in', '.partial')
+      const place = path.join(partial, createHash('sha256').update('file').digest('hex'))
+      await mkdir(dir.join('outside'))
+      await writeFile(dir.join('outside', 'mine'), 'mine')
+      await mkdir(what === 'folder' ? dir.join('in') : partial, { recursive: true })
+      if (what === 'folder') await symlink(dir.join('outside'), partial)
+      if (what === 'symbolic link') await symlink(dir.join('outside', 'mine'), place)
+      if (what === 'hard link') await link(dir.join('outside', 'mine'), place)
+      if (what === 'pipe') execFileSync('mkfifo', [place])
+      if (what === 'directory') await mkdir(path.join(place, 'more'), { recursive: true })
+      await using folder = await openSavedFolder(dir.join('in'))
+      await using receiving = await folder.receive('file', ['sha256'])
+      await receiving.restart()
+      await receiving.write(Buffer.from('hello'))
+      expect(await readdir(dir.join('outside'))).toEqual(['mine'])
+      await receiving.publish()
+      await folder.write('file', 'again')
+      expect(await readFile(dir.join('in', 'file'), 'utf8')).toBe('again')
+      expect(await readdir(dir.join('outside'))).toEqual(['mine'])
+      expect(await readFile(dir.join('outside', 'mine'), 'utf8')).toBe('mine')
+    },
+  )
 
   it.each([
     '',
