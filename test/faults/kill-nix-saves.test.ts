@@ -20,7 +20,7 @@ import { tempDir } from '../helpers/temp-dir.ts'
 import { seededRandom } from './artifacts.ts'
 
 const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
-const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 20)
+const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
 /** More than are fetched until the last kill: a round gets some thirty. */
 const PATHS = ROUNDS * 40
 const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
@@ -28,7 +28,7 @@ const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
 describe('depot nix save that is killed', () => {
   it(
     `leaves whole closures only, and the next run fetches what is missing, ${ROUNDS} times (DEPOT_TEST_SEED=${SEED})`,
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       const random = seededRandom(SEED)
       await using cache = await startNixCache()

@@ -10,7 +10,7 @@ import { buildWheel, type BuiltFile } from '../helpers/wheel.ts'
 import { seededRandom } from './artifacts.ts'
 
 const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
-const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 20)
+const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
 const PROJECTS = 150
 /** A page and three files for each, and half as much again for what is asked anew: most of them are there in the end. */
 const REQUESTS_A_ROUND = Math.floor((2 * 6 * PROJECTS * 0.8) / ROUNDS)
@@ -18,7 +18,7 @@ const REQUESTS_A_ROUND = Math.floor((2 * 6 * PROJECTS * 0.8) / ROUNDS)
 describe('depot python save that is killed', () => {
   it(
     `leaves whole files only, and the next run fetches what is missing, ${ROUNDS} times (DEPOT_TEST_SEED=${SEED})`,
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       const random = seededRandom(SEED)
       const wheels = Array.from({ length: PROJECTS }, (_, at) => {

@@ -16,16 +16,16 @@ import { tempDir } from '../helpers/temp-dir.ts'
 import { seededRandom } from './artifacts.ts'
 
 const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
-const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 20)
-const PACKAGES = 400
-/** Two for each package: so many on average that most of them are there in the end. */
-const REQUESTS_A_ROUND = Math.floor((2 * 2 * PACKAGES * 0.8) / ROUNDS)
+const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
+const PACKAGES = ROUNDS * 20
+/** Two for each package: so many at most that each round brings some, and not all of them are there in the end. */
+const REQUESTS_A_ROUND = 64
 const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
 
 describe('depot npm save that is killed', () => {
   it(
     `leaves whole files only, and the next run fetches what is missing, ${ROUNDS} times (DEPOT_TEST_SEED=${SEED})`,
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       const random = seededRandom(SEED)
       await using upstream = await startNpmUpstream()
