@@ -63,6 +63,15 @@ export function checkProvenance(document: string, file: AttestedFile): void {
   for (const { attestations } of bundles) for (const attestation of attestations) checkSubject(attestation, file)
 }
 
+/** Whether a text looks like a file's provenance at all, as far as whoever only carries it has to know. */
+export function isProvenance(text: string): boolean {
+  try {
+    return z.object({ attestation_bundles: z.array(z.unknown()) }).safeParse(JSON.parse(text)).success
+  } catch {
+    return false
+  }
+}
+
 function checkSubject({ envelope }: z.infer<typeof attestationSchema>, file: AttestedFile): void {
   const text = Buffer.from(envelope.statement, 'base64').toString('utf8')
   const statement = parseAs(statementSchema, jsonIn(text, 'the statement of an attestation'), 'an attestation')

@@ -272,6 +272,42 @@ describeWith(['uv', 'python', 'pip'], 'depot python save', () => {
     expect(await outside.saved()).not.toContain(`under-score/${underScore.filename}.json`)
   })
 
+  it('fails for what an index refuses or breaks down over, and saves the others', async () => {
+    const files = [middle, underScore, extraOne, topOlder]
+    await using upstream = await pythonUpstream(WORLD)
+    upstream.modes.refusals
+      .set('/simple/middle/', 401)
+      .set('/simple/extra-one/', 403)
+      .set(`/files/${topOlder.filename}`, 500)
+    await using outside = await saver(upstream, 'none')
+    const lock = outside.join('requirements.txt')
+    await writeFile(lock, lockOf(files))
+
+    const { status, stderr } = await outside.save(['-r', lock])
+
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^depot: middle==2\.0: \S+ answers 401/m)
+    expect(stderr).toMatch(/^depot: extra-one==3\.0: \S+ answers 403/m)
+    expect(stderr).toMatch(/^depot: top-1\.1-py3-none-any\.whl: \S+ answers 500/m)
+    expect(await projects(outside)).toEqual(['under-score'])
+  }, 90_000)
+
+  it('does without provenance that it refuses, or that is something else', async () => {
+    await using upstream = await pythonUpstream(WORLD)
+    await using outside = await saver(upstream, 'none')
+    upstream.modes.refusals.set(`/files/${middle.filename}.provenance`, 403)
+    upstream.modes.refusals.set(`/files/${underScore.filename}.provenance`, 200)
+    const lock = outside.join('requirements.txt')
+    await writeFile(lock, lockOf([middle, underScore]))
+
+    const { status, stdout } = await outside.save(['-r', lock])
+
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^left out middle-2\.0-py3-none-any\.whl\.provenance: .*answers 403/m)
+    expect(stdout).toMatch(/^left out under_score-1\.0-py3-none-any\.whl\.provenance: .*answers with something else/im)
+    expect(await projects(outside)).toEqual(['middle', 'under-score'])
+  })
+
   it('saves nothing of a project in quarantine', async () => {
     await using upstream = await pythonUpstream(WORLD, { quarantined: new Set(['middle']) })
     await using outside = await saver(upstream, 'none')

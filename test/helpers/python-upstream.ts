@@ -25,6 +25,8 @@ export interface IndexModes {
   authorization: string | undefined
   /** Requires-Python of some files. */
   readonly requiresPython: Map<string, string>
+  /** Statuses that it answers with instead, by path. */
+  readonly refusals: Map<string, number>
   /** Further links of every page. */
   readonly strange: string[]
 }
@@ -57,6 +59,7 @@ export async function pythonUpstream(
     yanked: new Map(),
     authorization: undefined,
     requiresPython: new Map(),
+    refusals: new Map(),
     strange: [],
     ...modes,
   }
@@ -90,6 +93,8 @@ async function answer(
   const [, kind = '', name = ''] = (request.url ?? '').split('/')
   if (modes.authorization !== undefined && request.headers.authorization !== modes.authorization)
     return void response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="index"' }).end()
+  const refusal = modes.refusals.get(request.url ?? '')
+  if (refusal !== undefined) return void response.writeHead(refusal, { 'Retry-After': '0' }).end()
   if (kind === 'simple') return sendPage(files, modes, { project: name, host: request.headers.host ?? '' }, response)
   const wanted = decodeURIComponent(name)
   const file = files.find(({ filename }) => wanted === filename || wanted.startsWith(`${filename}.`))

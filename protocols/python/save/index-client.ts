@@ -64,8 +64,3 @@ function notQuarantined(page: IndexPage): IndexPage {
   const reason = status.reason === undefined ? '' : `: ${status.reason}`
   throw new DepotError('BAD_REQUEST', `the index has put the project in quarantine${reason}`)
 }
-
-/** Whether an error says that an index cannot be used at all, rather than something about one project. */
-export function endsAsking(error: unknown): boolean {
-  return hasCode(error, 'UNAUTHENTICATED') || hasCode(error, 'STORAGE_FULL')
-}

@@ -1,4 +1,3 @@
-import { hasCode } from '../../../src/errors.ts'
 import type { Hashes } from '../../../src/client/saved-files.ts'
 import { findDistribution, type Distribution } from '../filename.ts'
 import type { LockedFile, LockedVersion } from '../locks/lock-types.ts'
@@ -135,9 +134,4 @@ export function agree(one: Hashes, other: Hashes): boolean {
     const same = other[algorithm as keyof Hashes]
     return same === undefined || same.toLowerCase() === hash.toLowerCase()
   })
-}
-
-/** A failure that says of one file alone. */
-export function concernsOneFile(error: unknown): boolean {
-  return !hasCode(error, 'STORAGE_FULL') && !(error instanceof TypeError)
 }

@@ -1,10 +1,10 @@
 import { inParallel } from '../../../src/client/in-parallel.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { LIMITS } from '../../../src/limits.ts'
-import { messageOf } from '../../../src/thrown.ts'
 import type { Distribution } from '../filename.ts'
 import { buildRequirements } from './build-requirements.ts'
-import { concernsOneFile, versionKey } from './plan.ts'
+import { failOne } from './fail-one.ts'
+import { versionKey } from './plan.ts'
 import { resolveAll } from './resolve-all.ts'
 import type { Resolver } from './resolver.ts'
 import { savedPath } from './save-file.ts'
@@ -56,9 +56,7 @@ async function requirementsOf({ run }: BuildOptions, sdist: Distribution): Promi
     const file = await run.folder.find(savedPath(sdist.project, sdist.filename))
     return file && (await buildRequirements(file, sdist))
   } catch (error) {
-    if (!concernsOneFile(error)) throw error
-    const reason = `what builds it cannot be found out: ${messageOf(error)}`
-    run.report.add({ item: `${sdist.filename} (to build it)`, result: 'failed', reason })
+    failOne(run.report, `${sdist.filename} (to build it)`, error, 'what builds it cannot be found out: ')
     return undefined
   }
 }

@@ -1,11 +1,13 @@
+import { isRefusal } from '../../../src/client/fail-saved.ts'
+import { place } from '../../../src/client/fetch-from.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
 import type { Hashes } from '../../../src/client/saved-files.ts'
 import { DepotError, hasCode } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
-import { messageOf } from '../../../src/thrown.ts'
-import { INTEGRITY_TYPE } from '../provenance.ts'
+import { INTEGRITY_TYPE, isProvenance } from '../provenance.ts'
+import { failOne } from './fail-one.ts'
 import { strongHashes, type IndexFile } from './index-page.ts'
-import { agree, concernsOneFile } from './plan.ts'
+import { agree } from './plan.ts'
 import { readSavedEntry, writeSavedEntry, type Checked, type Notes, type SavedEntry } from './saved-entry.ts'
 
 export interface FileToSave {
@@ -62,8 +64,7 @@ export async function saveFile(run: SaveRun, wanted: FileToSave): Promise<boolea
     report.add({ item, result: 'done', sizeBytes })
     return true
   } catch (error) {
-    if (!concernsOneFile(error)) throw error
-    report.add({ item, result: 'failed', reason: messageOf(error) })
+    failOne(report, item, error)
     return false
   }
 }
@@ -99,7 +100,7 @@ async function isSaved(
   return isSame(await folder.hash(path, algorithms))
 }
 
-/** What installers and auditors read beside a file. What the index announces and does not have, is left out. */
+/** What installers and auditors read beside a file. What the index announces and does not let us have, is left out. */
 async function saveBeside(
   run: SaveRun,
   { url, metadata, provenance, filename }: IndexFile,
@@ -122,7 +123,8 @@ async function saveBeside(
         accept: INTEGRITY_TYPE,
         bytesMax: LIMITS.pythonProvenanceBytesMax,
       })
-      if (status === 404) throw new DepotError('NOT_FOUND', `${provenance.origin}${provenance.pathname} answers 404`)
+      if (status === 404) throw new DepotError('NOT_FOUND', `${place(provenance)} answers 404`)
+      if (!isProvenance(text)) throw new DepotError('BAD_REQUEST', `${place(provenance)} answers with something else`)
       await run.folder.write(`${path}.provenance`, text)
     })
 }
@@ -131,7 +133,7 @@ async function saveAnnounced({ report }: SaveRun, item: string, save: () => Prom
   try {
     await save()
   } catch (error) {
-    if (!hasCode(error, 'NOT_FOUND')) throw error
+    if (!hasCode(error, 'NOT_FOUND') && !isRefusal(error)) throw error
     report.add({ item, result: 'left out', reason: `the index announces it and has it not: ${error.message}` })
   }
 }

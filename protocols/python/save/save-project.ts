@@ -1,10 +1,9 @@
 import { inParallel } from '../../../src/client/in-parallel.ts'
 import type { SaveRun } from '../../../src/client/runs.ts'
-import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
-import { messageOf } from '../../../src/thrown.ts'
 import type { Distribution } from '../filename.ts'
-import { endsAsking, type Indexes } from './index-client.ts'
+import { failOne } from './fail-one.ts'
+import type { Indexes } from './index-client.ts'
 import type { IndexPage } from './index-page.ts'
 import type { PlannedVersion } from './plan.ts'
 import { saveFile } from './save-file.ts'
@@ -51,9 +50,7 @@ export async function saveProject(
     const page = await save.indexes.page(project)
     return [...saved, ...(await saveFrom(save, page, missing))]
   } catch (error) {
-    if (endsAsking(error) || !(error instanceof DepotError)) throw error
-    for (const { project, version } of missing)
-      run.report.add({ item: `${project}==${version}`, result: 'failed', reason: messageOf(error) })
+    for (const { project, version } of missing) failOne(run.report, `${project}==${version}`, error)
     return saved
   }
 }
