@@ -4,6 +4,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { generateSecretKey, parseSecretKey } from '../../protocols/nix/signing.ts'
+import { startGuardedWorld } from '../helpers/guarded-world.ts'
 import { describeWith } from '../helpers/have.ts'
 import { closureExpression, nixClientOf, type NixClient } from '../helpers/nix-client.ts'
 import { ADDRESSED, derivation } from '../helpers/nix-expressions.ts'
@@ -11,7 +12,6 @@ import { nixSave } from '../helpers/nix-save.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
-import { startWorld } from '../helpers/world.ts'
 
 const PATHS = 12
 const LIMIT_MS = 120_000
@@ -81,12 +81,15 @@ function suite(part: 'nix' | 'nixNew'): void {
     it(
       'is saved from a depot that signs it, with credentials',
       async () => {
-        await using world = await startWorld()
-        await owner.push(`${world.url}/nix?compression=zstd`, top)
-        const from = world.url.replace('//', '//me:nothing@')
-        const args = ['--from', `${from}/nix`, '--trusted-key', world.publicKey, '--dir', dir.join('from-depot')]
-        const { status, stdout, stderr } = await runDepot(['nix', 'save', top, ...args])
+        await using world = await startGuardedWorld({ reads: 'closed' })
+        const [writer, reader] = [await world.token('nix:write:*'), await world.token('nix:read:*')]
+        const withToken = (token: string): string => `${world.url.replace('//', `//depot:${token}@`)}/nix`
+        await owner.push(withToken(writer), top)
+        const args = ['nix', 'save', top, '--trusted-key', world.publicKey, '--dir', dir.join('from-depot'), '--from']
+        const { status, stdout, stderr } = await runDepot([...args, withToken(reader)])
         expect([stderr, status, lastLine(stdout)]).toEqual(['', 0, expect.stringContaining(`saved ${PATHS} `)])
+        const without = await runDepot([...args, `${world.url}/nix`], { DEPOT_AUTH_TOKEN: reader })
+        expect([without.status, without.stderr]).toEqual([1, expect.stringContaining('answers 401')])
         await using puller = await nixClientOf(part, world.publicKey)
         await puller.pull(cacheIn('from-depot'), top)
       },
