@@ -350,6 +350,8 @@ export const LIMITS = {
   downloadAtOnce: 16,
   /** Nothing has come of an answer for so long: it is asked for again. */
   downloadSilenceMs: 1 * MINUTE,
+  /** And what comes slower than this in that time counts as nothing, as an upload does: a lost cause, not a slow line. */
+  downloadBytesPerSecondMin: 1 * KIB,
   /** One document of a registry or an index: the packument of a package with ten thousand versions, and room. */
   upstreamDocumentBytesMax: 256 * MIB,
   /** What a program says that is asked for a list, `nix path-info` or `uv` among them. */

@@ -14,11 +14,20 @@ export const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   507: 'STORAGE_FULL',
 }
 
-/** The body of an answer as text; undefined, and the rest unread, when it has more than `bytesMax` bytes. */
-export async function readText(response: Response, bytesMax: number): Promise<string | undefined> {
+/**
+ * The body of an answer as text; undefined, and the rest unread, when it has more than `bytesMax` bytes.
+ *
+ * @param onPiece is told how many bytes came
+ */
+export async function readText(
+  response: Response,
+  bytesMax: number,
+  onPiece?: (bytes: number) => void,
+): Promise<string | undefined> {
   const pieces: Uint8Array[] = []
   let bytes = 0
   for await (const piece of response.body ?? []) {
+    onPiece?.(piece.length)
     bytes += piece.length
     if (bytes > bytesMax) return undefined
     pieces.push(piece)

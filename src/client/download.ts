@@ -69,8 +69,8 @@ export function createDownload(options: DownloadOptions): Download {
 
 async function askOnce(options: DownloadOptions, question: Question): Promise<Answer> {
   const { url, accept = '*/*', headers = {}, bytesMax = LIMITS.upstreamDocumentBytesMax } = question
-  return await fetchFrom(options, url, { accept, ...headers }, async (response) => {
-    const text = await readText(response, bytesMax)
+  return await fetchFrom(options, url, { accept, ...headers }, async (response, alive) => {
+    const text = await readText(response, bytesMax, alive)
     if (text === undefined) throw new DepotError('TOO_LARGE', `${place(url)} has more than ${bytesMax} bytes`)
     if (!response.ok && response.status !== 304 && response.status !== 404) throw refused(response, url)
     return { status: response.status, headers: response.headers, text, url: new URL(response.url) }

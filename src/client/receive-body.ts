@@ -56,7 +56,7 @@ async function receiveRest(options: DownloadOptions, request: FileRequest, recei
     if (!response.ok) throw refused(response, url)
     if (from > 0 && !continues(response, from)) await receiving.restart()
     for await (const piece of response.body ?? []) {
-      alive()
+      alive(piece.length)
       options.report.moved(piece.length)
       if (receiving.sizeBytes + piece.length > sizeBytesMax)
         throw new DepotError('TOO_LARGE', `${place(url)} has more than ${sizeBytesMax} bytes`)

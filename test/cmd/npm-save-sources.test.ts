@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 
 import { cliUser, type CliUser } from '../helpers/cli-user.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { distOf, tarballOf, tarOf, type PackageJson } from '../helpers/npm-fixtures.ts'
 import { packageLock } from '../helpers/npm-lock.ts'
 import { sendRange, startNpmUpstream, type NpmUpstream } from '../helpers/npm-upstream.ts'
@@ -100,6 +101,21 @@ describe('depot npm save of what comes from no registry', () => {
     ])
     expect(here.upstream.asked.filter((line) => line.includes('elsewhere'))).toEqual([])
   })
+
+  it('goes on when nobody answers at the address of one', async () => {
+    await using here = await saving()
+    const gone = { name: 'gone', version: '1.0.0' }
+    const forked = { name: 'forked', version: '2.0.0' }
+    const { url, tarball } = await here.offer(forked)
+    const nowhere = `http://127.0.0.1:${await freePort()}/gone.tgz`
+    const lock = packageLock([
+      { packageJson: gone, tarball, spec: nowhere, more: { resolved: nowhere } },
+      { packageJson: forked, tarball, spec: url, more: { resolved: url } },
+    ])
+    const { status, stdout, stderr } = await here.save(await here.user.write('package-lock.json', lock))
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/^saved forked@2\.0\.0$/m)])
+    expect(stderr).toMatch(/^depot: gone@1\.0\.0: \S+ cannot be reached/m)
+  }, 90_000)
 
   it('names what it cannot have: repositories, what is no tarball, names that lead out', async () => {
     await using here = await saving()

@@ -11,6 +11,7 @@ import { freePort } from '../helpers/free-port.ts'
 import { packageLock } from '../helpers/npm-lock.ts'
 import { sendRange, startNpmUpstream, type NpmUpstream } from '../helpers/npm-upstream.ts'
 import type { Finished } from '../helpers/run-depot.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 interface Saving extends AsyncDisposable {
   readonly upstream: NpmUpstream
@@ -289,6 +290,19 @@ describe('depot npm save from a registry that fails', () => {
     expect(await here.files()).toEqual(['app/app-1.0.0.tgz', 'app/metadata.json'])
     expect(await here.json('app/metadata.json')).toMatchObject({ 'dist-tags': { latest: '1.0.0' } })
     expect(Object.keys((await here.json('app/metadata.json'))['versions'] as object)).toEqual(['1.0.0'])
+  })
+
+  it('asks nobody but the registry for provenance, whatever address a manifest has', async () => {
+    await using here = await saving()
+    await using other = await startUpstream((_in, out) => out.end('{"attestations":[]}'))
+    const { host } = new URL(other.url)
+    const addresses = [`https://registry.example//${host}/a`, 'https://registry.example//', 'data:x', 'npm://h']
+    for (const [index, url] of addresses.entries())
+      await here.upstream.add({ name: `p${index}`, version: '1.0.0' }, { dist: { attestations: { url } } })
+    const { status, stdout } = await here.save('p0', 'p1', 'p2', 'p3')
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/saved 4 \([^)]+\), 0 there already, 0 failed/)])
+    expect(other.requests).toHaveLength(0)
+    expect(here.upstream.asked).toContain(`GET //${host}/a`)
   })
 
   it('names a package that no folder can have, and one that the registry breaks down over, and saves the others', async () => {

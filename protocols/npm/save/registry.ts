@@ -35,7 +35,11 @@ export function registryOf(download: Download, settings: NpmSettings): Registry 
     },
     attestations(name, dist) {
       const named = URL.parse(textIn(membersIn(dist, 'attestations'), 'url') ?? '')
-      return named === null ? undefined : new URL(named.pathname, settings.registryOf(name))
+      if (named === null) return undefined
+      const url = new URL(settings.registryOf(name))
+      // Not resolved as a reference: one path begins with `//`, and would name a host.
+      url.pathname = named.pathname
+      return url
     },
     keys: (name) => urlOf(name, '-/npm/v1/keys'),
   }

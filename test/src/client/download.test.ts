@@ -146,6 +146,24 @@ describe('a download', () => {
     expect((await readdir(it.at)).filter((name) => !name.startsWith('.'))).toEqual(['good'])
   })
 
+  it('waits for what comes slowly but does come, and not for drops', async () => {
+    const text = 'some text, '.repeat(400)
+    const dripping = (pieceLength: number) => async (_: number, outgoing: ServerResponse) => {
+      for (let at = 0; at < text.length && !outgoing.destroyed; at += pieceLength) {
+        outgoing.write(text.slice(at, at + pieceLength))
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      outgoing.end()
+    }
+    await using slow = await world(dripping(300))
+    expect((await slow.download.ask({ url: slow.url })).text).toBe(text)
+    expect(slow.requests).toHaveLength(1)
+    await using drops = await world(dripping(1))
+    await expect(drops.download.ask({ url: drops.url })).rejects.toThrow('answers too slowly')
+    const file = { folder: drops.folder, url: drops.url, path: 'file', ...PROMISED }
+    await expect(drops.download.file(file)).rejects.toThrow('answers too slowly')
+  })
+
   it('answers with documents, a 304 and a 404 among them, after a wait that was asked for', async () => {
     await using it = await world((count, outgoing) => {
       if (count === 1) outgoing.writeHead(429, { 'Retry-After': '0' }).end()
