@@ -13,7 +13,7 @@ import { CLIENT_ARGS, CREDENTIALS_NOTE, URL_ARG } from './client.ts'
 import { isOn, lastOf } from './flags.ts'
 import { NIX_STORE_ARG, nixStoreRoot, openLocalNixStore } from './nix-local-store.ts'
 import { namedPaths, type NamedPaths } from './nix-named-paths.ts'
-import { openSaved, PUSH_ARGS, PUSH_NOTE } from './push-run.ts'
+import { openSaved, pushArgs, PUSH_NOTE } from './push-run.ts'
 import { savedDirectory } from './save-run.ts'
 import type { Environment } from './settings.ts'
 import { runTransfer, type TransferRun, type TransferRunOptions } from './transfer-run.ts'
@@ -50,7 +50,7 @@ export function nixPushCommand(env: Environment, io: CliIo): Command {
     name: 'nix push',
     description:
       'Bring store paths and all that they need into a depot: of the local store, or of a folder that was saved.',
-    args: { ...NIX_PUSH_POSITIONALS, ...CLIENT_ARGS, ...NIX_PUSH_ARGS, ...PUSH_ARGS },
+    args: { ...NIX_PUSH_POSITIONALS, ...CLIENT_ARGS, ...NIX_PUSH_ARGS, ...pushArgs('nix') },
     repeats: true,
     notes: `${NOTES}\n${PUSH_NOTE}\n\n${CREDENTIALS_NOTE}`,
     examples: [
@@ -95,8 +95,19 @@ export async function whatIsNamed(
   if (isOn(flags, 'stdin') && lastOf(flags, 'token') === FROM_STDIN)
     throw new UsageError('standard input has either the paths or the token: use DEPOT_AUTH_TOKEN for the token')
   const isNamed = words.length > 0 || isOn(flags, 'stdin') || ['flake-refs', 'store-paths'].some((name) => flags[name])
-  return isNamed ? namedPaths(flags, words) : undefined
+  if (isNamed) {
+    const named = await namedPaths(flags, words)
+    const [hash] = named.hashes
+    if (hash !== undefined) throw new UsageError(`'${hash}' is the hash of a path alone: name the whole path`)
+    return named
+  }
+  const idle = OF_NAMED.find((name) => flags[name] !== undefined)
+  if (idle !== undefined) throw new UsageError(`--${idle} is about paths that are named: name store paths, or a flake`)
+  return undefined
 }
+
+/** They say nothing of a folder that is sent whole. */
+const OF_NAMED = ['nix-store', 'no-closure', 'derivation']
 
 /** Push what is named, from the local store. Returns the exit status. @throws DepotError as `runTransfer` */
 export async function pushFromStore(options: TransferRunOptions, named: NamedPaths): Promise<number> {
@@ -139,14 +150,15 @@ export function compresses({ url }: Pick<TransferRun, 'url'>): boolean {
   return !isLoopback(url.hostname)
 }
 
-interface Choices {
+/** What the flags say of the paths that are sent. */
+export interface NixPushChoices {
   readonly rootsOnly: boolean
   readonly derivations: boolean
   readonly skip: readonly SignedBy[]
 }
 
-/** @throws UsageError */
-function choicesOf(flags: ParsedArgs['flags']): Choices {
+/** What they say of them. @throws UsageError */
+export function choicesOf(flags: ParsedArgs['flags']): NixPushChoices {
   return {
     rootsOnly: isOn(flags, 'no-closure'),
     derivations: isOn(flags, 'derivation'),

@@ -14,7 +14,7 @@ import { isOn } from './flags.ts'
 import { NIX_STORE_ARG, nixStoreRoot, openLocalNixStore } from './nix-local-store.ts'
 import { namedPaths } from './nix-named-paths.ts'
 import { readNixSettings, trustedKey, type NixSettings } from './nix-settings.ts'
-import { runSave, SAVE_ARGS, SAVE_NOTE } from './save-run.ts'
+import { runSave, saveArgs, SAVE_NOTE } from './save-run.ts'
 import type { Environment } from './settings.ts'
 
 /** `depot nix save`. */
@@ -50,7 +50,7 @@ export function nixSaveCommand(env: Environment, io: CliIo): Command {
       'no-closure': { type: 'boolean', description: 'Not what they refer to' },
       logs: { type: 'boolean', description: 'Also the logs of their builds, where there are any' },
       verify: { type: 'boolean', description: 'Hash what is in the folder already' },
-      ...SAVE_ARGS,
+      ...saveArgs('nix'),
     },
     repeats: true,
     notes: NOTES,
@@ -85,7 +85,8 @@ const NOTES =
   'Without --from, paths come from the local Nix store, whose database and files are read without a daemon; what is named by a\n' +
   'flake is built or fetched by nix first. With --from no nix is needed for store paths: each narinfo must be signed by a\n' +
   'trusted key, or named by its content, and each archive must hash to what was signed. Several caches are asked one after\n' +
-  `the other. Credentials for them: user and password in the URL, else nix's netrc-file, else ~/.netrc.\n\n${SAVE_NOTE}`
+  `the other. Credentials for them: user and password in the URL, else nix's netrc-file, else ~/.netrc; DEPOT_AUTH_TOKEN is\n` +
+  `shown to none: the token of a depot is the password, with any user name.\n\n${SAVE_NOTE}`
 
 function choices(flags: ParsedArgs['flags']): Omit<Wanted, 'storePaths' | 'installables'> {
   return {

@@ -2,7 +2,7 @@ import { pushNpm } from '../protocols/npm/push/push.ts'
 import { DepotError } from '../src/errors.ts'
 import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, URL_ARG } from './client.ts'
-import { PUSH_ARGS, PUSH_NOTE, runPush } from './push-run.ts'
+import { pushArgs, PUSH_NOTE, runPush } from './push-run.ts'
 import { savedDirectory } from './save-run.ts'
 import type { Environment } from './settings.ts'
 
@@ -11,7 +11,7 @@ export function npmPushCommand(env: Environment, io: CliIo): Command {
   return {
     name: 'npm push',
     description: 'Bring npm packages that were saved into a depot, with their signatures and provenance.',
-    args: { url: URL_ARG, ...CLIENT_ARGS, ...PUSH_ARGS },
+    args: { url: URL_ARG, ...CLIENT_ARGS, ...pushArgs('npm') },
     notes: `${PUSH_NOTE}\n\n${CREDENTIALS_NOTE}`,
     examples: ['depot npm push https://depot.example.org', 'depot npm push --dir /media/usb/npm --dry-run'],
     run: ({ flags, positionals }) => {

@@ -3,7 +3,7 @@ import { UsageError, type CliIo, type Command } from './cli.ts'
 import { isOn, lastOf } from './flags.ts'
 import { loadNpmSettings } from './npm-config-files.ts'
 import { readInput } from './npm-save-input.ts'
-import { runSave, SAVE_ARGS, SAVE_NOTE } from './save-run.ts'
+import { runSave, saveArgs, SAVE_NOTE } from './save-run.ts'
 import type { Environment } from './settings.ts'
 
 /** `depot npm save`. */
@@ -26,7 +26,7 @@ export function npmSaveCommand(env: Environment, io: CliIo): Command {
         valueHint: 'OS-CPU[-LIBC]',
       },
       omit: { type: 'string', description: 'Leave out what package.json needs for development', valueHint: 'dev' },
-      ...SAVE_ARGS,
+      ...saveArgs('npm'),
     },
     repeats: true,
     notes: `${SAVE_NOTE}\n\nIt reads npm's settings: .npmrc files and npm_config_ variables name registries and hold their credentials.`,

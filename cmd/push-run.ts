@@ -4,16 +4,18 @@ import type { PushRun } from '../src/client/runs.ts'
 import type { SavedFiles } from '../src/client/saved-files.ts'
 import { DepotError } from '../src/errors.ts'
 import { savedFiles } from '../src/node/saved-folder.ts'
-import { savedDirectory } from './save-run.ts'
+import { defaultDirectory, savedDirectory, type Ecosystem } from './save-run.ts'
 import { runTransfer, TRANSFER_ARGS, type TransferRunOptions } from './transfer-run.ts'
 import { TOKEN_ARG } from './typed-token.ts'
 
-/** What every push takes besides what it sends. */
-export const PUSH_ARGS = {
-  dir: { type: 'string', description: 'Folder that was saved (default: .depot-storage/<ecosystem>)', valueHint: 'DIR' },
-  ...TOKEN_ARG,
-  ...TRANSFER_ARGS,
-} as const
+/** What the push of one ecosystem takes besides what it sends. */
+export function pushArgs(ecosystem: Ecosystem) {
+  return {
+    dir: { type: 'string', description: `Folder that was saved ${defaultDirectory(ecosystem)}`, valueHint: 'DIR' },
+    ...TOKEN_ARG,
+    ...TRANSFER_ARGS,
+  } as const
+}
 
 /** For their help. */
 export const PUSH_NOTE =
@@ -21,8 +23,7 @@ export const PUSH_NOTE =
   'It ends with 1 when something was damaged, missing or refused, and names it.'
 
 export interface PushRunOptions extends TransferRunOptions {
-  /** Whose folder it is. */
-  readonly ecosystem: 'npm' | 'python' | 'nix'
+  readonly ecosystem: Ecosystem
 }
 
 /**

@@ -11,11 +11,21 @@ import { savedFiles } from '../src/node/saved-folder.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE } from './client.ts'
 import { lastOf } from './flags.ts'
-import { compresses, NIX_PUSH_ARGS, NIX_PUSH_POSITIONALS, pushFromStore, urlAndWords, whatIsNamed } from './nix-push.ts'
-import { isDirectory, PUSH_ARGS, PUSH_NOTE, type PushRunOptions } from './push-run.ts'
-import { SAVED, savedDirectory } from './save-run.ts'
+import {
+  choicesOf,
+  compresses,
+  type NixPushChoices,
+  NIX_PUSH_ARGS,
+  NIX_PUSH_POSITIONALS,
+  pushFromStore,
+  urlAndWords,
+  whatIsNamed,
+} from './nix-push.ts'
+import { isDirectory, PUSH_NOTE } from './push-run.ts'
+import { SAVED, savedDirectory, type Ecosystem } from './save-run.ts'
 import type { Environment } from './settings.ts'
-import { runTransfer, type TransferRun, type TransferRunOptions } from './transfer-run.ts'
+import { runTransfer, TRANSFER_ARGS, type TransferRun, type TransferRunOptions } from './transfer-run.ts'
+import { TOKEN_ARG } from './typed-token.ts'
 
 /** `depot push`. */
 export function pushCommand(env: Environment, io: CliIo): Command {
@@ -26,8 +36,9 @@ export function pushCommand(env: Environment, io: CliIo): Command {
     args: {
       ...NIX_PUSH_POSITIONALS,
       ...CLIENT_ARGS,
-      ...PUSH_ARGS,
       dir: { type: 'string', description: `Folder that was saved into (default: ${SAVED})`, valueHint: 'DIR' },
+      ...TOKEN_ARG,
+      ...TRANSFER_ARGS,
       ...NIX_PUSH_ARGS,
     },
     repeats: true,
@@ -48,11 +59,9 @@ export function pushCommand(env: Environment, io: CliIo): Command {
   }
 }
 
-type Ecosystem = PushRunOptions['ecosystem']
-
 /** By how large their files are: what takes long begins first. */
-const ECOSYSTEMS: Readonly<Record<Ecosystem, (run: PushRun, transfer: TransferRun) => Promise<unknown>>> = {
-  nix: (run, transfer) => pushSaved(run, { skip: [], compress: compresses(transfer) }),
+const PUSHES: Readonly<Record<Ecosystem, (run: PushRun & EcosystemsPush) => Promise<unknown>>> = {
+  nix: (run) => pushSaved(run, { skip: run.skip ?? [], compress: compresses(run) }),
   npm: pushNpm,
   python: pushPython,
 }
@@ -62,18 +71,24 @@ export type SavedEcosystems = Readonly<
   Partial<Record<Ecosystem, { readonly files: SavedFiles; readonly place: string }>>
 >
 
+export interface EcosystemsPush extends TransferRun {
+  /** Store paths that are left out. */
+  readonly skip?: NixPushChoices['skip']
+}
+
 /** Bring it into a depot; what stops one ecosystem alone does not stop the others. */
-export async function pushEcosystems(run: TransferRun, saved: SavedEcosystems): Promise<void> {
-  for (const name of Object.keys(ECOSYSTEMS) as Ecosystem[]) {
+export async function pushEcosystems(run: EcosystemsPush, saved: SavedEcosystems): Promise<void> {
+  for (const name of Object.keys(PUSHES) as Ecosystem[]) {
     const { files, place } = saved[name] ?? {}
     if (files === undefined || place === undefined) continue
-    await ECOSYSTEMS[name]({ ...run, files }, run).catch((error: unknown) => failItem(run.report, place, error))
+    await PUSHES[name]({ ...run, files }).catch((error: unknown) => failItem(run.report, place, error))
   }
 }
 
 /** One report and one exit status for all; what stops one ecosystem alone does not stop the others. */
 async function pushAll(options: TransferRunOptions): Promise<number> {
-  const names = Object.keys(ECOSYSTEMS) as Ecosystem[]
+  const { skip } = choicesOf(options.flags)
+  const names = Object.keys(PUSHES) as Ecosystem[]
   const folders = names.map((name) => ({ name, directory: directoryOf(name, options) }))
   const there = await Promise.all(folders.map(({ directory }) => isDirectory(directory)))
   const saved = folders.filter((_, index) => there[index])
@@ -82,7 +97,9 @@ async function pushAll(options: TransferRunOptions): Promise<number> {
     throw new DepotError('NOT_FOUND', `there is nothing to push: none of ${looked} is a folder`)
   }
   const ecosystems = saved.map(({ name, directory }) => [name, { files: savedFiles(directory), place: directory }])
-  return runTransfer(options, (run) => pushEcosystems(run, Object.fromEntries(ecosystems) as SavedEcosystems))
+  return runTransfer(options, (run) =>
+    pushEcosystems({ ...run, skip }, Object.fromEntries(ecosystems) as SavedEcosystems),
+  )
 }
 
 /** `--dir` is the folder of all of them here. */

@@ -2,7 +2,7 @@ import { pushPython } from '../protocols/python/push/push.ts'
 import { DepotError } from '../src/errors.ts'
 import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, URL_ARG } from './client.ts'
-import { PUSH_ARGS, PUSH_NOTE, runPush } from './push-run.ts'
+import { pushArgs, PUSH_NOTE, runPush } from './push-run.ts'
 import { savedDirectory } from './save-run.ts'
 import type { Environment } from './settings.ts'
 
@@ -11,7 +11,7 @@ export function pythonPushCommand(env: Environment, io: CliIo): Command {
   return {
     name: 'python push',
     description: 'Bring wheels and sdists that were saved into a depot, with their dates, yanks and provenance.',
-    args: { url: URL_ARG, ...CLIENT_ARGS, ...PUSH_ARGS },
+    args: { url: URL_ARG, ...CLIENT_ARGS, ...pushArgs('python') },
     notes: `${PUSH_NOTE}\n\n${CREDENTIALS_NOTE}`,
     examples: ['depot python push https://depot.example.org', 'depot python push --dir /media/usb/python --dry-run'],
     run: ({ flags, positionals }) => {

@@ -10,7 +10,7 @@ import { isOn, lastOf } from './flags.ts'
 import { configHome, homeOf } from './home.ts'
 import { readPythonInput } from './python-save-input.ts'
 import { indexesOf, pythonAuthorization, resolverEnvironment } from './python-settings.ts'
-import { runSave, SAVE_ARGS, SAVE_NOTE } from './save-run.ts'
+import { runSave, saveArgs, SAVE_NOTE } from './save-run.ts'
 import type { Environment } from './settings.ts'
 import { asText, readUserFile } from './user-file.ts'
 
@@ -55,7 +55,7 @@ export function pythonSaveCommand(env: Environment, io: CliIo): Command {
         valueHint: 'URL',
       },
       'extra-index-url': { type: 'string', description: 'Index that is asked before it; may repeat', valueHint: 'URL' },
-      ...SAVE_ARGS,
+      ...saveArgs('python'),
     },
     repeats: true,
     notes:

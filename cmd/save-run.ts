@@ -1,6 +1,7 @@
 import path from 'node:path'
 
 import { createDownload } from '../src/client/download.ts'
+import type { ECOSYSTEMS } from '../protocols/index.ts'
 import type { SaveRun } from '../src/client/runs.ts'
 import { PROGRAMS } from '../src/node/programs.ts'
 import { openSavedFolder } from '../src/node/saved-folder.ts'
@@ -10,11 +11,21 @@ import type { Environment } from './settings.ts'
 import { startReport } from './transfer-report.ts'
 import { clientName } from './version.ts'
 
+/** Whose folder it is: its name, and part of its variable's. */
+export type Ecosystem = (typeof ECOSYSTEMS)[number]
+
 /** What every save takes besides what it saves. */
-export const SAVE_ARGS = {
-  dir: { type: 'string', description: 'Folder to save into (default: .depot-storage/<ecosystem>)', valueHint: 'DIR' },
-  json: { type: 'boolean', description: 'One JSON object a line' },
-} as const
+export function saveArgs(ecosystem: Ecosystem) {
+  return {
+    dir: { type: 'string', description: `Folder to save into ${defaultDirectory(ecosystem)}`, valueHint: 'DIR' },
+    json: { type: 'boolean', description: 'One JSON object a line' },
+  } as const
+}
+
+/** For the help of `--dir`. */
+export function defaultDirectory(ecosystem: Ecosystem): string {
+  return `(default: ${variableOf(ecosystem)}, else ${path.join(SAVED, ecosystem)})`
+}
 
 /** For their help. */
 export const SAVE_NOTE =
@@ -22,8 +33,7 @@ export const SAVE_NOTE =
   'could not be saved, and names it.'
 
 export interface SaveRunOptions {
-  /** 'npm', 'python', 'nix': a folder's name and its variable. */
-  readonly ecosystem: 'npm' | 'python' | 'nix'
+  readonly ecosystem: Ecosystem
   readonly flags: ParsedArgs['flags']
   readonly env: Environment
   readonly io: CliIo
@@ -56,8 +66,12 @@ export async function runSave(options: SaveRunOptions, work: (run: SaveRun) => P
 
 /** Where things are saved: --dir, the ecosystem's variable, or a folder below the working directory. */
 export function savedDirectory({ ecosystem, flags, env }: Pick<SaveRunOptions, 'ecosystem' | 'flags' | 'env'>): string {
-  const named = lastOf(flags, 'dir') ?? env[`DEPOT_${ecosystem.toUpperCase()}_DIR`]
+  const named = lastOf(flags, 'dir') ?? env[variableOf(ecosystem)]
   return path.resolve(named === undefined || named === '' ? path.join(SAVED, ecosystem) : named)
+}
+
+function variableOf(ecosystem: Ecosystem): string {
+  return `DEPOT_${ecosystem.toUpperCase()}_DIR`
 }
 
 /** Holds a folder for each ecosystem. */

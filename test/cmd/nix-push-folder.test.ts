@@ -157,11 +157,16 @@ describe('depot push', () => {
     const added = storePathOf('hello', randomBytes(500), 'zstd')
     await mkdir(saved.join('nix', 'nar'), { recursive: true })
     await writeFile(saved.join('nix', 'nar', added.file), added.packed)
-    await writeFile(saved.join('nix', `${added.key}.narinfo`), added.narinfo)
+    await writeFile(
+      saved.join('nix', `${added.key}.narinfo`),
+      `${added.narinfo}Sig: upstream-1:${Buffer.alloc(64).toString('base64')}\n`,
+    )
     await writeFile(saved.join('nix', `${'0'.repeat(32)}.narinfo`), 'garbage')
     const push = (...flags: readonly string[]) => runDepot(['push', world.url, '--dir', saved.path, ...flags])
     const dry = await push('--dry-run')
     expect(dry.stdout).toMatch(/\nwould send 3 \(.*\), 0 there already, 1 failed\n$/)
+    const less = await push('--dry-run', '--skip-signed-by', 'upstream-1')
+    expect(less.stdout).toMatch(/\nwould send 2 \(.*\), 0 there already, 1 failed, 1 left out\n$/)
     expect(await world.depot.kv.auditHead()).toBe(0)
     const { status, stdout, stderr } = await push()
     expect([status, stderr]).toEqual([1, expect.stringMatching(/^depot: 0{32}\.narinfo: .*\n$/)])
@@ -182,5 +187,10 @@ describe('depot push', () => {
       status: 2,
     })
     expect(await runDepot(['push', url, 'http://127.0.0.1:2'])).toMatchObject({ status: 2 })
+    for (const command of [['push'], ['nix', 'push']])
+      expect(await runDepot([...command, url, '--derivation'])).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining('--derivation is about paths that are named') as unknown,
+      })
   })
 })
