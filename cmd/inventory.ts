@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+import { ECOSYSTEMS } from '../protocols/index.ts'
+import { INVENTORY_FORMAT } from '../src/bundle/delta.ts'
 import { callApi, type Connection } from './api.ts'
 import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client.ts'
@@ -19,10 +21,10 @@ export function inventoryCommand(env: Environment, io: CliIo): Command {
     async run({ flags, positionals }) {
       const depot = await openDepot({ url: positionals[0], flags, env, io })
       const digests = new Set<string>()
-      for (const ecosystem of ['nix', 'npm', 'python'] as const) {
+      for (const ecosystem of ECOSYSTEMS) {
         for await (const digest of digestsOf(depot, ecosystem)) digests.add(digest)
       }
-      io.out('# depot-inventory/1')
+      io.out(INVENTORY_FORMAT)
       for (const digest of [...digests].toSorted()) io.out(digest)
       return 0
     },
