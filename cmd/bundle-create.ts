@@ -17,7 +17,7 @@ import {
   type Inventory,
 } from '../src/node/create-bundle.ts'
 import { writeVolumes } from '../src/node/write-volumes.ts'
-import { checkDelta, readDelta } from './bundle-delta.ts'
+import { readDelta } from './bundle-delta.ts'
 import { bundleForm, FORM_ARGS, stdoutFile, type BundleForm } from './bundle-form.ts'
 import { findBundleKey } from './bundle-keys.ts'
 import { startBundleProgress, type BundleProgress } from './bundle-progress.ts'
@@ -72,7 +72,7 @@ export function bundleCreateCommand(env: Environment, io: CliIo): Command {
     ],
     async run({ flags, positionals: [target] }) {
       const form = await bundleForm(target, flags)
-      await checkDelta(flags)
+      const deltaOf = await readDelta(flags)
       const named = lastOf(flags, 'sign')
       const key = named === undefined ? undefined : await findBundleKey(named, env, io)
       const root = path.resolve(lastOf(flags, 'dir') ?? SAVED)
@@ -83,7 +83,7 @@ export function bundleCreateCommand(env: Environment, io: CliIo): Command {
       const files = await takeInventory(inventory)
       const manifest = manifestOf(files, {
         created: `${new Date().toISOString().slice(0, 19)}Z`,
-        ...(await readDelta(flags, files)),
+        ...(await deltaOf(files)),
       })
       const digests = digestManifest(manifest)
       const signature = await key?.sign(digests)

@@ -19,24 +19,26 @@ export interface Delta {
 /**
  * Read what `--since` or `--for` names, before anything long is begun.
  *
- * @throws UsageError, and DepotError when it is something else
+ * @returns what tells, of the files that were saved, which the other side has
+ * @throws UsageError, and DepotError when it is no bundle, no manifest, or no inventory
  */
-export async function checkDelta(flags: ParsedArgs['flags']): Promise<void> {
-  if (lastOf(flags, 'since') !== undefined && lastOf(flags, 'for') !== undefined)
-    throw new UsageError('--since or --for, not both')
-  await readDelta(flags, [])
-}
-
-/** What the other side has of these files. @throws DepotError when it is no bundle, no manifest, or no inventory */
-export async function readDelta(flags: ParsedArgs['flags'], files: readonly InventoriedFile[]): Promise<Delta> {
+export async function readDelta(
+  flags: ParsedArgs['flags'],
+): Promise<(files: readonly InventoriedFile[]) => Promise<Delta>> {
   const [since, inventory] = [lastOf(flags, 'since'), lastOf(flags, 'for')]
+  if (since !== undefined && inventory !== undefined) throw new UsageError('--since or --for, not both')
   if (since !== undefined) {
     const { manifest, digests } = await openManifest(since)
-    return { base: digests.sha256, has: hasFilesOf(manifest) }
+    return async () => ({ base: digests.sha256, has: hasFilesOf(manifest) })
   }
-  if (inventory === undefined) return {}
-  const wanted = new Set(files.map(({ sha256, content }) => content ?? sha256))
-  return { has: hasBlobsOf(await readInventory(filePieces(path.resolve(inventory)), wanted)) }
+  if (inventory === undefined) return async () => ({})
+  const read = (wanted: ReadonlySet<string>): Promise<ReadonlySet<string>> =>
+    readInventory(filePieces(path.resolve(inventory)), wanted)
+  // It may be longer than memory: once to see what it is, and again when it is known what to look for.
+  await read(new Set())
+  return async (files) => ({
+    has: hasBlobsOf(await read(new Set(files.map(({ sha256, content }) => content ?? sha256)))),
+  })
 }
 
 /** The manifest of a bundle of any form, or one that lies by itself. @throws DepotError as `openBundle` */

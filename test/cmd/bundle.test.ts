@@ -162,6 +162,10 @@ describe('depot bundle', () => {
     const next = await create('three.tar', '--since', dir.join('manifest.json'))
     expect(next.stdout).toContain('1 files (5 bytes), and 10 that the other side has')
 
+    const piped = ['bundle', 'create', dir.join('piped.tar'), '--dir', dir.join('saved'), '--since', '-']
+    const { stdout } = await runDepot(piped, {}, await readFile(dir.join('two.tar')))
+    expect(stdout).toContain('1 files (5 bytes), and 10 that the other side has')
+
     const base = /sha256 ([0-9a-f]{64})/.exec((await bundle('list', dir.join('two.tar'))).stdout)?.[1] ?? ''
     const early = await importInto('three.tar', 'out', ANYBODY)
     expect(early.status).toBe(1)

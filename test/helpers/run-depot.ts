@@ -19,7 +19,7 @@ export interface Finished {
 export async function runDepot(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  input?: string,
+  input?: string | Uint8Array,
 ): Promise<Finished> {
   await using home = await tempDir('cli')
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
