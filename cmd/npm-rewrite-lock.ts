@@ -38,14 +38,11 @@ export function npmRewriteLockCommand(env: Environment, io: CliIo): Command {
         target,
         flags,
         io,
-        bytesMax: LIMITS.npmLockLengthMax * BYTES_A_CHARACTER,
+        charactersMax: LIMITS.npmLockLengthMax,
         rewrite: (filename, text) => rewriteLock(filename, text, target),
       })
     },
   }
 }
-
-/** In UTF-8, of those that are one in JavaScript too. */
-const BYTES_A_CHARACTER = 3
 
 const USUAL = ['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock']

@@ -39,15 +39,12 @@ export function pythonRewriteLockCommand(env: Environment, io: CliIo): Command {
         target: python,
         flags,
         io,
-        bytesMax: LIMITS.lockFileCharsMax * BYTES_A_CHARACTER,
+        charactersMax: LIMITS.lockFileCharsMax,
         rewrite: (filename, text) => rewriteLock(filename, text, python),
       })
     },
   }
 }
-
-/** In UTF-8, of those that are one in JavaScript too. */
-const BYTES_A_CHARACTER = 3
 
 const USUAL = ['uv.lock', 'pylock.toml', 'poetry.lock', 'pdm.lock', 'Pipfile.lock', 'requirements.txt']
 

@@ -39,7 +39,7 @@ export interface RewriteRunOptions {
   readonly flags: ParsedArgs['flags']
   readonly io: CliIo
   /** A lock file of more is not read. */
-  readonly bytesMax: number
+  readonly charactersMax: number
   readonly rewrite: (filename: string, text: string) => Rewritten
 }
 
@@ -74,7 +74,8 @@ export async function runRewrite(options: RewriteRunOptions): Promise<number> {
 }
 
 async function rewriteFile(file: string, options: RewriteRunOptions): Promise<number> {
-  const { flags, io, target, bytesMax } = options
+  const { flags, io, target, charactersMax } = options
+  const bytesMax = charactersMax * BYTES_A_CHARACTER
   const before = await readUserFile(file, bytesMax)
   if (before === undefined) throw new DepotError('NOT_FOUND', `there is no ${file}`)
   const rewrite = (bytes: string): Rewritten => options.rewrite(file, textOf(file, bytes))
@@ -89,6 +90,9 @@ async function rewriteFile(file: string, options: RewriteRunOptions): Promise<nu
   for (const { item, url, reason } of left) io.err(`  left as it is: ${shown(item)} (${shown(url)}): ${reason}`)
   return changed
 }
+
+/** In UTF-8, of those that are one in JavaScript too. */
+const BYTES_A_CHARACTER = 3
 
 function summary(
   file: string,
