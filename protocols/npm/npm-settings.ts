@@ -1,3 +1,4 @@
+import { basicAuthorization } from '../../src/client/basic.ts'
 import { DepotError } from '../../src/errors.ts'
 
 /** npm's settings by name, those of one source. */
@@ -72,7 +73,7 @@ function authorization({ host, pathname }: URL, get: (key: string) => string | u
     const [user, password] = [get(`${key}:username`), get(`${key}:_password`)]
     if (user !== undefined && password !== undefined) {
       const plain = Buffer.from(password, 'base64').toString('utf8')
-      return `Basic ${Buffer.from(`${user}:${plain}`).toString('base64')}`
+      return basicAuthorization(user, plain)
     }
   }
   return undefined
