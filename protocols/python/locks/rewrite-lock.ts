@@ -1,23 +1,9 @@
+import { edited, type RewrittenLock } from '../../../src/client/rewritten-lock.ts'
 import { malformed } from './lock-error.ts'
 import type { LockKind, ReadLock } from './lock-types.ts'
 import { lockKindOf, readLock } from './read-lock.ts'
 import { readRequirementsText } from './requirements.ts'
 import { addressPlaces, stringPlaces, type StringPlace } from './string-places.ts'
-
-/** A lock file whose files are in one depot. */
-export interface RewrittenLock {
-  readonly text: string
-  /** Addresses that were others before. */
-  readonly changed: number
-  /** What comes from no index, and stays. */
-  readonly left: readonly LeftAddress[]
-}
-
-export interface LeftAddress {
-  readonly item: string
-  readonly url: string
-  readonly reason: string
-}
 
 /**
  * Point every address of a distribution and every index in a lock or requirements file at a depot. All else stays as it is, byte for
@@ -37,7 +23,7 @@ export function rewriteLock(filename: string, text: string, python: string): Rew
   const addresses = newAddresses(lock, python)
   const edits = [...placesIn(text, lock.kind)].flatMap((place) => {
     const address = addresses.get(place.value)
-    return address === undefined || address === place.value ? [] : [{ ...place, value: address }]
+    return address === undefined || address === place.value ? [] : [{ at: place.at, end: place.end, text: address }]
   })
   const left = lock.others
     .filter(({ breaks }) => breaks)
@@ -69,14 +55,4 @@ function newAddresses({ kind, files, options }: ReadLock, python: string): Reado
 function placesIn(text: string, kind: LockKind): Iterable<StringPlace> {
   if (kind === 'requirements.txt') return addressPlaces(text)
   return stringPlaces(text, kind === 'Pipfile.lock' ? 'json' : 'toml')
-}
-
-function edited(text: string, edits: readonly StringPlace[]): string {
-  const pieces: string[] = []
-  let done = 0
-  for (const { at, end, value } of edits) {
-    pieces.push(text.slice(done, at), value)
-    done = end
-  }
-  return [...pieces, text.slice(done)].join('')
 }
