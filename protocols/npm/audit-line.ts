@@ -22,9 +22,9 @@ export function npmAuditEntry(caller: Caller, name: string, { action, part, what
   return auditEntry(caller, { action: `npm:${action}`, resource, digest })
 }
 
-/** The line about a public key of another registry. No package has such a name. */
-export function npmKeyAuditEntry(caller: Caller, keyid: string): AuditEntry {
-  return auditEntry(caller, { action: 'npm:admin', resource: `${KEYS}${keyid}`, digest: '' })
+/** The line about a public key of another registry, brought in or taken away. No package has such a name. */
+export function npmKeyAuditEntry(caller: Caller, keyid: string, action: 'admin' | 'delete' = 'admin'): AuditEntry {
+  return auditEntry(caller, { action: `npm:${action}`, resource: `${KEYS}${keyid}`, digest: '' })
 }
 
 const KEYS = '-/npm/v1/keys/'

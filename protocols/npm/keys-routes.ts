@@ -86,11 +86,13 @@ function requireSameKey(entry: PublicKeyEntry | undefined, key: string): void {
 async function deleteKey(depot: Depot, request: DepotRequest<{ keyid: string }>): Promise<Response> {
   const { cache, params } = request
   const { keyid } = params
-  const found = await depot.get(cache, KIND.registryKey, keyid)
-  if (found === undefined) throw new DepotError('NOT_FOUND', 'no such key was brought in')
-  await depot.commit(cache, {
-    deletes: [{ kind: KIND.registryKey, key: keyid, expected: found.version }],
-    audit: [npmKeyAuditEntry(request, keyid)],
+  await depot.retryConflicts(async () => {
+    const found = await depot.get(cache, KIND.registryKey, keyid)
+    if (found === undefined) throw new DepotError('NOT_FOUND', 'no such key was brought in: see /-/npm/v1/keys')
+    await depot.commit(cache, {
+      deletes: [{ kind: KIND.registryKey, key: keyid, expected: found.version }],
+      audit: [npmKeyAuditEntry(request, keyid, 'delete')],
+    })
   })
   return jsonResponse(200, { ok: 'the key is not told any more', success: true })
 }

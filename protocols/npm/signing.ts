@@ -90,9 +90,10 @@ function signText(text: string, secret: KeyObject): Promise<Buffer> {
  */
 export function parseSentKeys(value: unknown): readonly PublicKeyEntry[] {
   const { keys } = parseAs(keysSchema, value, 'the keys')
-  if (keys.length > LIMITS.npmRegistryKeysMax) throw new DepotError('BAD_REQUEST', 'these are too many keys')
+  if (keys.length > LIMITS.npmRegistryKeysMax)
+    throw new DepotError('BAD_REQUEST', `these are more than ${LIMITS.npmRegistryKeysMax} keys`)
   const odd = keys.find(({ keyid }) => !KEY_ID.test(keyid))
-  if (odd !== undefined) throw new DepotError('BAD_REQUEST', 'the id of a key is some printable characters')
+  if (odd !== undefined) throw new DepotError('BAD_REQUEST', 'the id of a key has up to 200 printable characters')
   return keys
 }
 

@@ -45,6 +45,12 @@ describe('keys of other registries that are brought in', () => {
     expect((await world.fetch(one, { method: 'DELETE' })).status).toBe(200)
     expect((await world.fetch(one, { method: 'DELETE' })).status).toBe(404)
     expect((await world.fetch(AT)).status).toBe(404)
+    const audit = (await world.depot.kv.audit(0, 100)).map(({ action, resource }) => [action, resource])
+    const line = `-/npm/v1/keys/${theirs.keyid}`
+    expect(audit).toEqual([
+      ['npm:admin', line],
+      ['npm:delete', line],
+    ])
   })
 
   it('take no id from another key, ours or theirs', async () => {
