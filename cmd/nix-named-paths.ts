@@ -2,6 +2,7 @@ import { readlink } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 
+import { storeHash } from '../protocols/nix/store-hash.ts'
 import { parseBaseName, parseStorePath, STORE_DIR } from '../protocols/nix/store-path.ts'
 import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
@@ -13,6 +14,8 @@ import { plain } from './plain.ts'
 export interface NamedPaths {
   /** Base names of store paths. */
   readonly storePaths: readonly string[]
+  /** Store hashes alone, as `depot wanted nix` lists them. */
+  readonly hashes: readonly string[]
   /** Everything else: what nix build takes. */
   readonly installables: readonly string[]
 }
@@ -27,10 +30,16 @@ export async function namedPaths(flags: ParsedArgs['flags'], positionals: readon
   const named = [...positionals, ...lines, ...commas(flags, 'flake-refs')]
   const words = await Promise.all(named.map(async (word) => (await linkedPath(word)) ?? word))
   const storePaths = [...commas(flags, 'store-paths').map(storePathOf), ...words.flatMap((word) => inStore(word) ?? [])]
-  const installables = words.filter((word) => inStore(word) === undefined)
-  if (storePaths.length + installables.length === 0)
+  const others = words.filter((word) => inStore(word) === undefined)
+  const [hashes, installables] = [others.filter(isStoreHash), others.filter((word) => !isStoreHash(word))]
+  if (storePaths.length + others.length === 0)
     throw new UsageError('name something: store paths, or flake references (nixpkgs#hello); --stdin reads them')
-  return { storePaths: [...new Set(storePaths)], installables: [...new Set(installables)] }
+  const [paths, built] = [new Set(storePaths), new Set(installables)]
+  return { storePaths: [...paths], hashes: [...new Set(hashes)], installables: [...built] }
+}
+
+function isStoreHash(word: string): boolean {
+  return storeHash.safeParse(word).success
 }
 
 function commas(flags: ParsedArgs['flags'], name: string): readonly string[] {

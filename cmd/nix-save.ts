@@ -12,7 +12,7 @@ import { savedFiles } from '../src/node/saved-folder.ts'
 import { UsageError, type CliIo, type Command, type ParsedArgs } from './cli.ts'
 import { isOn } from './flags.ts'
 import { NIX_STORE_ARG, nixStoreRoot, openLocalNixStore } from './nix-local-store.ts'
-import { namedPaths } from './nix-named-paths.ts'
+import { namedPaths, type NamedPaths } from './nix-named-paths.ts'
 import { readNixSettings, trustedKey, type NixSettings } from './nix-settings.ts'
 import { runSave, saveArgs, SAVE_NOTE } from './save-run.ts'
 import type { Environment } from './settings.ts'
@@ -88,7 +88,7 @@ const NOTES =
   `the other. Credentials for them: user and password in the URL, else nix's netrc-file, else ~/.netrc; DEPOT_AUTH_TOKEN is\n` +
   `shown to none: the token of a depot is the password, with any user name.\n\n${SAVE_NOTE}`
 
-function choices(flags: ParsedArgs['flags']): Omit<Wanted, 'storePaths' | 'installables'> {
+function choices(flags: ParsedArgs['flags']): Omit<Wanted, keyof NamedPaths> {
   return {
     derivations: isOn(flags, 'derivation'),
     buildDeps: isOn(flags, 'build-deps'),

@@ -44,6 +44,11 @@ export async function cacheSaveSource({ run, cache, trustedKeys }: CacheSaveOpti
       narinfos.set(baseName, narinfo)
       return facts
     },
+    async named(hash) {
+      const text = await cache.text(`${hash}.narinfo`, LIMITS.narinfoBytesMax)
+      const storePath = text === undefined ? undefined : parseNarinfo(text).storePath
+      return storePath?.hash === hash ? storePath.baseName : undefined
+    },
     codec: (facts) => codecOf(narinfoOf(facts)),
     async bring(facts, path) {
       const narinfo = narinfoOf(facts)

@@ -3,6 +3,7 @@ import { decodeAs } from '../../../src/codec/decode.ts'
 import { writeZstd } from '../../../src/codec/zstd-writer.ts'
 import type { LocalStore } from '../../../src/local-store.ts'
 import { localPaths } from '../closure/local-source.ts'
+import { findLocal } from '../local-path.ts'
 import { localOutputId, parseLocalRealisation } from '../realisation.ts'
 import { printStorePath } from '../store-path.ts'
 import type { BroughtFile, SaveSource } from './save-source.ts'
@@ -12,6 +13,7 @@ export function localSaveSource({ folder, report }: Pick<SaveRun, 'folder' | 're
   const paths = localPaths(store)
   return {
     facts: (baseName) => paths.facts(baseName),
+    named: async (hash) => findLocal(store, hash)?.entry.baseName,
     absent: 'it is not in the local store: nix-store --realise fetches or builds it, --from URL takes it from a cache',
     codec: () => 'zstd',
     async bring(facts, path): Promise<BroughtFile> {

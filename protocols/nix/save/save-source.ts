@@ -6,6 +6,8 @@ import type { OutputId, Realisation } from '../realisation.ts'
 
 /** Where store paths are saved from. */
 export interface SaveSource extends Pick<PathSource, 'facts'> {
+  /** The base name of the path with this store hash, as far as the source says so: `facts` tells whether it is to be believed. */
+  named(hash: string): Promise<string | undefined>
   /** What to say of a path that is not there. */
   readonly absent: string
   /** How the archive of a path, of which facts were told, will lie in the folder. */
@@ -55,6 +57,13 @@ export function firstOf(sources: readonly SaveSource[]): SaveSource {
         return found
       }
       if (refusal !== undefined) throw refusal
+      return undefined
+    },
+    async named(hash) {
+      for (const source of sources) {
+        const baseName = await source.named(hash)
+        if (baseName !== undefined) return baseName
+      }
       return undefined
     },
     codec: (facts) => placeOf(facts).codec(facts),

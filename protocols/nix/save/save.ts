@@ -12,6 +12,8 @@ import type { SaveSource } from './save-source.ts'
 export interface Wanted {
   /** Base names. */
   readonly storePaths: readonly string[]
+  /** Store hashes of paths whose names are not known: what a cache was asked for. */
+  readonly hashes: readonly string[]
   /** What Nix is asked for: `nixpkgs#hello`. */
   readonly installables: readonly string[]
   /** Also the derivations that they were built by, with all that those need to be read. */
@@ -46,6 +48,11 @@ export async function saveNix({ run, openSource, nix, isLocal, wanted }: NixSave
   await prepareFolder(run.folder)
   const { paths, derivations } = await evaluated({ run, nix, isLocal, wanted })
   const source = await openSource()
+  await each(run, wanted.hashes, async (hash) => {
+    const baseName = await source.named(hash)
+    if (baseName === undefined) throw new DepotError('NOT_FOUND', source.absent)
+    paths.add(baseName)
+  })
   const { closure, verify, logs } = wanted
   const saver = createSaver({ run, source, rootsOnly: !closure, verify, logs })
   await saver.save(paths)

@@ -86,6 +86,19 @@ describe('what is saved from a cache', () => {
     expect((await save(top.storePath)).stdout).toMatch(/saved 1 .*, 1 there already/)
   })
 
+  it('is found by the hash alone, as a depot lists what is wanted, and is still held to be what was signed', async () => {
+    const low = await cache.add('low')
+    const top = await cache.add('top', { references: [low] })
+    const other = await cache.add('other')
+    const { status, stdout } = await save(top.storeHash)
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/saved 2 /)])
+    cache.files.set(`${other.storeHash}.narinfo`, cache.files.get(`${top.storeHash}.narinfo`) ?? Buffer.alloc(0))
+    const missing = '0'.repeat(32)
+    const lied = await save(other.storeHash, missing)
+    expect([lied.status, lied.stdout]).toEqual([1, expect.stringMatching(/saved 0 .*, 2 failed/)])
+    for (const hash of [other.storeHash, missing]) expect(lied.stderr).toContain(`depot: ${hash}: `)
+  })
+
   it('has logs when they are asked for', async () => {
     const deriver = `${'0'.repeat(32)}-made.drv`
     const path = await cache.add('made', { lies: { Deriver: deriver } })
