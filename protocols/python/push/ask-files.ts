@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
+import { askDepot } from '../../../src/client/ask-depot.ts'
 import type { Transfer } from '../../../src/client/transfer.ts'
-import { DepotError, hasCode } from '../../../src/errors.ts'
-import { parseJson } from '../../../src/http/body.ts'
+import { DepotError } from '../../../src/errors.ts'
 
 const stateSchema = z.discriminatedUnion('state', [
   z.object({ state: z.literal('missing') }),
@@ -34,24 +34,11 @@ export async function askFiles(
   transfer: Transfer,
   files: readonly { readonly file: string; readonly sha256: string }[],
 ): Promise<readonly DepotState[]> {
-  const question = { files: files.map(({ file, sha256 }) => ({ file, sha256 })) }
-  const text = await transfer
-    .send({
-      method: 'POST',
-      path: '/python/-/missing',
-      accept: 'application/json',
-      contentType: 'application/json',
-      body: () => JSON.stringify(question),
-    })
-    .catch((error: unknown) => {
-      if (!hasCode(error, 'NOT_FOUND')) throw error
-      throw new DepotError('STORAGE_DOWN', 'this is no depot, or one that is too old to be asked what it has', {
-        cause: error,
-      })
-    })
-  const answer = z.object({ files: z.array(stateSchema).length(files.length) }).safeParse(parsed(text))
-  if (answer.success) return answer.data.files
-  throw new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
+  const about = { files: files.map(({ file, sha256 }) => ({ file, sha256 })) }
+  const schema = z.object({ files: z.array(stateSchema).length(files.length) })
+  const answer = await askDepot(transfer, { path: '/python/-/missing', accept: 'application/json', about }, schema)
+  if (answer !== undefined) return answer.files
+  throw new DepotError('STORAGE_DOWN', 'this is no depot, or one that is too old to be asked what it has')
 }
 
 /** Why a file cannot be brought in; undefined when it can be, or is there. */
@@ -70,13 +57,5 @@ export function refusalOf(state: DepotState): string | undefined {
       return `the depot has the project ${state.status}: it takes no files`
     case 'impossible':
       return 'the depot takes no file of such a name'
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parseJson(text)
-  } catch {
-    return undefined
   }
 }
