@@ -4,6 +4,7 @@ import { renderUsage, type ArgsDef, type CommandDef } from 'citty'
 
 import { DepotError } from '../src/errors.ts'
 import { hint } from '../src/hint.ts'
+import { plainLines } from './plain.ts'
 
 /** A mistake in how the command was called: told in one line, exit status 2. */
 export class UsageError extends Error {
@@ -185,12 +186,13 @@ function refuseExtra({ args, repeats }: Pick<Command, 'args' | 'repeats'>, posit
 
 function report(error: unknown, io: CliIo): number {
   if (error instanceof UsageError) {
-    io.err(`depot: ${error.message}`)
+    io.err(`depot: ${plainLines(error.message)}`)
     return 2
   }
   if (error instanceof DepotError) {
     // What a client is not told, the operator needs: which file, which host.
-    io.err(`depot: ${error.message}${error.cause instanceof Error ? `\n  ${error.cause.message}` : ''}`)
+    const cause = error.cause instanceof Error ? `\n  ${error.cause.message}` : ''
+    io.err(plainLines(`depot: ${error.message}${cause}`))
     return 1
   }
   io.err(`depot: a bug, please report it:\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)

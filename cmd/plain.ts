@@ -3,6 +3,11 @@ export function plain(text: string): string {
   return text.replaceAll(/\p{C}|[\u2028\u2029]/gu, '\uFFFD')
 }
 
+/** The same for text of several lines. A line that begins with what somebody else wrote is indented by whoever puts it there. */
+export function plainLines(text: string): string {
+  return text.split('\n').map(plain).join('\n')
+}
+
 /** A value as one line of JSON that says exactly that, fit for a terminal too: what `plain` takes away is escaped. */
 export function plainJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(/\p{C}|[\u2028\u2029]/gu, (character) =>

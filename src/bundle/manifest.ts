@@ -140,7 +140,7 @@ function parseHead(line: string): z.infer<typeof HEAD> {
 
 function parseFile(line: string): BundledFile {
   const parsed = FILE.safeParse(json(line))
-  if (!parsed.success) throw notAManifest(`it has a line that names no file: ${line.slice(0, 100)}`)
+  if (!parsed.success) throw notAManifest(`it has a line that names no file: ${JSON.stringify(line.slice(0, 100))}`)
   const { path, sha256, sizeBytes, carried = true, content } = parsed.data
   const file = { path, sha256, sizeBytes, carried, ...(content === undefined ? {} : { content }) }
   if (printFile(file) !== line) throw notAManifest(`a line of it could be read in two ways: ${line.slice(0, 100)}`)

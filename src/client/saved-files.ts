@@ -65,7 +65,7 @@ export function parseSavedPath(path: string): string {
   const names = path.split('/')
   if (path.length <= PATH_LENGTH_MAX && names.every((name) => NAME.test(name) && Buffer.byteLength(name) <= 255))
     return path
-  throw new DepotError('INVALID_NAME', `'${path.slice(0, 200)}' is no path of a saved file`)
+  throw new DepotError('INVALID_NAME', `${JSON.stringify(path.slice(0, 200))} is no path of a saved file`)
 }
 
 const PATH_LENGTH_MAX = 1024

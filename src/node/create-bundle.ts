@@ -16,6 +16,7 @@ import { systemCode } from '../thrown.ts'
 import { bringFile } from './bring-file.ts'
 import { filePieces } from './file-pieces.ts'
 import { lockFolder } from './folder-lock.ts'
+import { requireOnlyFiles } from './only-files.ts'
 import { openSavedFolder, savedFiles } from './saved-folder.ts'
 
 export interface Inventory {
@@ -56,11 +57,12 @@ export async function lockInventory({ root, ecosystems }: Inventory): Promise<As
   return locks.move()
 }
 
-/** Read and hash everything that was saved. @throws DepotError `INVALID_NAME` for a name that no other system takes, `TOO_LARGE` */
+/** Read and hash everything that was saved. @throws DepotError `INVALID_NAME` for what no other system takes, `TOO_LARGE` */
 export async function takeInventory({ root, ecosystems, contentOf, moved }: Inventory): Promise<InventoriedFile[]> {
   const files: InventoriedFile[] = []
   const all = savedFiles(root)
   for (const ecosystem of [...ecosystems].sort()) {
+    await requireOnlyFiles(path.join(root, ecosystem))
     for await (const file of all.list(ecosystem)) {
       const hash = createHash('sha256')
       let sizeBytes = 0

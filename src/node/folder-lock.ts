@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { open, readdir, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
@@ -16,27 +16,48 @@ import { systemCode } from '../thrown.ts'
  *
  * @throws DepotError `CONFLICT` when another one fills it
  */
-export async function lockFolder(folder: string): Promise<AsyncDisposable> {
+export function lockFolder(folder: string): Promise<AsyncDisposable> {
+  return lock({ folder, start: '.lock-', what: folder })
+}
+
+/** The same for one file that is written, beside others that anybody may write. @throws DepotError `CONFLICT` */
+export function lockFile(file: string): Promise<AsyncDisposable> {
+  const [folder, name] = [path.dirname(file), createHash('sha256').update(path.basename(file)).digest('hex')]
+  return lock({ folder, start: `.locked-${name.slice(0, NAME_DIGITS)}-`, what: file })
+}
+
+const NAME_DIGITS = 16
+
+interface Wanted {
+  /** Where the signs stand. */
+  readonly folder: string
+  /** Of their names. */
+  readonly start: string
+  /** For people. */
+  readonly what: string
+}
+
+async function lock(wanted: Wanted): Promise<AsyncDisposable> {
+  const { folder, start } = wanted
   for (let tries = 1; ; tries++) {
-    const sign = path.join(folder, `${SIGN}${pid}-${randomUUID()}-${host()}`)
+    const sign = path.join(folder, `${start}${pid}-${randomUUID()}-${host()}`)
     await (await open(sign, 'wx')).close()
-    const other = await otherHolder(folder, path.basename(sign))
+    const other = await otherHolder(wanted, path.basename(sign))
     if (other === undefined) return { [Symbol.asyncDispose]: () => removed(sign) }
     await removed(sign)
-    if (tries === TRIES) throw inUse(folder, other)
+    if (tries === TRIES) throw inUse(wanted, other)
     await wait(Math.random() * PAUSE_MS_MAX)
   }
 }
 
-const SIGN = '.lock-'
 const TRIES = 5
 const PAUSE_MS_MAX = 100
 
 /** Signs of processes that are gone are cleared away. */
-async function otherHolder(folder: string, own: string): Promise<string | undefined> {
+async function otherHolder({ folder, start }: Wanted, own: string): Promise<string | undefined> {
   for (const name of await readdir(folder)) {
-    if (!name.startsWith(SIGN) || name === own) continue
-    if (isAlive(name)) return name
+    if (!name.startsWith(start) || name === own) continue
+    if (isAlive(name.slice(start.length))) return name
     await removed(path.join(folder, name))
   }
   return undefined
@@ -44,7 +65,7 @@ async function otherHolder(folder: string, own: string): Promise<string | undefi
 
 /** Of another machine, which may share this folder, we cannot tell. */
 function isAlive(sign: string): boolean {
-  const holder = /^\.lock-(?<pid>\d{1,10})-[\da-f-]{36}-(?<host>.*)$/.exec(sign)?.groups
+  const holder = /^(?<pid>\d{1,10})-[\da-f-]{36}-(?<host>.*)$/.exec(sign)?.groups
   if (holder?.['host'] !== host()) return true
   try {
     kill(Number(holder['pid']), 0)
@@ -68,9 +89,10 @@ async function removed(file: string): Promise<void> {
   })
 }
 
-function inUse(folder: string, sign: string): DepotError {
+function inUse({ folder, what }: Wanted, sign: string): DepotError {
+  const other = what === folder ? 'folder with --dir' : 'file'
   return new DepotError(
     'CONFLICT',
-    `another depot command is filling ${folder}: wait until it is done, or name another folder with --dir (if none is, delete ${path.join(folder, sign)})`,
+    `another depot command is filling ${what}: wait until it is done, or name another ${other} (if none is, delete ${JSON.stringify(path.join(folder, sign))})`,
   )
 }

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { BundledFile } from '../bundle/manifest.ts'
 import type { SavedFolder } from '../client/saved-files.ts'
 import { DepotError } from '../errors.ts'
+import { requirePlainFolders } from './own-files.ts'
 import { openSavedFolder } from './saved-folder.ts'
 
 /** Where a bundle is unpacked. */
@@ -25,6 +26,7 @@ export async function openFolders(
     )
   await using opened = new AsyncDisposableStack()
   const folders = new Map<string, SavedFolder>()
+  for (const name of names) await requirePlainFolders(root, `${name}/`)
   for (const name of names) folders.set(name, opened.use(await openSavedFolder(path.join(root, name))))
   const stack = opened.move()
   return {

@@ -112,7 +112,10 @@ async function openFolder(folder: string): Promise<OpenedBundle> {
       const known = new Set(blobs.map(({ sha256 }) => sha256))
       for (const name of await readdir(path.join(folder, BLOBS)).catch(() => []))
         if (!known.has(name))
-          throw new DepotError('CONTENT_MISMATCH', `${path.join(BLOBS, name)} is not of this bundle: delete it`)
+          throw new DepotError(
+            'CONTENT_MISMATCH',
+            `${JSON.stringify(path.join(BLOBS, name))} is not of this bundle: delete it`,
+          )
     },
     stored: {
       pieces: (blob, from = 0) => filePieces(fileOf(blob), from),

@@ -5,6 +5,8 @@ import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { translated } from './disk-errors.ts'
 import { makeDirectoryDurably, syncDirectory } from './durable-directories.ts'
+import { lockFile } from './folder-lock.ts'
+import { lstatOf } from './own-files.ts'
 import { volumeName, volumeNumbers } from './volumes.ts'
 
 /** A file that is written from its beginning to its end. Disposing it before its end leaves nothing of it. */
@@ -23,10 +25,14 @@ export interface WholeFile extends AsyncDisposable {
  */
 export async function writeVolumes(file: string, volumeBytes?: number): Promise<WholeFile> {
   const folder = path.dirname(file)
-  await translated(folder, () => makeDirectoryDurably(folder))
-  for (const name of [file, volumeName(file, 1)])
-    if ((await stat(name).catch(() => undefined)) !== undefined)
-      throw new DepotError('CONFLICT', `${name} is there already: remove it, or give another name`)
+  await using stack = new AsyncDisposableStack()
+  stack.use(
+    await translated(folder, async () => {
+      await makeDirectoryDurably(folder)
+      return lockFile(file)
+    }),
+  )
+  await refuseOthers(file)
   const names: string[] = []
   let handle: FileHandle | undefined
   let left = volumeBytes ?? Infinity
@@ -37,9 +43,10 @@ export async function writeVolumes(file: string, volumeBytes?: number): Promise<
       throw new DepotError('TOO_LARGE', `more than ${LIMITS.bundleVolumesMax} volumes: make them larger with --split`)
     await close()
     const name = volumeBytes === undefined ? file : volumeName(file, names.length + 1)
+    const opened = await openNew(name + PARTIAL)
     names.push(name)
     left = volumeBytes ?? Infinity
-    return open(name + PARTIAL, 'w')
+    return opened
   }
 
   async function close(): Promise<void> {
@@ -59,6 +66,7 @@ export async function writeVolumes(file: string, volumeBytes?: number): Promise<
     }
   }
 
+  const locks = stack.move()
   return {
     write: (bytes) => translated(folder, () => write(bytes)),
     finish: () =>
@@ -77,8 +85,30 @@ export async function writeVolumes(file: string, volumeBytes?: number): Promise<
       await handle?.close()
       handle = undefined
       if (!finished) for (const name of names) await rm(name + PARTIAL, { force: true })
+      await locks.disposeAsync()
     },
   }
+}
+
+/** @throws DepotError `CONFLICT` for what is there, and for a folder that is in the way */
+async function refuseOthers(file: string): Promise<void> {
+  for (const name of [file, volumeName(file, 1)])
+    if ((await stat(name).catch(() => undefined)) !== undefined)
+      throw new DepotError('CONFLICT', `${name} is there already: remove it, or give another name`)
+  for (const name of await staleVolumes(file, [])) await refuseFolder(name)
+}
+
+/** Whoever had this disk in hands may have put a link there: nothing is written to what it leads to. */
+async function openNew(file: string): Promise<FileHandle> {
+  await refuseFolder(file)
+  await rm(file, { force: true })
+  return open(file, 'wx')
+}
+
+/** @throws DepotError `CONFLICT` */
+async function refuseFolder(file: string): Promise<void> {
+  if ((await lstatOf(file))?.isDirectory() === true)
+    throw new DepotError('CONFLICT', `${file} is a folder: remove it, or give another name`)
 }
 
 const PARTIAL = '.partial'
