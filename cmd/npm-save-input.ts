@@ -1,4 +1,4 @@
-import { glob, stat } from 'node:fs/promises'
+import { glob } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
 
@@ -14,11 +14,11 @@ import {
   workspacePatterns,
   type Project,
 } from '../protocols/npm/save/roots.ts'
-import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
 import { messageOf } from '../src/thrown.ts'
 import { UsageError } from './cli.ts'
 import { readTextFile } from './import-files.ts'
+import { boundedText, isFile } from './input-files.ts'
 
 export interface InputOptions {
   /** Specs, and files named package.json or as lock files are. */
@@ -47,7 +47,7 @@ export async function readInput({ named, lockFiles, stdin, withDev }: InputOptio
   const locks = [...lockFiles, ...[...files].filter((file) => lockKindOf(file) !== undefined)]
   const projects = [...files].filter((file) => !locks.includes(file))
   const specs: Edge[] = words.filter((word) => !files.has(word)).map(parseSpec)
-  if (stdin) specs.push(...parseSpecs(await standardInput()))
+  if (stdin) specs.push(...parseSpecs(await boundedText(process.stdin, 'standard input', LIMITS.npmProjectBytesMax)))
   const [first] = [...locks, ...projects]
   return {
     roots: [
@@ -102,22 +102,4 @@ async function readNamed(file: string, bytesMax: number): Promise<string> {
   } catch (error) {
     throw new UsageError(`${file} cannot be read: ${messageOf(error)}`)
   }
-}
-
-async function isFile(file: string): Promise<boolean> {
-  return stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  )
-}
-
-async function standardInput(): Promise<string> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of process.stdin) {
-    bytes += (piece as Buffer).length
-    if (bytes > LIMITS.npmProjectBytesMax) throw new DepotError('TOO_LARGE', 'that is too much on standard input')
-    pieces.push(piece as Buffer)
-  }
-  return Buffer.concat(pieces).toString('utf8')
 }

@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises'
-
 import type { PushRun } from '../src/client/runs.ts'
 import type { SavedFiles } from '../src/client/saved-files.ts'
 import { DepotError } from '../src/errors.ts'
 import { savedFiles } from '../src/node/saved-folder.ts'
+import { isDirectory } from './input-files.ts'
 import { defaultDirectory, savedDirectory, type Ecosystem } from './save-run.ts'
 import { runTransfer, TRANSFER_ARGS, type TransferRunOptions } from './transfer-run.ts'
 import { TOKEN_ARG } from './typed-token.ts'
@@ -44,10 +43,4 @@ export async function openSaved(options: Pick<PushRunOptions, 'ecosystem' | 'fla
     'NOT_FOUND',
     `there is nothing to push: ${directory} is no folder. Save something first (depot ${options.ecosystem} save), or name a folder: --dir DIR`,
   )
-}
-
-/** Whether there is a folder. */
-export async function isDirectory(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined)
-  return found?.isDirectory() === true
 }

@@ -11,6 +11,7 @@ import { savedFiles } from '../src/node/saved-folder.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE } from './client.ts'
 import { lastOf } from './flags.ts'
+import { isDirectory } from './input-files.ts'
 import {
   choicesOf,
   compresses,
@@ -21,7 +22,7 @@ import {
   urlAndWords,
   whatIsNamed,
 } from './nix-push.ts'
-import { isDirectory, PUSH_NOTE } from './push-run.ts'
+import { PUSH_NOTE } from './push-run.ts'
 import { SAVED, savedDirectory, type Ecosystem } from './save-run.ts'
 import type { Environment } from './settings.ts'
 import { runTransfer, TRANSFER_ARGS, type TransferRun, type TransferRunOptions } from './transfer-run.ts'

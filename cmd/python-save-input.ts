@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import process from 'node:process'
 
 import { lockKindOf, readLock, type ReadLock } from '../protocols/python/locks/read-lock.ts'
@@ -9,6 +8,7 @@ import { DepotError } from '../src/errors.ts'
 import { LIMITS } from '../src/limits.ts'
 import { messageOf } from '../src/thrown.ts'
 import { UsageError } from './cli.ts'
+import { boundedText, isFile } from './input-files.ts'
 
 export interface PythonInputOptions {
   /** Requirements, and files that are called as locks and lists of requirements are. */
@@ -51,13 +51,6 @@ function requirement(word: string): string {
   throw new UsageError(`'${word}' is ${what}`)
 }
 
-async function isFile(file: string): Promise<boolean> {
-  return stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  )
-}
-
 async function readFile(file: string): Promise<ReadLock> {
   const kind = lockKindOf(file)
   return kind === 'requirements.txt' ? readRequirements(file, readNamed) : readLock(file, await readNamed(file))
@@ -66,7 +59,7 @@ async function readFile(file: string): Promise<ReadLock> {
 /** A list of requirements that names its own file `-`. */
 function readStandardInput(): Promise<ReadLock> {
   return readRequirements('-', (file) =>
-    file === '-' ? boundedText(process.stdin, 'standard input') : readNamed(file),
+    file === '-' ? boundedText(process.stdin, 'standard input', LIMITS.lockFileCharsMax) : readNamed(file),
   )
 }
 
@@ -82,21 +75,9 @@ function asConstraints(lock: ReadLock): ReadLock {
 
 async function readNamed(file: string): Promise<string> {
   try {
-    return await boundedText(createReadStream(file), file)
+    return await boundedText(createReadStream(file), file, LIMITS.lockFileCharsMax)
   } catch (error) {
     if (error instanceof DepotError) throw error
     throw new UsageError(`${file} cannot be read: ${messageOf(error)}`)
   }
-}
-
-async function boundedText(stream: AsyncIterable<unknown>, name: string): Promise<string> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of stream) {
-    bytes += (piece as Buffer).length
-    if (bytes > LIMITS.lockFileCharsMax)
-      throw new DepotError('TOO_LARGE', `${name} has more than ${LIMITS.lockFileCharsMax} bytes`)
-    pieces.push(piece as Buffer)
-  }
-  return Buffer.concat(pieces).toString('utf8')
 }
