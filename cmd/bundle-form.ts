@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 
-import { ZSTD_LEVELS } from '../src/bundle/compress.ts'
+import { ZSTD_LEVELS } from '../src/codec/frames.ts'
 import { DepotError } from '../src/errors.ts'
 import type { WholeFile } from '../src/node/write-volumes.ts'
 import { systemCode } from '../src/thrown.ts'

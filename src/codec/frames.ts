@@ -6,18 +6,20 @@ import { LIMITS } from '../limits.ts'
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
+/** How hard to compress: what zstd itself takes without further options. */
+export const ZSTD_LEVELS = { lowest: 1, usual: 3, highest: 19 } as const
+
 const PARAMS = {
-  [constants.ZSTD_c_compressionLevel]: 3,
   // Both cost a few bytes a frame: the size lets a decoder allocate once, the checksum finds a bit that flipped on disk.
   [constants.ZSTD_c_contentSizeFlag]: 1,
   [constants.ZSTD_c_checksumFlag]: 1,
 }
 
 /** Compress the content of one frame: at most `LIMITS.frameBytes`. Frames joined are one valid zstd file (RFC 8878 §3.1). */
-export function compressFrame(content: Uint8Array): Promise<Uint8Array> {
+export function compressFrame(content: Uint8Array, level: number = ZSTD_LEVELS.usual): Promise<Uint8Array> {
   // The default output chunk of 16 KiB halves the speed; the bound of zstd for incompressible input is below this.
   const chunkSize = content.byteLength + (content.byteLength >> 7) + 1024
-  return compress(content, { params: PARAMS, chunkSize })
+  return compress(content, { params: { ...PARAMS, [constants.ZSTD_c_compressionLevel]: level }, chunkSize })
 }
 
 /** Decompress one frame; never more than `sizeBytes`, the content it must have. */

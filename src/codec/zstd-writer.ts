@@ -1,20 +1,23 @@
 import { frameBuffers } from '../buffer-pool.ts'
 import { LIMITS } from '../limits.ts'
-import { compressFrame } from './frames.ts'
+import { compressFrame, ZSTD_LEVELS } from './frames.ts'
 
 /**
  * Content as a zstd file of frames, a few of them compressed side by side. Empty content makes one frame too, so that it is a file.
  *
  * @throws what the content throws
  */
-export async function* writeZstd(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* writeZstd(
+  content: AsyncIterable<Uint8Array>,
+  level: number = ZSTD_LEVELS.usual,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const inFlight: Promise<Uint8Array>[] = []
   let frame = frameBuffers.take()
   let filled = 0
   let begun = false
   const launch = (): void => {
     const full = frame
-    const compressed = compressFrame(full.subarray(0, filled)).finally(() => frameBuffers.giveBack(full))
+    const compressed = compressFrame(full.subarray(0, filled), level).finally(() => frameBuffers.giveBack(full))
     // It is awaited in its turn; until then a failure must not count as unhandled.
     compressed.catch(() => {})
     inFlight.push(compressed)

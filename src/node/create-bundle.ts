@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 
-import { compressed } from '../bundle/compress.ts'
 import type { Has } from '../bundle/delta.ts'
 import { blobName, BLOBS, carriedBlobs, MANIFEST_NAME, SIGNATURE_NAME, type BundledBlob } from '../bundle/layout.ts'
 import { printManifest, type BundledFile, type Manifest } from '../bundle/manifest.ts'
 import { writeTarBundle, type BundleToWrite } from '../bundle/write-tar.ts'
 import { inParallel } from '../client/in-parallel.ts'
 import { parseSavedPath, type SavedFolder } from '../client/saved-files.ts'
+import { writeZstd } from '../codec/zstd-writer.ts'
 import { DepotError, hasCode } from '../errors.ts'
 import { gathered } from '../gathered.ts'
 import { LIMITS } from '../limits.ts'
@@ -116,7 +116,7 @@ export async function writeBundleFile(
   level: number | undefined,
 ): Promise<void> {
   const tar = writeTarBundle(bundle)
-  for await (const block of gathered(level === undefined ? tar : compressed(tar, level))) await write(block)
+  for await (const block of gathered(level === undefined ? tar : writeZstd(tar, level))) await write(block)
 }
 
 /**

@@ -4,12 +4,12 @@ import fc from 'fast-check'
 import { pack, type Header } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
 
-import { compressed } from '../../../src/bundle/compress.ts'
 import { blobName, carriedBlobs, tarLayout } from '../../../src/bundle/layout.ts'
 import { printManifest, type Manifest } from '../../../src/bundle/manifest.ts'
 import { readTarBundle } from '../../../src/bundle/read-tar.ts'
 import { tarHeader } from '../../../src/bundle/ustar.ts'
 import { decodeZstd } from '../../../src/codec/zstd-frames.ts'
+import { writeZstd } from '../../../src/codec/zstd-writer.ts'
 import { digestManifest } from '../../../src/bundle/write-tar.ts'
 import { bundleOf, faultsOf, manifestOfTree, readBytes, sha256Of, type Tree } from '../../helpers/bundles.ts'
 
@@ -178,7 +178,7 @@ describe('the tar form of a bundle', () => {
     async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
       yield content
     }
-    const small = Buffer.concat(await Array.fromAsync(compressed(once(bytes), 3)))
+    const small = Buffer.concat(await Array.fromAsync(writeZstd(once(bytes))))
     expect(small.length).toBeLessThan(bytes.length / 100)
     const back = Buffer.concat(await Array.fromAsync(decodeZstd(once(small))))
     expect(back.equals(bytes)).toBe(true)

@@ -15,6 +15,17 @@ describe('a zstd file that is written', () => {
     expect(sha256(await collect(decodeAs('zstd', inPieces(file))))).toBe(sha256(content))
   })
 
+  it('is smaller when it is compressed harder', async () => {
+    const words = Array.from({ length: 50_000 }, (_, index) => sha256(Buffer.from(String(index))).slice(0, 2))
+    const content = Buffer.from(words.join(' '))
+    const [fast, hard] = [
+      await collect(writeZstd(inPieces(content), 1)),
+      await collect(writeZstd(inPieces(content), 19)),
+    ]
+    expect(hard.byteLength).toBeLessThan(fast.byteLength)
+    expect(sha256(await collect(decodeAs('zstd', inPieces(hard))))).toBe(sha256(content))
+  })
+
   it('fails as its content does', async () => {
     async function* cut(): AsyncGenerator<Uint8Array> {
       yield randomBytes(3_000_000)
