@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
 import { readJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
 import { jsonResponse } from '../../src/http/respond.ts'
@@ -28,15 +29,26 @@ interface Wanted {
   readonly narHash: string | undefined
 }
 
-const wantedPath = z.string().transform((text, context): Wanted => {
-  const groups = WANTED.exec(text)?.groups
-  const [hash, nar] = [groups?.['hash'], groups?.['nar']]
-  const narHash = nar === undefined ? undefined : hexOfNix32(nar)
-  if (hash !== undefined && (narHash === undefined) === (nar === undefined)) return { text, hash, narHash }
-  context.addIssue('the hash of a store path has 32 digits of base 32, and a NarHash behind it and a dash 52')
-  return z.NEVER
-})
-const wantedPaths = z.array(wantedPath).max(LIMITS.missingPathsMax)
+const wantedTexts = z.array(z.string()).max(LIMITS.missingPathsMax)
+
+/** Each once. @throws DepotError `BAD_REQUEST` */
+async function wantedAmong(texts: readonly string[]): Promise<readonly Wanted[]> {
+  const wanted: Wanted[] = []
+  for (const text of new Set(texts)) {
+    await breath()
+    const groups = WANTED.exec(text)?.groups
+    const [hash, nar] = [groups?.['hash'], groups?.['nar']]
+    const narHash = nar === undefined ? undefined : hexOfNix32(nar)
+    if (hash === undefined || (narHash === undefined) !== (nar === undefined)) throw noHash(texts.indexOf(text))
+    wanted.push({ text, hash, narHash })
+  }
+  return wanted
+}
+
+function noHash(place: number): DepotError {
+  const hint = 'the hash of a store path has 32 digits of base 32, and a NarHash behind it and a dash 52'
+  return new DepotError('BAD_REQUEST', `the list of store hashes, ${place}: ${hint}`)
+}
 
 /**
  * `POST -/missing`: of a list of store hashes, those whose narinfo is not to be had here, each once, as `{"missing": […]}`. One request
@@ -51,8 +63,7 @@ export function missingRoute(depot: Depot, { localStore }: Pick<NarinfoRules, 'l
     action: 'read',
     async handle(request) {
       const json = await readJson(request, LIMITS.missingBodyBytesMax)
-      const asked = parseAs(wantedPaths, json, 'the list of store hashes')
-      const wanted = [...new Map(asked.map((path) => [path.text, path])).values()]
+      const wanted = await wantedAmong(parseAs(wantedTexts, json, 'the list of store hashes'))
       const missing = await missingOf(depot, request.cache, wanted, localStore)
       const answer = wanted.some(({ narHash }) => narHash !== undefined)
         ? { missing: texts(missing), ...(await narsOf(depot, request.cache, { wanted, missing, localStore })) }

@@ -67,7 +67,10 @@ function parseWheel(filename: string): Distribution {
     version: versionIn(version),
     archive: 'zip',
     ...(build === undefined ? {} : { build }),
-    tags: tagProduct(tagSets),
+    // Made when somebody looks: a name of 255 characters stands for some thousand, and most askers want none.
+    get tags() {
+      return tagProduct(tagSets)
+    },
   }
 }
 

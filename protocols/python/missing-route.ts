@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 import { SOME_NAME } from '../../src/access.ts'
+import { breath } from '../../src/breath.ts'
 import type { Depot } from '../../src/depot.ts'
 import { readJson } from '../../src/http/body.ts'
 import { parseAs } from '../../src/http/parse-as.ts'
@@ -56,7 +57,11 @@ export function missingRoute(depot: Depot): Route {
     async handle(request) {
       const json = await readJson(request, LIMITS.missingBodyBytesMax)
       const { files } = parseAs(questionSchema, json, 'the list of files')
-      const asked = files.map(({ file, sha256 }) => ({ distribution: findDistribution(file), sha256 }))
+      const asked: Asked[] = []
+      for (const { file, sha256 } of files) {
+        await breath()
+        asked.push({ distribution: findDistribution(file), sha256 })
+      }
       // Also a request that names nothing has been decided on.
       const mayKnow = new Map([['', request.may('')]])
       for (const project of new Set(asked.map(({ distribution }) => distribution?.project ?? '')))
@@ -89,6 +94,7 @@ async function statesOf(
   const present = new Set(await depot.kv.present(cache.id, FILE_KIND, [...new Set(keys)]))
   const states: FileState[] = []
   for (const { distribution, sha256 } of asked) {
+    await breath()
     if (distribution === undefined) states.push({ state: 'impossible' })
     else if (!mayKnow(distribution.project) || !projects.has(distribution.project)) states.push(MISSING)
     else if (present.has(keyOf(distribution))) states.push(await stateOf(depot, cache, distribution, sha256))

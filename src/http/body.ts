@@ -1,6 +1,7 @@
 import { createGunzip } from 'node:zlib'
 import { pipeline, Readable } from 'node:stream'
 
+import { breath } from '../breath.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { DepotRequest } from '../protocol.ts'
@@ -25,7 +26,10 @@ export function decodeText(bytes: Uint8Array): string {
 
 /** The whole body as JSON. @throws DepotError as `readText` and `parseJson` */
 export async function readJson(request: WithBody, limitBytes: number): Promise<unknown> {
-  return parseJson(await readText(request, limitBytes))
+  const text = await readText(request, limitBytes)
+  // Bodies of many requests may end at the same moment, and nothing can interrupt a parser.
+  await breath()
+  return parseJson(text)
 }
 
 /**

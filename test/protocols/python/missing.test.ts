@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { glob, truncate } from 'node:fs/promises'
 import path from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -115,6 +116,18 @@ describe('POST -/missing', () => {
     ['too much', JSON.stringify({ files: [{ file: 'x'.repeat(LIMITS.missingBodyBytesMax), sha256 }] }), 413],
   ])('refuses %s', async (_, body, status) => {
     expect((await send('all', 'POST', '-/missing', body)).status).toBe(status)
+  })
+
+  it('lets others have their turn while it looks at names that stand for thousands of tags', async () => {
+    const set = (tag: string): string => Array(61).fill(tag).join('.')
+    const files = Array.from({ length: LIMITS.pythonMissingFilesMax }, (_, index) => {
+      return { file: `my_pkg_x-1-${set('a')}-${set('b')}-${index % 10}.whl`, sha256 }
+    })
+    const delay = monitorEventLoopDelay({ resolution: 5 })
+    delay.enable()
+    expect(await ask(files)).toHaveLength(LIMITS.pythonMissingFilesMax)
+    delay.disable()
+    expect(delay.max / 1e6).toBeLessThan(200)
   })
 
   it('answers the longest list, of one name many times too', async () => {
