@@ -5,6 +5,8 @@ import { ECOSYSTEMS } from '../protocols/index.ts'
 import { bundledFiles } from '../src/bundle/bundled-files.ts'
 import { carriedBytes, findFaults } from '../src/bundle/verify.ts'
 import { savedBelow, type SavedFiles } from '../src/client/saved-files.ts'
+import { filePieces } from '../src/node/file-pieces.ts'
+import { heldBlob } from '../src/node/held-blob.ts'
 import { importBundle, refuseFaults } from '../src/node/import-bundle.ts'
 import { openBundle, type OpenedBundle } from '../src/node/open-bundle.ts'
 import { BUNDLE_DIR_ARG } from './bundle-create.ts'
@@ -88,7 +90,10 @@ async function verifiedFiles(bundle: OpenedBundle, flags: ParsedArgs['flags'], i
       throw new UsageError('a dry run unpacks nothing: it needs a bundle that lies in a file or folder, not compressed')
     await unpack(bundle, true, flags, io)
     const root = rootOf(flags)
-    return bundledFiles(manifest.files, (file) => openAsBlob(path.join(root, file.path)))
+    return bundledFiles(manifest.files, (file) => {
+      const place = path.join(root, file.path)
+      return heldBlob(file, { pieces: () => filePieces(place), open: () => openAsBlob(place) })
+    })
   }
   using progress = startBundleProgress()
   progress.begin('verified', carriedBytes(bundle))

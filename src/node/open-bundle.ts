@@ -22,13 +22,14 @@ import { decodeZstd } from '../codec/zstd-frames.ts'
 import { DepotError, hasCode } from '../errors.ts'
 import { systemCode } from '../thrown.ts'
 import { copied, filePieces } from './file-pieces.ts'
+import { heldBlob } from './held-blob.ts'
 import { openVolumes, type Volumes } from './volumes.ts'
 
-/** Blobs of a bundle in any order, again and again. They were not verified, or may have changed since. */
+/** Blobs of a bundle in any order, again and again. */
 export interface BundledBlobs {
-  /** The bytes of a blob from `start` on; each piece is good until the next is asked for. */
+  /** The bytes of a blob from `start` on, unverified; each piece is good until the next is asked for. */
   pieces(blob: BundledBlob, start?: number): AsyncIterable<Uint8Array>
-  /** The same, read when they are asked for. */
+  /** All of them, verified. @throws DepotError `CONTENT_MISMATCH` when they are others */
   blob(blob: BundledBlob): Promise<Blob>
 }
 
@@ -67,16 +68,16 @@ async function openTar(volumes: Volumes): Promise<OpenedBundle> {
     if (start === undefined) throw new TypeError(`${sha256} is not in the bundle`)
     return [start, start + sizeBytes]
   }
-  return {
-    ...content,
-    stored: {
-      pieces(blob, from = 0) {
-        const [start, end] = place(blob)
-        return volumes.pieces(start + from, end)
-      },
-      blob: (blob) => volumes.blob(...place(blob)),
-    },
+  const pieces = (blob: BundledBlob, from = 0): AsyncIterable<Uint8Array> => {
+    const [start, end] = place(blob)
+    return volumes.pieces(start + from, end)
   }
+  const open = (blob: BundledBlob): Promise<Blob> => volumes.blob(...place(blob))
+  return { ...content, stored: storedBlobs(pieces, open) }
+}
+
+function storedBlobs(pieces: BundledBlobs['pieces'], open: (blob: BundledBlob) => Promise<Blob>): BundledBlobs {
+  return { pieces, blob: (blob) => heldBlob(blob, { pieces: () => pieces(blob), open: () => open(blob) }) }
 }
 
 async function openStream(input: AsyncIterable<Uint8Array>): Promise<OpenedBundle> {
@@ -117,10 +118,10 @@ async function openFolder(folder: string): Promise<OpenedBundle> {
             `${JSON.stringify(path.join(BLOBS, name))} is not of this bundle: delete it`,
           )
     },
-    stored: {
-      pieces: (blob, from = 0) => filePieces(fileOf(blob), from),
-      blob: (blob) => openAsBlob(fileOf(blob)),
-    },
+    stored: storedBlobs(
+      (blob, from = 0) => filePieces(fileOf(blob), from),
+      (blob) => openAsBlob(fileOf(blob)),
+    ),
     async [Symbol.asyncDispose]() {},
   }
 }

@@ -1,8 +1,10 @@
-import { rm } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
+import { findFaults } from '../../../src/bundle/verify.ts'
 import { digestManifest } from '../../../src/bundle/write-tar.ts'
 import type { Outcome, Report } from '../../../src/client/report.ts'
 import {
@@ -122,6 +124,29 @@ describe('a bundle on the disk', () => {
     expect(Buffer.from((await bytes?.arrayBuffer()) ?? new ArrayBuffer()).equals(Buffer.concat(pieces))).toBe(true)
   })
 
+  it.each([
+    ['small ones of a file', { folder: false, volumeBytes: undefined, level: undefined }, 5000],
+    ['small ones of volumes', { folder: false, volumeBytes: 1000, level: undefined }, 5000],
+    ['small ones of a folder', { folder: true, volumeBytes: undefined, level: undefined }, 5000],
+    ['large ones of a file', { folder: false, volumeBytes: undefined, level: undefined }, 3_000_000],
+    ['large ones of a folder', { folder: true, volumeBytes: undefined, level: undefined }, 3_000_000],
+  ])('gives no blobs that were swapped behind its back: %s', async (_what, form, sizeBytes) => {
+    await using dir = await tempDir('bundles')
+    await writeTree(dir.join('saved'), { 'npm/a/a-1.0.0.tgz': Buffer.alloc(sizeBytes, 'a') })
+    const place = await made(dir, form)
+    await using bundle = await openBundle(place, () => {
+      throw new Error('standard input was not named')
+    })
+    expect(await findFaults(bundle, () => {})).toEqual([])
+    const [file] = bundle.manifest.files
+    if (file === undefined) throw new Error('a bundle without a file')
+    const opened = await bundle.stored?.blob(file)
+    await swapEverywhere(dir.path, Buffer.alloc(100, 'a'), Buffer.alloc(100, 'b'))
+    await expect(bundle.stored?.blob(file)).rejects.toMatchObject({ code: 'CONTENT_MISMATCH' })
+    const read = await opened?.text().catch(() => 'a'.repeat(sizeBytes))
+    expect(read === 'a'.repeat(sizeBytes)).toBe(true)
+  })
+
   it('is not made of a folder that is being filled', async () => {
     await using dir = await tempDir('bundles')
     await writeTree(dir.join('saved'), { 'npm/a': 'x' })
@@ -165,3 +190,18 @@ describe('a bundle on the disk', () => {
     expect(await openVolumes(volumeName(place, 9))).toMatchObject({ sizeBytes: (await openVolumes(place))?.sizeBytes })
   })
 })
+
+/** Put other bytes of the same length into every file below a folder, and give it back its times. */
+async function swapEverywhere(folder: string, bytes: Uint8Array, others: Uint8Array): Promise<void> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const file = path.join(entry.parentPath, entry.name)
+    const content = await readFile(file)
+    const at = content.indexOf(bytes)
+    if (at === -1) continue
+    const { atime, mtime } = await stat(file)
+    content.set(others, at)
+    await writeFile(file, content)
+    await utimes(file, atime, mtime)
+  }
+}
