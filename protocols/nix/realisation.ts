@@ -68,6 +68,12 @@ export function realisationPath(output: OutputId): string {
 /** What an output turned out to be, and who says so. */
 export type Realisation = z.infer<typeof realisation>
 
+/** What is known of one output. */
+export interface KnownRealisation {
+  readonly output: OutputId
+  readonly known: Realisation
+}
+
 export function parseStoredRealisation(record: { readonly value: string }): Realisation {
   return realisation.parse(JSON.parse(record.value))
 }

@@ -107,7 +107,14 @@ function storeArgs(root: string): readonly string[] {
 
 function succeeded({ status, stdout, stderr }: Ended, what: string): string {
   if (status === 0) return stdout
-  throw new DepotError('BAD_REQUEST', `${what} ended with ${status}: ${stderr.trim().slice(-SAID_CHARS_MAX)}`)
+  throw new DepotError('BAD_REQUEST', `${what} ended with ${status}: ${told(stderr)}`)
+}
+
+/** In one line, and without the warnings that came before the error. */
+function told(stderr: string): string {
+  const lines = stderr.split('\n')
+  const error = lines.findIndex((line) => line.startsWith('error:'))
+  return lines.slice(Math.max(error, 0)).join(' ').replaceAll(/\s+/g, ' ').trim().slice(-SAID_CHARS_MAX)
 }
 
 const SAID_CHARS_MAX = 2000

@@ -1,6 +1,7 @@
 import { DepotError } from '../../../src/errors.ts'
 import type { LocalStore } from '../../../src/local-store.ts'
 import { findLocal, localSource } from '../local-path.ts'
+import { localOutputId, parseLocalRealisation, type KnownRealisation } from '../realisation.ts'
 import { hashOf, printStorePath } from '../store-path.ts'
 import type { PathFacts, PathSource } from './path-source.ts'
 
@@ -20,4 +21,15 @@ export function localPaths(store: LocalStore): PathSource {
       yield* archive.chunks({ start: 0, end: facts.narSizeBytes })
     },
   }
+}
+
+/** Of which outputs of content-addressed derivations a local store knows that a path is what they came to. */
+export function localRealisations(
+  store: Pick<LocalStore, 'realisationsOf'>,
+  baseName: string,
+): readonly KnownRealisation[] {
+  return store.realisationsOf(printStorePath(baseName)).flatMap((row) => {
+    const [output, known] = [localOutputId(row), parseLocalRealisation(row)]
+    return output === undefined || known === undefined ? [] : [{ output, known }]
+  })
 }

@@ -1,7 +1,7 @@
 import type { LocalStore } from '../../../src/local-store.ts'
+import { localRealisations } from '../closure/local-source.ts'
 import type { PathFacts } from '../closure/path-source.ts'
-import { localOutputId, parseLocalRealisation, realisationJson, realisationPath } from '../realisation.ts'
-import { printStorePath } from '../store-path.ts'
+import { realisationJson, realisationPath } from '../realisation.ts'
 import type { Note } from './push-notes.ts'
 
 /** What a local store knows of which outputs of content-addressed derivations some paths are. */
@@ -9,11 +9,9 @@ export function localNotes(store: Pick<LocalStore, 'realisationsOf'>, paths: rea
   // Such an output has the address of its content.
   const addressed = paths.filter(({ ca }) => ca !== undefined)
   return addressed.flatMap(({ baseName }) =>
-    store.realisationsOf(printStorePath(baseName)).flatMap((row) => {
-      const [output, known] = [localOutputId(row), parseLocalRealisation(row)]
-      if (output === undefined || known === undefined) return []
+    localRealisations(store, baseName).map(({ output, known }) => {
       const content = new Blob([realisationJson(output, known)])
-      return [{ path: realisationPath(output), sizeBytes: content.size, blob: () => content }]
+      return { path: realisationPath(output), sizeBytes: content.size, blob: () => content }
     }),
   )
 }

@@ -2,6 +2,7 @@ import { savedText, type SavedFile, type SavedFiles } from '../../../src/client/
 import { decodeAs } from '../../../src/codec/decode.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
+import { narinfoFacts } from '../closure/narinfo-facts.ts'
 import type { PathFacts } from '../closure/path-source.ts'
 import { verifiedNar } from '../closure/verified-nar.ts'
 import { parseNarinfo, type Narinfo } from '../narinfo.ts'
@@ -34,7 +35,7 @@ export async function savedPaths(files: SavedFiles): Promise<SavedPaths> {
     broken,
     facts: async (baseName) => {
       const narinfo = narinfos.get(baseName)
-      return narinfo && factsOf(narinfo)
+      return narinfo && narinfoFacts(narinfo)
     },
     async *nar(facts) {
       const { narinfo, file } = await fileOf(facts)
@@ -72,16 +73,4 @@ async function readNarinfos(files: SavedFiles): Promise<{
     }
   }
   return { narinfos, broken }
-}
-
-function factsOf({ storePath, narHash, narSizeBytes, references, deriver, ca, signatures }: Narinfo): PathFacts {
-  return {
-    baseName: storePath.baseName,
-    narHash,
-    narSizeBytes,
-    references: [...references],
-    ...(deriver === undefined ? {} : { deriver }),
-    ...(ca === undefined ? {} : { ca }),
-    signatures: [...signatures],
-  }
 }

@@ -3,6 +3,7 @@ import { place } from '../../../src/client/fetch-from.ts'
 import type { Downloaded, FileRequest } from '../../../src/client/receive-body.ts'
 import { savedText, type SavedFiles } from '../../../src/client/saved-files.ts'
 import { DepotError, hasCode } from '../../../src/errors.ts'
+import { isArchivePath } from './nar-file.ts'
 
 /** The files of a binary cache, wherever it is. */
 export interface CacheFiles {
@@ -60,7 +61,7 @@ export function folderCache(files: SavedFiles, name: string): CacheFiles {
       const file = await files.find(path)
       return file && savedText(file, bytesMax)
     },
-    holds: (url) => PLAIN.test(url),
+    holds: isArchivePath,
     async file(url, request) {
       const { folder, path, expected, sizeBytesMax, verify } = request
       const file = await files.find(url)
@@ -90,6 +91,3 @@ export function folderCache(files: SavedFiles, name: string): CacheFiles {
 
 /** Steps to the folder above, however they are written, also where there is none above. */
 const STEPS_OUT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#]|%2f|%5c|$)/i
-
-/** As every tool writes it that fills a folder. */
-const PLAIN = /^nar\/[0-9a-z][0-9A-Za-z.]*$/

@@ -1,6 +1,7 @@
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
+import { narinfoFacts } from '../closure/narinfo-facts.ts'
 import type { PathFacts } from '../closure/path-source.ts'
 import { parseNarinfo, type Narinfo } from '../narinfo.ts'
 import { nix32OfHex } from '../nix32.ts'
@@ -38,7 +39,7 @@ export async function cacheSaveSource({ run, cache, trustedKeys }: CacheSaveOpti
       const text = await cache.text(narinfoPath(baseName), LIMITS.narinfoBytesMax)
       if (text === undefined) return undefined
       const narinfo = parseNarinfo(text)
-      const facts = factsOf(narinfo)
+      const facts = narinfoFacts(narinfo)
       checkNarinfo(narinfo, baseName, cache)
       checkVouched(facts, trustedKeys, cache.name)
       narinfos.set(baseName, narinfo)
@@ -107,20 +108,6 @@ function codecOf({ compression, storePath }: Narinfo): NonNullable<ReturnType<ty
     'UNSUPPORTED_CODEC',
     `the archive of ${printStorePath(storePath.baseName)} is compressed with ${compression}, which depot does not read`,
   )
-}
-
-/** Signatures and all are kept as they came: whom to trust is for those to say who install. */
-function factsOf(narinfo: Narinfo): PathFacts {
-  const { storePath, narHash, narSizeBytes, references, signatures, deriver, ca } = narinfo
-  return {
-    baseName: storePath.baseName,
-    narHash,
-    narSizeBytes,
-    references: [...references],
-    signatures: [...signatures],
-    ...(deriver === undefined ? {} : { deriver }),
-    ...(ca === undefined ? {} : { ca }),
-  }
 }
 
 function checkVouched(facts: PathFacts, keys: readonly VerifyingKey[] | undefined, name: string): void {

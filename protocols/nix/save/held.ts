@@ -1,12 +1,13 @@
 import { savedText, type SavedFolder } from '../../../src/client/saved-files.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
+import { narinfoFacts } from '../closure/narinfo-facts.ts'
 import type { PathFacts } from '../closure/path-source.ts'
 import { parseNarinfo } from '../narinfo.ts'
 import { parseBaseName, STORE_DIR } from '../store-path.ts'
 import { checkStoreDir } from './cache-save-source.ts'
 import { checkNar } from './check-nar.ts'
-import { codecNamed, narinfoPath, type NarFile } from './nar-file.ts'
+import { codecNamed, isArchivePath, narinfoPath, type NarFile } from './nar-file.ts'
 
 /** A path that a folder has, whole. */
 export interface HeldPath {
@@ -39,20 +40,16 @@ async function readHeld(folder: SavedFolder, baseName: string): Promise<HeldPath
   if (saved === undefined || parseBaseName(baseName) === undefined) return undefined
   try {
     const narinfo = parseNarinfo(await savedText(saved, LIMITS.narinfoBytesMax))
-    const { storePath, url, compression, fileHash, fileSizeBytes, ...rest } = narinfo
+    const { storePath, url, compression, fileHash, fileSizeBytes } = narinfo
     const codec = codecNamed(compression)
-    if (storePath.baseName !== baseName || codec === undefined || !NAR.test(url)) return undefined
+    if (storePath.baseName !== baseName || codec === undefined || !isArchivePath(url)) return undefined
     if (fileHash === undefined || fileSizeBytes === undefined) return undefined
-    const facts = { ...rest, baseName, references: [...rest.references], signatures: [...rest.signatures] }
-    return { facts, file: { path: url, codec, fileHash, fileSizeBytes } }
+    return { facts: narinfoFacts(narinfo), file: { path: url, codec, fileHash, fileSizeBytes } }
   } catch (error) {
     if (error instanceof DepotError) return undefined
     throw error
   }
 }
-
-/** Tools that fill a folder may name archives by the hash of the file. */
-const NAR = /^nar\/[0-9a-z][0-9A-Za-z.]*$/
 
 /** Whether a file of the folder is what a narinfo says, to its last byte. */
 async function isRight(folder: SavedFolder, { facts, file }: HeldPath): Promise<boolean> {

@@ -2,10 +2,8 @@ import type { SaveRun } from '../../../src/client/runs.ts'
 import { decodeAs } from '../../../src/codec/decode.ts'
 import { writeZstd } from '../../../src/codec/zstd-writer.ts'
 import type { LocalStore } from '../../../src/local-store.ts'
-import { localPaths } from '../closure/local-source.ts'
+import { localPaths, localRealisations } from '../closure/local-source.ts'
 import { findLocal } from '../local-path.ts'
-import { localOutputId, parseLocalRealisation } from '../realisation.ts'
-import { printStorePath } from '../store-path.ts'
 import type { BroughtFile, SaveSource } from './save-source.ts'
 
 /** The valid paths of a store of this machine. Their archives are compressed as zstd; signatures that the store has are kept. */
@@ -36,10 +34,6 @@ export function localSaveSource({ folder, report }: Pick<SaveRun, 'folder' | 're
       if (found === undefined) return undefined
       return found.coding === 'bzip2' ? decodeAs('bzip2', found.bytes) : found.bytes
     },
-    realisations: (baseName) =>
-      store.realisationsOf(printStorePath(baseName)).flatMap((row) => {
-        const [output, known] = [localOutputId(row), parseLocalRealisation(row)]
-        return output === undefined || known === undefined ? [] : [{ output, known }]
-      }),
+    realisations: (baseName) => localRealisations(store, baseName),
   }
 }

@@ -28,6 +28,13 @@ export function narFilePath(narHash: string, codec: Codec): string {
   return `nar/${nix32OfHex(narHash)}.nar${suffix === '' ? '' : `.${suffix}`}`
 }
 
+/** Whether a narinfo of a folder may name this place. Tools that fill a folder name archives by the hash of the file as well. */
+export function isArchivePath(url: string): boolean {
+  return ARCHIVE_PATH.test(url)
+}
+
+const ARCHIVE_PATH = /^nar\/[0-9a-z][0-9A-Za-z.]*$/
+
 /** Where the narinfo of a path is saved. */
 export function narinfoPath(baseName: string): string {
   return `${hashOf(baseName)}.narinfo`

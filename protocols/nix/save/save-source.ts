@@ -2,7 +2,7 @@ import { concernsOne } from '../../../src/client/fail-saved.ts'
 import type { Codec } from '../../../src/codec/decode.ts'
 import type { DepotError } from '../../../src/errors.ts'
 import type { PathFacts, PathSource } from '../closure/path-source.ts'
-import type { OutputId, Realisation } from '../realisation.ts'
+import type { KnownRealisation } from '../realisation.ts'
 
 /** Where store paths are saved from. */
 export interface SaveSource extends Pick<PathSource, 'facts'> {
@@ -25,11 +25,6 @@ export interface SaveSource extends Pick<PathSource, 'facts'> {
   realisations(baseName: string): readonly KnownRealisation[]
 }
 
-export interface KnownRealisation {
-  readonly output: OutputId
-  readonly known: Realisation
-}
-
 export interface BroughtFile {
   readonly fileHash: string
   readonly fileSizeBytes: number
@@ -46,35 +41,32 @@ export function firstOf(sources: readonly SaveSource[]): SaveSource {
   return {
     absent: sources.map(({ absent }) => absent).join('; '),
     async facts(baseName) {
-      let refusal: DepotError | undefined
-      for (const source of sources) {
-        const found = await source.facts(baseName).catch((error: unknown) => {
-          if (!concernsOne(error)) throw error
-          refusal ??= error
-        })
-        if (found === undefined) continue
-        places.set(baseName, source)
-        return found
-      }
-      if (refusal !== undefined) throw refusal
-      return undefined
+      const first = await askInTurn(sources, (source) => source.facts(baseName))
+      if (first !== undefined) places.set(baseName, first.source)
+      return first?.found
     },
-    async named(hash) {
-      for (const source of sources) {
-        const baseName = await source.named(hash)
-        if (baseName !== undefined) return baseName
-      }
-      return undefined
-    },
+    named: async (hash) => (await askInTurn(sources, (source) => source.named(hash)))?.found,
     codec: (facts) => placeOf(facts).codec(facts),
     bring: (facts, path) => placeOf(facts).bring(facts, path),
-    async log(derivation) {
-      for (const source of sources) {
-        const found = await source.log(derivation)
-        if (found !== undefined) return found
-      }
-      return undefined
-    },
+    log: async (derivation) => (await askInTurn(sources, (source) => source.log(derivation)))?.found,
     realisations: (baseName) => places.get(baseName)?.realisations(baseName) ?? [],
   }
+}
+
+/** The first answer. @throws DepotError the first refusal when nobody has one, and what concerns more than this question at once */
+async function askInTurn<T>(
+  sources: readonly SaveSource[],
+  ask: (source: SaveSource) => Promise<T | undefined>,
+): Promise<{ readonly source: SaveSource; readonly found: T } | undefined> {
+  let refusal: DepotError | undefined
+  for (const source of sources) {
+    const found = await ask(source).catch((error: unknown) => {
+      if (!concernsOne(error)) throw error
+      refusal ??= error
+      return undefined
+    })
+    if (found !== undefined) return { source, found }
+  }
+  if (refusal !== undefined) throw refusal
+  return undefined
 }

@@ -107,6 +107,18 @@ describe('what is saved from a cache', () => {
     expect(String(await read(`log/${deriver}`))).toBe('made it\n')
   })
 
+  it('comes from the next cache where the first refuses it, with its log, also when only its hash is known', async () => {
+    const deriver = `${'0'.repeat(32)}-made.drv`
+    const path = await cache.add('made', { lies: { Deriver: deriver } })
+    cache.files.set(`log/${deriver}`, Buffer.from('made it\n'))
+    await using first = await startNixCache()
+    first.refusals.set(`${path.storeHash}.narinfo`, 401).set(`log/${deriver}`, 401)
+    const args = ['--from', first.url, '--from', cache.url, '--trusted-key', PUBLIC, '--logs']
+    const { status, stderr, files } = await save(path.storeHash, ...args)
+    expect([stderr, status]).toEqual(['', 0])
+    expect(files).toContain(`saved/log/${deriver}`)
+  })
+
   it('may come from a folder, and from one cache when another has not got it', async () => {
     const path = await cache.add('some')
     expect((await save(path.storePath)).status).toBe(0)
