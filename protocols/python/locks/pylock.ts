@@ -1,7 +1,9 @@
 import { z } from 'zod'
 
 import { parseAs } from '../../../src/http/parse-as.ts'
-import { createCollector, type LockCollector } from './lock-collector.ts'
+import { findDistribution } from '../filename.ts'
+import { identityOf } from '../identity.ts'
+import { createCollector, lastSegment, type LockCollector } from './lock-collector.ts'
 import { parseTomlText } from './lock-document.ts'
 import { malformed } from './lock-error.ts'
 import type { ReadLock } from './lock-types.ts'
@@ -65,11 +67,21 @@ function addFiles(collector: LockCollector, at: string, locked: Packaged): void 
       collector.file(`${at}.${part}`, {
         project: name,
         version,
-        filename,
+        filename: filename === undefined ? undefined : spelling(filename, url),
         url,
         hashes: Object.entries(hashes).map(([algorithm, hex]) => `${algorithm}:${hex}`),
         sizeBytes: size,
         uploadTime: time?.toISOString(),
       })
   }
+}
+
+/**
+ * The file's name as its address has it, where that is the same file to installers, else as the lock says. uv writes names of its own
+ * spelling (`pysocks-1.7.1-…` for `PySocks-1.7.1-…`), but index and `uv.lock` know the file by the other one, and a depot takes only one.
+ */
+function spelling(name: string, url: string): string {
+  const [said, there] = [findDistribution(name), findDistribution(lastSegment(url))]
+  if (said === undefined || there === undefined || said.project !== there.project) return name
+  return identityOf(said) === identityOf(there) ? there.filename : name
 }

@@ -110,6 +110,23 @@ source = { registry = "https://pypi.example.org/simple" }
 })
 
 describe('pylock.toml', () => {
+  it('gives a file the spelling of its address, which is that of its index, where the name says the same', () => {
+    const text = `lock-version = "1.0"
+created-by = "uv"
+[[packages]]
+name = "pysocks"
+version = "1.7.1"
+wheels = [{ name = "pysocks-1.7.1-py3-none-any.whl", url = "https://x.test/PySocks-1.7.1-py3-none-any.whl", hashes = { sha256 = "${HEX}" } }]
+[[packages]]
+name = "other"
+wheels = [{ name = "other-1.0-py3-none-any.whl", url = "https://x.test/other-2.0-py3-none-any.whl", hashes = { sha256 = "${HEX}" } }]
+`
+    expect(readLock('pylock.toml', text).files.map(({ filename }) => filename)).toEqual([
+      'PySocks-1.7.1-py3-none-any.whl',
+      'other-1.0-py3-none-any.whl',
+    ])
+  })
+
   it('is read with names that its addresses do not have, archives and repositories', () => {
     const text = `lock-version = "1.1"
 created-by = "test"
