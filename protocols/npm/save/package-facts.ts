@@ -65,9 +65,9 @@ function picking(name: string, wanted: string, pick: () => string): string {
     return pick()
   } catch (cause) {
     const why = /ETARGET|ENOVERSIONS/.test(codeOf(cause))
-      ? 'the registry has no version of it that fits'
+      ? `the registry has no version of ${name} that fits '${wanted}'`
       : messageOf(cause)
-    throw new DepotError('NOT_FOUND', `${name}@${wanted}: ${why}`, { cause })
+    throw new DepotError('NOT_FOUND', why, { cause })
   }
 }
 
