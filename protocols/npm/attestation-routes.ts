@@ -4,6 +4,7 @@ import { readText } from '../../src/http/body.ts'
 import { jsonResponse, sourceResponse, storedEtag } from '../../src/http/respond.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { onePiece } from '../../src/one-piece.ts'
 import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
 import { npmAuditEntry } from './audit-line.ts'
 import { parseAttestations, parseProvenance, requireSubject } from './attestation.ts'
@@ -88,7 +89,7 @@ async function putAttestations(depot: Depot, request: DepotRequest<{ spec: Spec 
   const { name, version } = params.spec
   const text = await readText(request, LIMITS.npmAttestationsBytesMax)
   const attestations = parseAttestations(text)
-  await using staged = await depot.stage(cache, once(Buffer.from(text)), { encoding: 'raw' })
+  await using staged = await depot.stage(cache, onePiece(Buffer.from(text)), { encoding: 'raw' })
   const { digest } = staged
   const key = versionKey(name, version)
   const isNew = await depot.retryConflicts(async () => {
@@ -136,8 +137,4 @@ async function requireTarball(depot: Depot, cache: Cache, { name, version }: Spe
   if (waiting === undefined) throw new DepotError('NOT_FOUND', `there is no tarball of ${key}: send it first`)
   const { digest, sha512 } = readTarball(waiting.value)
   return { kind: KIND.tarball, digest, sha512 }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }

@@ -3,6 +3,7 @@ import { DepotError, hasCode } from '../../src/errors.ts'
 import { readText } from '../../src/http/body.ts'
 import { textResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { onePiece } from '../../src/one-piece.ts'
 import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { updateFiles } from './change-files.ts'
 import { provenanceResponse } from './files.ts'
@@ -53,7 +54,7 @@ async function putProvenance(depot: Depot, request: ProvenanceRequest): Promise<
   const { file: known } = await receivingFile(depot, request)
   const text = await readText(request, LIMITS.pythonProvenanceBytesMax)
   checkProvenance(text, known)
-  await using staged = await depot.stage(request.cache, once(Buffer.from(text)), { encoding: 'raw' })
+  await using staged = await depot.stage(request.cache, onePiece(Buffer.from(text)), { encoding: 'raw' })
   const row = await staged.publish()
   const outcome = await depot.retryConflicts(async () => {
     const { file, version } = await receivingFile(depot, request)
@@ -100,8 +101,4 @@ function refuseReplacing(request: ProvenanceRequest): void {
       cause: error,
     })
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }

@@ -1,6 +1,7 @@
 import type { Depot, StagedBlob } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import type { BlobRow, Cache, RecordPut } from '../../src/kv-store.ts'
+import { onePiece } from '../../src/one-piece.ts'
 import { auditEntry, type Caller } from '../../src/protocol.ts'
 import type { Distribution } from './filename.ts'
 import { inspectDistribution, type Inspected } from './inspect.ts'
@@ -103,7 +104,7 @@ async function publish(
   const content = await staged.publish()
   const beside = async (bytes: Uint8Array | undefined): Promise<BlobRow | undefined> => {
     if (bytes === undefined) return undefined
-    await using extra = await depot.stage(caller.cache, once(bytes), { encoding: 'raw' })
+    await using extra = await depot.stage(caller.cache, onePiece(bytes), { encoding: 'raw' })
     // Awaited here: leaving the block takes the staged bytes away.
     return await extra.publish()
   }
@@ -112,10 +113,6 @@ async function publish(
     metadata: await beside(metadata),
     provenance: await beside(provenance === undefined ? undefined : Buffer.from(provenance)),
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }
 
 function describeFile(

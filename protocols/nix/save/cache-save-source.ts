@@ -1,6 +1,7 @@
 import type { SaveRun } from '../../../src/client/runs.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
+import { onePiece } from '../../../src/one-piece.ts'
 import { narinfoFacts } from '../closure/narinfo-facts.ts'
 import type { PathFacts } from '../closure/path-source.ts'
 import { parseNarinfo, type Narinfo } from '../narinfo.ts'
@@ -66,15 +67,11 @@ export async function cacheSaveSource({ run, cache, trustedKeys }: CacheSaveOpti
     },
     async log(derivation) {
       const text = await cache.text(`log/${derivation}`, LIMITS.buildLogBytesMax)
-      return text === undefined ? undefined : onePiece(text)
+      return text === undefined ? undefined : onePiece(Buffer.from(text))
     },
     // They are asked for by what they are of, and no cache tells which there are.
     realisations: () => [],
   }
-}
-
-async function* onePiece(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text)
 }
 
 async function checkCache(cache: CacheFiles): Promise<void> {
