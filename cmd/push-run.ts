@@ -1,7 +1,7 @@
 import type { PushRun } from '../src/client/runs.ts'
 import type { SavedFiles } from '../src/client/saved-files.ts'
 import { DepotError } from '../src/errors.ts'
-import { savedFiles } from '../src/node/saved-folder.ts'
+import { savedFiles } from '../src/node/saved-files.ts'
 import { isDirectory } from './input-files.ts'
 import { defaultDirectory, savedDirectory, type Ecosystem } from './save-run.ts'
 import { runTransfer, TRANSFER_ARGS, type TransferRunOptions } from './transfer-run.ts'

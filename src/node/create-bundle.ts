@@ -17,7 +17,8 @@ import { bringFile } from './bring-file.ts'
 import { filePieces } from './file-pieces.ts'
 import { lockFolder } from './folder-lock.ts'
 import { requireOnlyFiles } from './only-files.ts'
-import { openSavedFolder, savedFiles } from './saved-folder.ts'
+import { savedFiles } from './saved-files.ts'
+import { openSavedFolder } from './saved-folder.ts'
 
 export interface Inventory {
   /** Holds a folder for each ecosystem. */

@@ -32,8 +32,12 @@ export async function* copied(pieces: AsyncIterable<Uint8Array>): AsyncGenerator
 
 const PIECE_BYTES = 1 << 20
 
-/** A link that lies in a folder from elsewhere is not followed, and the other end of a pipe is not waited for. */
-async function openPlain(file: string): Promise<FileHandle> {
+/**
+ * Open a plain file to read it. A link that lies in a folder from elsewhere is not followed, and the other end of a pipe is not waited for.
+ *
+ * @throws DepotError `NOT_FOUND` for anything but a plain file, `STORAGE_DOWN` when it cannot be read
+ */
+export async function openPlain(file: string): Promise<FileHandle> {
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: unknown) => {
       throw unreadable(file, error)
@@ -52,7 +56,8 @@ async function readAt(file: string, handle: FileHandle, into: Uint8Array, at: nu
   }
 }
 
-function unreadable(file: string, error: unknown): unknown {
+/** What to throw for a file or folder that the system does not let us read; a bug stays one. */
+export function unreadable(file: string, error: unknown): unknown {
   const code = systemCode(error)
   if (code === undefined || code.startsWith('ERR_')) return error
   if (code === 'ENOENT' || code === 'ENOTDIR') return new DepotError('NOT_FOUND', `${file} is not there`)

@@ -1,33 +1,15 @@
-import { createHash, type Hash } from 'node:crypto'
-import { constants, openAsBlob } from 'node:fs'
-import { open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 
-import {
-  parseSavedPath,
-  type Algorithm,
-  type Hashes,
-  type Receiving,
-  type SavedFile,
-  type SavedFiles,
-  type SavedFolder,
-} from '../client/saved-files.ts'
-import { DepotError } from '../errors.ts'
-import { systemCode } from '../thrown.ts'
-import { lockFolder } from './folder-lock.ts'
+import { parseSavedPath, type Algorithm, type Receiving, type SavedFolder } from '../client/saved-files.ts'
 import { translated } from './disk-errors.ts'
 import { durableDirectories, makeDirectoryDurably, syncDirectory } from './durable-directories.ts'
-import { isMissing, makeOwnFolder, openPartial, removeFile, requirePlainFolders } from './own-files.ts'
-
-/** Read a folder that was saved, or that came by `rsync`. Links in it are not followed: they may lead anywhere. */
-export function savedFiles(root: string): SavedFiles {
-  return {
-    async *list(folder) {
-      yield* walk(root, folder === undefined ? [] : parseSavedPath(folder).split('/'))
-    },
-    find: (at) => fileAt(root, parseSavedPath(at)),
-  }
-}
+import { openPlain } from './file-pieces.ts'
+import { lockFolder } from './folder-lock.ts'
+import { digestsOf, hashesFor, hashHandle, handlePieces, type HashedHandle } from './hash-handle.ts'
+import { makeOwnFolder, openPartial, removeFile, requirePlainFolders } from './own-files.ts'
+import { savedFiles } from './saved-files.ts'
 
 /**
  * Open a folder to fill it; it is made when it is not there.
@@ -66,8 +48,10 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
   async function receive(at: string, algorithms: readonly Algorithm[]): Promise<Receiving> {
     const from = path.join(partials, partialName(parseSavedPath(at)))
     await makePartials()
-    const handle = await openPartial(from)
+    await using opened = new AsyncDisposableStack()
+    const handle = opened.use(await openPartial(from))
     const there = await hashHandle(handle, algorithms)
+    opened.move()
     const forget = (): Promise<void> => unlink(from)
     return receiving(root, handle, there, { algorithms, settle: () => settle(handle, from, at), forget })
   }
@@ -78,10 +62,8 @@ export async function openSavedFolder(root: string): Promise<SavedFolder> {
     receive: (at, algorithms) => translated(root, () => receive(at, algorithms)),
     remove: (at) => translated(root, () => removeFile(root, parseSavedPath(at))),
     async hash(at, algorithms) {
-      const handle = await openPlain(path.join(root, parseSavedPath(at)))
-      if (handle === undefined) throw new DepotError('NOT_FOUND', `${at} is not in ${root}`)
-      await using file = handle
-      return digests((await hashHandle(file, algorithms)).running)
+      await using handle = await openPlain(path.join(root, parseSavedPath(at)))
+      return digestsOf((await hashHandle(handle, algorithms)).running)
     },
     async [Symbol.asyncDispose]() {
       // What is left of a run that was stopped stays for the next one.
@@ -99,11 +81,6 @@ function partialName(at: string): string {
   return createHash('sha256').update(at).digest('hex')
 }
 
-interface Running {
-  sizeBytes: number
-  running: ReadonlyMap<Algorithm, Hash>
-}
-
 interface Target {
   readonly algorithms: readonly Algorithm[]
   settle(): Promise<void>
@@ -111,7 +88,7 @@ interface Target {
   forget(): Promise<void>
 }
 
-function receiving(root: string, handle: FileHandle, there: Running, target: Target): Receiving {
+function receiving(root: string, handle: FileHandle, there: HashedHandle, target: Target): Receiving {
   const { algorithms, settle, forget } = target
   let { sizeBytes, running } = there
   let published = false
@@ -132,10 +109,10 @@ function receiving(root: string, handle: FileHandle, there: Running, target: Tar
       translated(root, async () => {
         await handle.truncate(0)
         sizeBytes = 0
-        running = started(algorithms)
+        running = hashesFor(algorithms)
       }),
-    hashes: () => digests(running),
-    content: () => piecesOf(handle),
+    hashes: () => digestsOf(running),
+    content: () => handlePieces(handle),
     publish: () =>
       translated(root, async () => {
         await settle()
@@ -146,75 +123,4 @@ function receiving(root: string, handle: FileHandle, there: Running, target: Tar
       if (!published && sizeBytes === 0) await forget()
     },
   }
-}
-
-function started(algorithms: readonly Algorithm[]): ReadonlyMap<Algorithm, Hash> {
-  return new Map(algorithms.map((algorithm) => [algorithm, createHash(algorithm)]))
-}
-
-function digests(running: ReadonlyMap<Algorithm, Hash>): Hashes {
-  return Object.fromEntries([...running].map(([algorithm, hash]) => [algorithm, hash.copy().digest('hex')]))
-}
-
-async function hashHandle(handle: FileHandle, algorithms: readonly Algorithm[]): Promise<Running> {
-  const running = started(algorithms)
-  let sizeBytes = 0
-  for await (const piece of piecesOf(handle)) {
-    for (const hash of running.values()) hash.update(piece)
-    sizeBytes += piece.length
-  }
-  return { sizeBytes, running }
-}
-
-/** From the beginning; the file stays open. */
-async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
-  const { size } = await handle.stat()
-  // Most files are small: as many large buffers would be collected all the time.
-  const highWaterMark = Math.min(PIECE_BYTES, size + 1)
-  for await (const piece of handle.createReadStream({ start: 0, autoClose: false, highWaterMark }))
-    yield piece as Buffer
-}
-
-const PIECE_BYTES = 1 << 20
-
-/** In the order of their bytes: names of one folder are sorted with a `/` behind those of folders. */
-async function* walk(root: string, names: readonly string[]): AsyncGenerator<SavedFile> {
-  const entries = await readdir(path.join(root, ...names), { withFileTypes: true }).catch((error: unknown) => {
-    if (isMissing(error)) return []
-    throw error
-  })
-  const named = entries
-    .filter((entry) => !entry.name.startsWith('.') && (entry.isFile() || entry.isDirectory()))
-    .map((entry) => ({ entry, order: Buffer.from(entry.isDirectory() ? `${entry.name}/` : entry.name) }))
-    .sort((a, b) => a.order.compare(b.order))
-  for (const { entry } of named) {
-    const inner = [...names, entry.name]
-    if (entry.isDirectory()) yield* walk(root, inner)
-    else {
-      const found = await fileAt(root, inner.join('/'))
-      if (found !== undefined) yield found
-    }
-  }
-}
-
-async function fileAt(root: string, at: string): Promise<SavedFile | undefined> {
-  const file = path.join(root, at)
-  const handle = await openPlain(file)
-  if (handle === undefined) return undefined
-  await using held = handle
-  const { size, mtimeMs } = await held.stat()
-  return { path: at, sizeBytes: size, modifiedMs: mtimeMs, blob: () => openAsBlob(file) }
-}
-
-/** A plain file; undefined for anything else. It does not wait for the other end of a pipe that somebody put there. */
-async function openPlain(file: string): Promise<FileHandle | undefined> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (error: unknown) => {
-      if (isMissing(error) || systemCode(error) === 'ELOOP') return undefined
-      throw error
-    },
-  )
-  if (handle === undefined || (await handle.stat()).isFile()) return handle
-  await handle.close()
-  return undefined
 }

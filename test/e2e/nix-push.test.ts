@@ -5,7 +5,7 @@ import process from 'node:process'
 
 import { expect, it } from 'vitest'
 
-import { savedFiles } from '../../src/node/saved-folder.ts'
+import { savedFiles } from '../../src/node/saved-files.ts'
 import { describeWith } from '../helpers/have.ts'
 import { addressedExpression, closureExpression, nixClientOf, type NixClient } from '../helpers/nix-client.ts'
 import { ADDRESSED, derivation } from '../helpers/nix-expressions.ts'

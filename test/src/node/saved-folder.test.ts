@@ -8,7 +8,8 @@ import process from 'node:process'
 import { describe, expect, it } from 'vitest'
 
 import { savedBelow, savedText, type SavedFiles } from '../../../src/client/saved-files.ts'
-import { openSavedFolder, savedFiles } from '../../../src/node/saved-folder.ts'
+import { savedFiles } from '../../../src/node/saved-files.ts'
+import { openSavedFolder } from '../../../src/node/saved-folder.ts'
 import { describeWith } from '../../helpers/have.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
@@ -89,6 +90,7 @@ describe('a saved folder', () => {
     const files = savedFiles(dir.join('in'))
     expect(await pathsOf(files)).toEqual([])
     expect(await files.find('file')).toBeUndefined()
+    expect(await files.find('folder/secret')).toBeUndefined()
     expect(await files.find('pipe')).toBeUndefined()
   })
 
