@@ -87,12 +87,16 @@ function uniqueUrls(texts: readonly string[]): readonly URL[] {
   return [...urls.values()]
 }
 
-/** The Authorization header for an address: the index's own where it is on the same site, else netrc's for the host. */
+/**
+ * The Authorization header for an address: the index's own where it is on the same site, else netrc's for the host. netrc knows no
+ * protocols: a page that came over https cannot have us show it to everybody on the line.
+ */
 export function pythonAuthorization(indexes: readonly URL[], netrc: string): (url: URL) => string | undefined {
   return (url) => {
     const index = indexes.find(({ origin, username, password }) => origin === url.origin && username + password !== '')
     if (index !== undefined) return userinfoAuthorization(index)
-    const entry = netrcLogin(netrc, url.hostname)
+    const isPlain = url.protocol === 'http:' && indexes.every(({ protocol }) => protocol === 'https:')
+    const entry = isPlain ? undefined : netrcLogin(netrc, url.hostname)
     return entry && basicAuthorization(entry.login, entry.password)
   }
 }

@@ -37,8 +37,11 @@ export const PROGRAMS: Programs = {
 
 const SAID_CHARS_MAX = 2000
 
+/** They may run what strangers wrote: an sdist's own build, for one. */
+const NOT_TOLD = { DEPOT_AUTH_TOKEN: undefined, DEPOT_SSH_KEY: undefined }
+
 function start(name: string, { args, env = {}, cwd, input = '' }: ProgramRun): ChildProcessWithoutNullStreams {
-  const child = spawn(name, args, { env: { ...own, ...env }, ...(cwd === undefined ? {} : { cwd }) })
+  const child = spawn(name, args, { env: { ...own, ...NOT_TOLD, ...env }, ...(cwd === undefined ? {} : { cwd }) })
   // One that does not read to the end says why by its status.
   child.stdin.on('error', () => {})
   child.stdin.end(input)

@@ -60,6 +60,12 @@ describe('credentials', () => {
     expect(authorization(new URL('http://index.example/files/x'))).toBeUndefined()
     expect(authorization(new URL('https://files.example/x'))).toBe(header('other:word'))
     expect(authorization(new URL('https://elsewhere.example/x'))).toBeUndefined()
+    expect(authorization(new URL('http://files.example/x'))).toBeUndefined()
+    const plain = pythonAuthorization(
+      [new URL('http://files.example/simple')],
+      'machine files.example login a password b',
+    )
+    expect(plain(new URL('http://files.example/x'))).toBe(header('a:b'))
   })
 })
 

@@ -12,6 +12,17 @@ it('tells what a program says and how it ends', async () => {
   expect(ended).toEqual({ status: 3, stdout: 'got this', stderr: 'bad\n' })
 })
 
+it('keeps the credentials of depots to itself', async () => {
+  process.env['DEPOT_AUTH_TOKEN'] = 'dpt_secret'
+  try {
+    const { stdout } = await PROGRAMS.run(node, { args: ['-p', 'JSON.stringify(process.env)'] })
+    expect(stdout).toMatch(/"PATH"/)
+    expect(stdout).not.toMatch(/dpt_secret/)
+  } finally {
+    delete process.env['DEPOT_AUTH_TOKEN']
+  }
+})
+
 it('says which program is missing', async () => {
   await expect(PROGRAMS.run('no-such-program', { args: [] })).rejects.toMatchObject({ code: 'NOT_FOUND' })
   await expect(Array.fromAsync(PROGRAMS.stream('no-such-program', { args: [] }))).rejects.toThrow('not installed here')
