@@ -9,6 +9,7 @@ import { filePieces } from '../src/node/file-pieces.ts'
 import { heldBlob } from '../src/node/held-blob.ts'
 import { importBundle, refuseFaults } from '../src/node/import-bundle.ts'
 import { openBundle, type OpenedBundle } from '../src/node/open-bundle.ts'
+import { reportAbsent } from './bundle-absent.ts'
 import { BUNDLE_DIR_ARG } from './bundle-create.ts'
 import { readTrust, signerOf, TRUST_ARGS } from './bundle-keys.ts'
 import { startBundleProgress } from './bundle-progress.ts'
@@ -64,9 +65,10 @@ export function bundleImportCommand(env: Environment, io: CliIo): Command {
       if (!isOn(flags, 'json')) io.out(signedBy)
       if (url === undefined) return await unpack(bundle, false, flags, io)
       const files = await verifiedFiles(bundle, flags, io)
-      return await runTransfer({ url, flags, env, io }, (run) =>
-        pushEcosystems(run, ecosystemsOf(bundle, files, place)),
-      )
+      return await runTransfer({ url, flags, env, io }, async (run) => {
+        await pushEcosystems(run, ecosystemsOf(bundle, files, place))
+        await reportAbsent(run, bundle.manifest.files)
+      })
     },
   }
 }

@@ -134,6 +134,22 @@ describe('depot bundle import into a depot', () => {
     expect(await (await world.fetch(`/nix/${next.key}.narinfo`)).text()).toContain(references)
   })
 
+  it('names everything that neither a delta nor the depot has', async () => {
+    await using here = await savedWorld()
+    const { create, bring, serves, wheel, nix } = here
+    await create('one.tar')
+    await create('two.tar', '--since', here.dir.join('one.tar'))
+    for (const more of [['--dry-run'], []]) {
+      const { status, stderr } = await bring('two.tar', ...more)
+      expect(status).toBe(1)
+      for (const item of ['greeting-1.0.0.tgz', wheel.filename, `${nix.key}.narinfo`]) expect(stderr).toContain(item)
+      expect(stderr).toContain('bring in the bundle that this one builds on first')
+    }
+    await bring('one.tar')
+    expect(await serves()).toEqual(ALL)
+    expect(await bring('two.tar')).toMatchObject({ status: 0, stderr: '' })
+  })
+
   it('sends nothing of a bundle that is damaged anywhere', async () => {
     await using here = await savedWorld()
     const { dir, create, bring, serves, wheel } = here
