@@ -63,9 +63,16 @@ export function refused(response: Response, url: URL): Error {
   const { status } = response
   const code = CODE_OF_STATUS[status] ?? (status >= 500 ? 'STORAGE_DOWN' : 'BAD_REQUEST')
   // With its status: 500 may be about this address alone, 503 is about all.
-  const failure = new DepotError(code, `${place(url)} answers ${status}`, { status })
+  const hint = HINTS[status] ?? ''
+  const failure = new DepotError(code, `${place(url)} answers ${status}${hint}`, { status })
   const passing = status === 408 || status === 429 || status >= 500
   return passing ? new TryAgain(failure, retryAfterMs(response.headers.get('retry-after'))) : failure
+}
+
+/** What to do about it, where that can be known. */
+const HINTS: Readonly<Record<number, string>> = {
+  401: ': it wants credentials, or better ones',
+  429: ': it wants us to come back later',
 }
 
 function down(url: URL, what: string, error?: Error): DepotError {

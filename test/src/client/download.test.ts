@@ -195,7 +195,7 @@ describe('a download', () => {
     const failure = await createDownload({ userAgent: 'a test', report: { moved() {} } })
       .ask({ url: withPassword })
       .catch(String)
-    expect(failure).toContain('answers 401')
+    expect(failure).toContain('answers 401: it wants credentials')
     expect(failure).not.toContain('secret')
     const sent = it.requests.at(-1)?.headers.authorization ?? ''
     expect(Buffer.from(sent.replace('Basic ', ''), 'base64').toString()).toBe('user:secret')
