@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 
+import type { RewrittenLock } from '../src/client/rewritten-lock.ts'
 import { DepotError } from '../src/errors.ts'
 import { redacted, withoutUserinfo } from '../src/redact.ts'
 import { UsageError, type CliIo, type ParsedArgs } from './cli.ts'
@@ -23,15 +24,6 @@ export const REWRITE_ARGS = {
   check: { type: 'boolean', description: 'Change nothing, and end with 1 when something would change' },
 } as const
 
-/** What came of one lock file. */
-export interface Rewritten {
-  readonly text: string
-  /** Addresses that changed. */
-  readonly changed: number
-  /** Addresses that stay although they are not of the new place. */
-  readonly left: readonly { readonly item: string; readonly url: string; readonly reason: string }[]
-}
-
 export interface RewriteRunOptions {
   readonly files: readonly string[]
   /** Where the addresses then are, for people. */
@@ -40,7 +32,7 @@ export interface RewriteRunOptions {
   readonly io: CliIo
   /** A lock file of more is not read. */
   readonly charactersMax: number
-  readonly rewrite: (filename: string, text: string) => Rewritten
+  readonly rewrite: (filename: string, text: string) => RewrittenLock
 }
 
 /** Lock files, and behind them the URL of a depot if there is one; without files, those of the working directory. @throws UsageError */
@@ -78,7 +70,7 @@ async function rewriteFile(file: string, options: RewriteRunOptions): Promise<nu
   const bytesMax = charactersMax * BYTES_A_CHARACTER
   const before = await readUserFile(file, bytesMax)
   if (before === undefined) throw new DepotError('NOT_FOUND', `there is no ${file}`)
-  const rewrite = (bytes: string): Rewritten => options.rewrite(file, textOf(file, bytes))
+  const rewrite = (bytes: string): RewrittenLock => options.rewrite(file, textOf(file, bytes))
   const { text, changed, left } = rewrite(before)
   const idle = isOn(flags, 'check') || isOn(flags, 'dry-run')
   if (isOn(flags, 'dry-run')) {
