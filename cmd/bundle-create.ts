@@ -2,20 +2,13 @@ import path from 'node:path'
 
 import { ECOSYSTEMS } from '../protocols/index.ts'
 import { parseNarName } from '../protocols/nix/nar-name.ts'
+import { manifestOf } from '../src/bundle/delta.ts'
 import { carriedBlobs } from '../src/bundle/layout.ts'
 import { carriedBytes } from '../src/bundle/verify.ts'
 import { digestManifest, type BundleToWrite } from '../src/bundle/write-tar.ts'
 import { hasCode } from '../src/errors.ts'
-import {
-  inventoriedPieces,
-  lockInventory,
-  manifestOf,
-  takeInventory,
-  unchanged,
-  writeBundleFile,
-  writeBundleFolder,
-  type Inventory,
-} from '../src/node/create-bundle.ts'
+import { hashSaved, lockSaved, savedPieces, unchanged, type SavedToBundle } from '../src/node/hash-saved.ts'
+import { writeBundleFile, writeBundleFolder } from '../src/node/write-bundle.ts'
 import { writeVolumes } from '../src/node/write-volumes.ts'
 import { readDelta } from './bundle-delta.ts'
 import { bundleForm, FORM_ARGS, stdoutFile, type BundleForm } from './bundle-form.ts'
@@ -77,19 +70,19 @@ export function bundleCreateCommand(env: Environment, io: CliIo): Command {
       const key = named === undefined ? undefined : await findBundleKey(named, env, io)
       const root = path.resolve(lastOf(flags, 'dir') ?? SAVED)
       using progress = startBundleProgress()
-      const inventory = { root, ecosystems: ECOSYSTEMS, contentOf, moved: progress.moved }
-      await using _lock = await lockInventory(inventory)
+      const saved = { root, ecosystems: ECOSYSTEMS, contentOf, moved: progress.moved }
+      await using _lock = await lockSaved(saved)
       progress.begin('read')
-      const files = await takeInventory(inventory)
+      const files = await hashSaved(saved)
       const manifest = manifestOf(files, {
         created: `${new Date().toISOString().slice(0, 19)}Z`,
         ...(await deltaOf(files)),
       })
       const digests = digestManifest(manifest)
       const signature = await key?.sign(digests)
-      const bundle = { manifest, digests, signature, pieces: inventoriedPieces(root, manifest) }
+      const bundle = { manifest, digests, signature, pieces: savedPieces(root, manifest) }
       progress.begin('written', carriedBytes(bundle))
-      const names = await write(form, bundle, inventory, progress)
+      const names = await write(form, bundle, saved, progress)
       progress[Symbol.dispose]()
       report({ bundle, names, signedBy: key?.who }, flags, form.kind === 'stdout' ? { ...io, out: io.err } : io)
       return 0
@@ -100,7 +93,7 @@ export function bundleCreateCommand(env: Environment, io: CliIo): Command {
 async function write(
   form: BundleForm,
   bundle: BundleToWrite,
-  { root }: Inventory,
+  { root }: SavedToBundle,
   progress: BundleProgress,
 ): Promise<readonly string[]> {
   if (form.kind === 'folder') {

@@ -1,10 +1,9 @@
 import path from 'node:path'
 
-import { hasBlobsOf, hasFilesOf, readInventory, type Has } from '../src/bundle/delta.ts'
 import { MANIFEST_NAME } from '../src/bundle/layout.ts'
 import type { Manifest } from '../src/bundle/manifest.ts'
 import { readManifest, type ManifestDigests } from '../src/bundle/read-tar.ts'
-import type { InventoriedFile } from '../src/node/create-bundle.ts'
+import { hasBlobsOf, hasFilesOf, readInventory, type Has, type HashedFile } from '../src/bundle/delta.ts'
 import { filePieces } from '../src/node/file-pieces.ts'
 import { openBundle } from '../src/node/open-bundle.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
@@ -22,9 +21,7 @@ export interface Delta {
  * @returns what tells, of the files that were saved, which the other side has
  * @throws UsageError, and DepotError when it is no bundle, no manifest, or no inventory
  */
-export async function readDelta(
-  flags: ParsedArgs['flags'],
-): Promise<(files: readonly InventoriedFile[]) => Promise<Delta>> {
+export async function readDelta(flags: ParsedArgs['flags']): Promise<(files: readonly HashedFile[]) => Promise<Delta>> {
   const [since, inventory] = [lastOf(flags, 'since'), lastOf(flags, 'for')]
   if (since !== undefined && inventory !== undefined) throw new UsageError('--since or --for, not both')
   if (since !== undefined) {

@@ -2,8 +2,23 @@ import { DepotError } from '../errors.ts'
 import type { BundledFile, Manifest } from './manifest.ts'
 import { isMetadata } from './order.ts'
 
+/** A file that was saved, before it is known what the other side has. */
+export type HashedFile = Omit<BundledFile, 'carried'>
+
 /** Says whether the other side has a file already, so that it need not be carried. */
-export type Has = (file: Omit<BundledFile, 'carried'>) => boolean
+export type Has = (file: HashedFile) => boolean
+
+/** What a bundle is to be of: everything, or what the other side lacks. */
+export function manifestOf(
+  files: readonly HashedFile[],
+  { created, base, has }: { readonly created: string; readonly base?: string | undefined; readonly has?: Has },
+): Manifest {
+  return {
+    created,
+    ...(base === undefined ? {} : { base }),
+    files: files.map((file) => ({ ...file, carried: has?.(file) !== true })),
+  }
+}
 
 /** Of a side that has all files of an earlier bundle, at the paths where they were. */
 export function hasFilesOf({ files }: Manifest): Has {

@@ -7,14 +7,9 @@ import { describe, expect, it } from 'vitest'
 import { findFaults } from '../../../src/bundle/verify.ts'
 import { digestManifest } from '../../../src/bundle/write-tar.ts'
 import type { Outcome, Report } from '../../../src/client/report.ts'
-import {
-  inventoriedPieces,
-  lockInventory,
-  manifestOf,
-  takeInventory,
-  writeBundleFile,
-  writeBundleFolder,
-} from '../../../src/node/create-bundle.ts'
+import { manifestOf } from '../../../src/bundle/delta.ts'
+import { savedPieces, lockSaved, hashSaved } from '../../../src/node/hash-saved.ts'
+import { writeBundleFile, writeBundleFolder } from '../../../src/node/write-bundle.ts'
 import { importBundle } from '../../../src/node/import-bundle.ts'
 import { openBundle } from '../../../src/node/open-bundle.ts'
 import { openSavedFolder } from '../../../src/node/saved-folder.ts'
@@ -61,9 +56,9 @@ function told(): Told {
 
 /** Make a bundle of what is in `saved`, and return where it is. */
 async function made(dir: TempDir, { folder, volumeBytes, level }: Form): Promise<string> {
-  const inventory = { root: dir.join('saved'), ecosystems: ECOSYSTEMS, contentOf: () => undefined, moved: () => {} }
-  const manifest = manifestOf(await takeInventory(inventory), { created: '2026-01-31T12:00:00Z' })
-  const pieces = inventoriedPieces(inventory.root, manifest)
+  const source = { root: dir.join('saved'), ecosystems: ECOSYSTEMS, contentOf: () => undefined, moved: () => {} }
+  const manifest = manifestOf(await hashSaved(source), { created: '2026-01-31T12:00:00Z' })
+  const pieces = savedPieces(source.root, manifest)
   const bundle = { manifest, digests: digestManifest(manifest), signature: undefined, pieces }
   const place = dir.join('bundle')
   if (folder) {
@@ -150,12 +145,12 @@ describe('a bundle on the disk', () => {
   it('is not made of a folder that is being filled', async () => {
     await using dir = await tempDir('bundles')
     await writeTree(dir.join('saved'), { 'npm/a': 'x' })
-    const inventory = { root: dir.join('saved'), ecosystems: ECOSYSTEMS, contentOf: () => undefined, moved: () => {} }
+    const source = { root: dir.join('saved'), ecosystems: ECOSYSTEMS, contentOf: () => undefined, moved: () => {} }
     {
       await using _filled = await openSavedFolder(dir.join('saved', 'npm'))
-      await expect(lockInventory(inventory)).rejects.toThrow('is filling')
+      await expect(lockSaved(source)).rejects.toThrow('is filling')
     }
-    await using _locked = await lockInventory(inventory)
+    await using _locked = await lockSaved(source)
     await expect(openSavedFolder(dir.join('saved', 'npm'))).rejects.toThrow('is filling')
   })
 
@@ -163,9 +158,9 @@ describe('a bundle on the disk', () => {
     await using dir = await tempDir('bundles')
     await writeTree(dir.join('saved'), { 'npm/a': 'before' })
     const root = dir.join('saved')
-    const inventory = { root, ecosystems: ECOSYSTEMS, contentOf: () => undefined, moved: () => {} }
-    const manifest = manifestOf(await takeInventory(inventory), { created: '2026-01-31T12:00:00Z' })
-    const pieces = inventoriedPieces(root, manifest)
+    const source = { root, ecosystems: ECOSYSTEMS, contentOf: () => undefined, moved: () => {} }
+    const manifest = manifestOf(await hashSaved(source), { created: '2026-01-31T12:00:00Z' })
+    const pieces = savedPieces(root, manifest)
     const bundle = { manifest, digests: digestManifest(manifest), signature: undefined, pieces }
     for (const content of ['after!', 'longer than before', 'less']) {
       await writeTree(root, { 'npm/a': content })
