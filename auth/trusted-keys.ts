@@ -36,12 +36,19 @@ export function parseTrustedKeys(text: string, purpose: string, nowMs: number): 
 const WORD = /(?:[^\s"]|"[^"]*")+/g
 const KEY_TYPE = /^(?:ssh-|ecdsa-|sk-)/
 
+/** What takes something away from a key in other lists of them: authorized_keys, known_hosts, a signer whose name was forgotten. */
+const OPTIONS =
+  /^@|^(?:cert-authority|restrict|no-(?:agent-forwarding|port-forwarding|pty|touch-required|user-rc|x11-forwarding))(?:,|$)|^[a-z-]+=/i
+const WHOSE = 'a line of allowed signers begins with whose key it is'
+
 function readLine(line: string, purpose: string, nowMs: number): readonly TrustedKey[] {
   const words = line.slice(0, LIMITS.authLineLengthMax).match(WORD) ?? []
   const at = words.findIndex((word) => KEY_TYPE.test(word))
   const [type = '', base64 = '', ...comment] = words.slice(at === -1 ? words.length : at)
   if (at === -1 || at > 2) throw refused('not a public key, and not one of an allowed signer')
   const [principals, options] = words.slice(0, at)
+  if (principals !== undefined && OPTIONS.test(principals))
+    throw refused(`${principals.slice(0, 100)} is no name: ${WHOSE}`)
   if (options !== undefined && !isMeant(options, purpose, nowMs)) return []
   return [{ key: parsePublicKey(type, base64), name: principals?.replaceAll('"', '') ?? comment.join(' ') }]
 }

@@ -44,6 +44,13 @@ describe('a list of keys whose signatures are taken', () => {
     [`me@host valid-after="soon" ${KEY}`, 'soon is not a time'],
     [`me@host no-touch-required,namespaces="x" ${KEY}`, 'no-touch-required is not understood'],
     [`a b c ${KEY}`, 'not a public key'],
+    [`@revoked ${KEY}`, '@revoked is no name'],
+    [`@revoked * ${KEY}`, '@revoked is no name'],
+    [`cert-authority ${KEY}`, 'cert-authority is no name'],
+    [`namespaces="git" ${KEY}`, 'is no name'],
+    [`expiry-time="20200101",restrict ${KEY}`, 'is no name'],
+    [`restrict ${KEY}`, 'restrict is no name'],
+    [`no-pty,no-user-rc ${KEY}`, 'is no name'],
     ['ssh-dss AAAAB3NzaC1kc3M=', 'ssh-dss keys are refused'],
     ['sk-ssh-ed25519@openssh.com AAAA', 'security keys'],
   ])('is refused with the line %j', (line, why) => {
