@@ -4,6 +4,7 @@ import process from 'node:process'
 
 import { expect, it } from 'vitest'
 
+import { freePort } from '../helpers/free-port.ts'
 import { describeWith, have } from '../helpers/have.ts'
 import { pythonClient } from '../helpers/python-client.ts'
 import { saver, type Saver } from '../helpers/python-save.ts'
@@ -290,6 +291,19 @@ describeWith(['uv', 'python', 'pip'], 'depot python save', () => {
     expect(stderr).toMatch(/^depot: extra-one==3\.0: \S+ answers 403/m)
     expect(stderr).toMatch(/^depot: top-1\.1-py3-none-any\.whl: \S+ answers 500/m)
     expect(await projects(outside)).toEqual(['under-score'])
+  }, 90_000)
+
+  it('ends soon when the host of the files does not answer', async () => {
+    await using upstream = await pythonUpstream([underScore])
+    await using outside = await saver(upstream, 'none')
+    const files = Array.from({ length: 60 }, (_, index) => buildWheel({ name: `p${index}`, version: '1.0' }))
+    const lock = outside.join('pylock.toml')
+    await writeFile(lock, pylock(`http://127.0.0.1:${await freePort()}`, files))
+
+    const { status, stdout, stderr } = await outside.save([lock])
+
+    expect([status, stdout]).toEqual([1, expect.stringContaining('60 failed')])
+    expect(stderr).toContain(' did not answer before: start again later')
   }, 90_000)
 
   it('does without provenance that it refuses, or that is something else', async () => {

@@ -12,6 +12,7 @@ import { findBuilds, noteBuilds, type BuildOptions } from './save-builds.ts'
 import { saveFile } from './save-file.ts'
 import { saveProject, type ProjectSave, type SavedVersion } from './save-project.ts'
 import type { Choice } from './select-files.ts'
+import { waitingOnce } from './waiting-once.ts'
 
 export interface PythonSave extends Omit<ResolverOptions, 'programs' | 'wanted'> {
   readonly run: SaveRun
@@ -34,7 +35,8 @@ export interface Asked {
  * @throws DepotError for what ends the whole save; everything else is reported
  */
 export async function savePython(save: PythonSave, { specs, locks }: Asked): Promise<void> {
-  const { run, choice } = save
+  const { choice } = save
+  const run = { ...save.run, download: waitingOnce(save.run.download) }
   const resolver = once(() => findResolver({ ...save, programs: run.programs, wanted: choice.wanted }))
   const plan: Plan = new Map()
   for (const lock of locks) planLock(run, plan, lock)
@@ -50,7 +52,8 @@ export async function savePython(save: PythonSave, { specs, locks }: Asked): Pro
   }
   const projects = { run, choice, indexes: openIndexes(run.download, save.indexes), remembers: false }
   const saved = await savePlan(projects, plan)
-  if (save.builds) await saveBuilds({ ...projects, remembers: true }, saved, buildOptions(save, asked, resolver))
+  if (save.builds)
+    await saveBuilds({ ...projects, remembers: true }, saved, buildOptions({ ...save, run }, asked, resolver))
 }
 
 function buildOptions(
