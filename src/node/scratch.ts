@@ -7,7 +7,10 @@ export async function scratchFolder(
   files: Readonly<Record<string, string>>,
 ): Promise<{ readonly path: string } & AsyncDisposable> {
   const folder = await mkdtemp(path.join(tmpdir(), 'depot-'))
+  await using made = new AsyncDisposableStack()
+  made.defer(() => rm(folder, { recursive: true, force: true }))
   for (const [name, content] of Object.entries(files))
     await writeFile(path.join(folder, name), content, { mode: 0o600, flag: 'wx' })
-  return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
+  const held = made.move()
+  return { path: folder, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

@@ -3,8 +3,8 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { DepotError } from '../errors.ts'
-import { systemCode } from '../thrown.ts'
-import { filePieces } from './file-pieces.ts'
+import { filePieces, unreadable } from './file-pieces.ts'
+import { isMissing } from './own-files.ts'
 
 /** A file that may lie in several: `<file>`, or `<file>.001`, `<file>.002`, … in their order. */
 export interface Volumes {
@@ -20,7 +20,7 @@ export interface Volumes {
  * Find a file that may have been split. Any of its volumes may be named, or the file that they are of.
  *
  * @returns undefined when there is neither
- * @throws DepotError `NOT_FOUND` naming a volume that is missing between others
+ * @throws DepotError `NOT_FOUND` naming a volume that is missing between others, `STORAGE_DOWN` when one cannot be read
  */
 export async function openVolumes(file: string): Promise<Volumes | undefined> {
   const whole = VOLUME.test(file) ? undefined : await sizeOf(file)
@@ -63,8 +63,8 @@ export function volumeName(file: string, number: number): string {
 export async function volumeNumbers(file: string): Promise<readonly number[]> {
   const start = `${path.basename(file)}.`
   const names = await readdir(path.dirname(file)).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return []
-    throw error
+    if (isMissing(error)) return []
+    throw unreadable(path.dirname(file), error)
   })
   const numbers = names
     .filter((name) => name.startsWith(start) && /^\d{3}$/.test(name.slice(start.length)))
@@ -89,8 +89,8 @@ async function volumesOf(file: string): Promise<{ file: string; sizeBytes: numbe
 
 async function sizeOf(file: string): Promise<number | undefined> {
   const found = await stat(file).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined
-    throw error
+    if (isMissing(error)) return undefined
+    throw unreadable(file, error)
   })
   return found?.isFile() === true ? found.size : undefined
 }

@@ -312,6 +312,13 @@ describe('depot bundle', () => {
   })
 })
 
+it('says of a bundle that cannot be read that it cannot, not that it is a bug', async () => {
+  await using dir = await tempDir('bundle')
+  await symlink('round', dir.join('round'))
+  const { status, stderr } = await runDepot(['bundle', 'list', dir.join('round')])
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/^depot: \S+round is a link/)])
+})
+
 describeWith('openssh', 'the signature of a bundle', () => {
   it('is by an SSH key, in its file or in an agent, and whoever trusts it is told the name', async () => {
     await using world = await savedTree()
