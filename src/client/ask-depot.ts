@@ -42,7 +42,7 @@ export function readDepotAnswer<T>(text: string, schema: z.ZodType<T>): T {
 
 /** For an answer that no depot gives. */
 export function notADepot(): DepotError {
-  return new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does')
+  return new DepotError('STORAGE_DOWN', 'the depot does not answer as a depot does: is its URL right?')
 }
 
 function parse(text: string): unknown {
