@@ -364,6 +364,10 @@ export const LIMITS = {
   npmOverridesDepthMax: 32,
   /** Versions that specs lead to, each counted once for every rule by which it is met: large projects have some thousand. */
   npmResolvedMax: 50_000,
+  /** What all of these ask for together: some eight each, in ways that meet again and again. Each takes some kilobytes while it is found. */
+  npmEdgesMax: 1_000_000,
+  /** One name with what is asked of it: a range, or an address. Real ones stay below 500 characters. */
+  npmSpecLengthMax: 4 * KIB,
   /** Packages that are saved at once: each has its packument in memory, and waits for the disk as often as for the registry. */
   npmSavedAtOnce: 24,
   /** A package.json: those of the largest known projects have some hundred kilobytes. */

@@ -96,21 +96,28 @@ function startWalk({ facts, source, platforms }: ResolveOptions): Walk {
   /** Versions with the rules that hold there; what was only optional is followed again when it turns out that it is not. */
   const seen = new Set<string>()
 
+  let followed = 0
+
   async function follow(edges: readonly Edge[], place: Place): Promise<void> {
+    followed += edges.length
+    if (followed > LIMITS.npmEdgesMax) throw endless()
     await Promise.all(edges.map((edge) => followOne(edge, place)))
   }
 
   async function followOne(edge: Edge, place: Place): Promise<void> {
-    const { spec, rules } = override(edge, place.rules)
     const optional = place.optional || edge.optional
-    const item = edge.name === '' ? spec : `${edge.name}@${spec}`
+    let item = itemOf(edge, edge.spec)
     try {
+      requireShort(edge)
+      const { spec, rules } = override(edge, place.rules)
+      item = itemOf(edge, spec)
       const asked = askedFor(edge.name, spec)
       if (asked.registry) await visit(asked, edge, { ...place, rules, optional })
       else await meet({ item, spec: asked, optional, byProject: place.byProject }, rules)
     } catch (error) {
       if (!concernsOne(error)) throw error
       keep(problems, item, { item, optional, reason: `${error.message} (${place.from} asks for it)` })
+      if (problems.size > LIMITS.npmResolvedMax) throw endless()
     }
   }
 
@@ -147,8 +154,18 @@ function startWalk({ facts, source, platforms }: ResolveOptions): Walk {
 function endless(): DepotError {
   return new DepotError(
     'STORAGE_DOWN',
-    `the registry leads from package to package, more than ${LIMITS.npmResolvedMax} of them: save a lock file instead`,
+    `the registry leads from package to package without end: save a lock file instead`,
   )
+}
+
+function itemOf({ name }: Edge, spec: string): string {
+  return (name === '' ? spec : `${name}@${spec}`).slice(0, LIMITS.npmSpecLengthMax)
+}
+
+/** npm's own parser of specs and ranges looks at each of their parts again and again. @throws DepotError `BAD_REQUEST` */
+function requireShort({ name, spec }: Edge): void {
+  if (name.length + spec.length <= LIMITS.npmSpecLengthMax) return
+  throw new DepotError('BAD_REQUEST', `it has more than ${LIMITS.npmSpecLengthMax} characters`)
 }
 
 /** What a spec means to npm; of an alias, what it stands for. @throws DepotError `BAD_REQUEST` */

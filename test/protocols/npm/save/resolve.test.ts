@@ -223,6 +223,24 @@ describe('the versions that an install needs', () => {
     await expect(found).rejects.toThrow(/leads from package to package/)
   }, 60_000)
 
+  it.each([60_000, 1_000_001])(
+    'end when a package asks for %d others, none of which is there',
+    async (count) => {
+      const dependencies = Object.fromEntries(Array.from({ length: count }, (_, index) => [`x${index}`, '1']))
+      await expect(saved({ 'app@1.0.0': { dependencies } }, ['app'])).rejects.toThrow(/without end/)
+    },
+    60_000,
+  )
+
+  it('do not have what is asked for in more words than anybody reads', async () => {
+    const spec = Array.from({ length: 20_000 }, (_, index) => `${index}.x`).join(' || ')
+    const { problems } = await saved({ 'app@1.0.0': { dependencies: { lib: spec } }, 'lib@1.0.0': {} }, ['app'])
+    expect(problems).toEqual([
+      { item: expect.stringMatching(/^lib@0\.x/), reason: expect.stringContaining('more than 4096'), optional: false },
+    ])
+    expect(problems[0]?.item).toHaveLength(4096)
+  })
+
   it('never have a name that leads out of the folder', async () => {
     const found = await saved({ 'a@1.0.0': { dependencies: { '../../x': '1', x: 'npm:../y@1' } } }, ['a'])
     expect(names(found)).toEqual(['a@1.0.0'])
