@@ -46,9 +46,10 @@ export async function readPythonInput(options: PythonInputOptions): Promise<Pyth
 }
 
 function requirement(word: string): string {
-  if (parseRequirement(word) !== undefined) return word
-  const what = lockKindOf(word) === undefined ? 'no requirement, as requests>=2 is one' : 'no file that is here'
-  throw new UsageError(`'${word}' is ${what}`)
+  // `uv.lock` would do as the name of a project too, and `requirements.txt` as one that somebody made up for those who forget the -r.
+  if (lockKindOf(word) !== undefined) throw new UsageError(`'${word}' is no file that is here`)
+  if (parseRequirement(word) === undefined) throw new UsageError(`'${word}' is no requirement, as requests>=2 is one`)
+  return word
 }
 
 async function readFile(file: string): Promise<ReadLock> {

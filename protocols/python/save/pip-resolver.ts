@@ -55,8 +55,8 @@ async function report(
       ...'-r requirements.txt -c constraints.txt'.split(' '),
       ...(python === undefined ? [] : ['--python-version', python]),
       ...(platform === undefined ? [] : tagsFor(platform).flatMap((tag) => ['--platform', tag])),
-      // pip builds nothing for another machine than this one.
-      ...(python === undefined && platform === undefined ? [] : ['--only-binary', ':all:']),
+      // pip builds nothing for another machine than this one, and old ones want to be told a folder even where they install nothing.
+      ...(python === undefined && platform === undefined ? [] : ['--only-binary', ':all:', '--target', 'unused']),
       ...(preReleases ? ['--pre'] : []),
     ],
     env: {
