@@ -28,9 +28,8 @@ export function wantedRoutes(depot: Depot, ecosystem: string, held: Held): reado
       root: false,
       async handle(request) {
         const names = await wantedNames(depot, request.cache, ecosystem)
-        await forgetWanted(depot, request.cache, ecosystem, names)
         const audit = [auditEntry(request, { action: `${ecosystem}:delete`, resource: 'wanted', digest: '' })]
-        await depot.commit(request.cache, { audit })
+        await forgetWanted(depot, request.cache, ecosystem, names, audit)
         return jsonResponse(200, { forgotten: names.length }, { 'Cache-Control': 'no-store' })
       },
     }),

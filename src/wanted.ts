@@ -1,6 +1,6 @@
 import type { Depot } from './depot.ts'
 import { breath } from './breath.ts'
-import type { Cache } from './kv-store.ts'
+import type { AuditEntry, Cache } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 import { redacted } from './redact.ts'
 
@@ -117,17 +117,18 @@ export async function wantedNames(depot: Depot, cache: Cache, ecosystem: string)
   return names
 }
 
-/** No longer keep some names. */
+/** No longer keep some names; `audit` goes with the first of them. */
 export async function forgetWanted(
   depot: Depot,
   cache: Cache,
   ecosystem: string,
   names: readonly string[],
+  audit: readonly AuditEntry[] = [],
 ): Promise<void> {
   for (let at = 0; at < names.length; at += LIMITS.lookupKeysMax) {
     await breath()
-    const page = names.slice(at, at + LIMITS.lookupKeysMax)
-    await depot.commit(cache, { deletes: page.map((key) => ({ kind: wantedKind(ecosystem), key })) })
+    const deletes = names.slice(at, at + LIMITS.lookupKeysMax).map((key) => ({ kind: wantedKind(ecosystem), key }))
+    await depot.commit(cache, { deletes, audit: at === 0 ? audit : [] })
   }
 }
 
