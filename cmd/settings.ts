@@ -101,6 +101,7 @@ const OTHER_VARIABLES = new Set([
   'DEPOT_SSH_KEY',
   'DEPOT_NPM_DIR',
   'DEPOT_PYTHON_DIR',
+  'DEPOT_NIX_DIR',
 ])
 
 /** A line for each DEPOT_ variable that means nothing. A warning only: Kubernetes sets some by itself. */

@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 import type { Depot } from './depot.ts'
 import { breath } from './breath.ts'
 import type { AuditEntry, Cache } from './kv-store.ts'
@@ -28,7 +30,7 @@ interface Pending {
 
 /**
  * Gathers names and writes them some moments later: a read never writes. At most `LIMITS.wantedNamesMax` of an ecosystem are kept, each
- * once; what has come meanwhile makes room for others. Which are lost in a crash will be asked for again.
+ * once; what has come meanwhile makes room for others, and then the oldest. Which are lost in a crash will be asked for again.
  *
  * @param heldBy tells for an ecosystem what has come
  * @param nowMs a clock that does not jump
@@ -54,10 +56,11 @@ export function createWantedNotes(
       for (const name of await depot.kv.present(cache.id, kind, page)) there.add(name)
     }
     const fresh = asked.filter((name) => !there.has(name))
-    const room = fresh.length === 0 ? 0 : await roomFor(depot, cache, ecosystem, { held: heldBy(ecosystem), fresh })
+    if (fresh.length === 0) return
+    await makeRoom(depot, cache, ecosystem, { held: heldBy(ecosystem), count: fresh.length })
     const value = JSON.stringify({ at: Date.now() })
-    for (let at = 0; at < Math.min(room, fresh.length); at += LIMITS.lookupKeysMax) {
-      const page = fresh.slice(at, Math.min(room, at + LIMITS.lookupKeysMax))
+    for (let at = 0; at < fresh.length; at += LIMITS.lookupKeysMax) {
+      const page = fresh.slice(at, at + LIMITS.lookupKeysMax)
       await depot.commit(cache, { puts: page.map((key) => ({ kind, key, value })) })
     }
   }
@@ -95,26 +98,39 @@ export function createWantedNotes(
 
 function noop(): void {}
 
-/** How many of the fresh names may be added. What has come is cleared away when there is no room. */
-async function roomFor(
+/** When so many more are too many, what has come goes, and then the oldest: what is still wanted will be asked for again. */
+async function makeRoom(
   depot: Depot,
   cache: Cache,
   ecosystem: string,
-  { held, fresh }: { readonly held: Held | undefined; readonly fresh: readonly string[] },
-): Promise<number> {
-  const names = await wantedNames(depot, cache, ecosystem)
-  const room = LIMITS.wantedNamesMax - names.length
-  if (room >= fresh.length || held === undefined) return room
-  const come = await held(depot, cache, names)
-  await forgetWanted(depot, cache, ecosystem, [...come])
-  return room + come.size
+  { held, count }: { readonly held: Held | undefined; readonly count: number },
+): Promise<void> {
+  const notes = await notesOf(depot, cache, ecosystem)
+  const excess = notes.length + count - LIMITS.wantedNamesMax
+  if (excess <= 0) return
+  const names = notes.map(({ name }) => name)
+  const come = (await held?.(depot, cache, names)) ?? new Set<string>()
+  const left = notes.filter(({ name }) => !come.has(name)).toSorted((one, other) => one.at - other.at)
+  const oldest = left.slice(0, Math.max(0, excess - come.size)).map(({ name }) => name)
+  await forgetWanted(depot, cache, ecosystem, [...come, ...oldest])
+}
+
+const noted = z.object({ at: z.number() })
+
+async function notesOf(
+  depot: Depot,
+  cache: Cache,
+  ecosystem: string,
+): Promise<readonly { readonly name: string; readonly at: number }[]> {
+  const notes: { name: string; at: number }[] = []
+  for await (const { key, value } of depot.all(cache, wantedKind(ecosystem)))
+    notes.push({ name: key, at: noted.parse(JSON.parse(value)).at })
+  return notes
 }
 
 /** All names that are noted, in the order of their bytes. */
 export async function wantedNames(depot: Depot, cache: Cache, ecosystem: string): Promise<readonly string[]> {
-  const names: string[] = []
-  for await (const { key } of depot.all(cache, wantedKind(ecosystem))) names.push(key)
-  return names
+  return (await notesOf(depot, cache, ecosystem)).map(({ name }) => name)
 }
 
 /** No longer keep some names; `audit` goes with the first of them. */

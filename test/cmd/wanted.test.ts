@@ -100,9 +100,6 @@ describe('notes of what is wanted', () => {
     for (let index = 0; index < LIMITS.wantedNamesMax + 100; index++) notes.note(MAIN_CACHE, 'test', `name-${index}`)
     await notes.flush()
     expect(await wantedNames(depot, MAIN_CACHE, 'test')).toHaveLength(LIMITS.wantedNamesMax)
-    notes.note(MAIN_CACHE, 'test', 'late')
-    await notes.flush()
-    expect(await wantedNames(depot, MAIN_CACHE, 'test')).not.toContain('late')
     await depot.commit(MAIN_CACHE, { puts: [{ kind: 'test-thing', key: 'name-7', value: '{}' }] })
     notes.note(MAIN_CACHE, 'test', 'later')
     await notes.flush()
@@ -110,6 +107,23 @@ describe('notes of what is wanted', () => {
     expect(names).toHaveLength(LIMITS.wantedNamesMax)
     expect(names).toContain('later')
     expect(names).not.toContain('name-7')
+  })
+
+  it('lose the oldest where nothing has come', async () => {
+    await using world = await startWorld({ blobs: 'memory' })
+    const puts = Array.from({ length: LIMITS.wantedNamesMax }, (_, index) => {
+      const at = index === 77 ? 1 : 2
+      return { kind: 'wanted-test', key: `name-${index}`, value: JSON.stringify({ at }) }
+    })
+    for (let at = 0; at < puts.length; at += 1000)
+      await world.depot.commit(MAIN_CACHE, { puts: puts.slice(at, at + 1000) })
+    const notes = createWantedNotes(world.depot, () => undefined)
+    notes.note(MAIN_CACHE, 'test', 'later')
+    await notes.flush()
+    const names = await wantedNames(world.depot, MAIN_CACHE, 'test')
+    expect(names).toHaveLength(LIMITS.wantedNamesMax)
+    expect(names).toContain('later')
+    expect(names).not.toContain('name-77')
   })
 
   it('come back when somebody had them forgotten', async () => {
