@@ -1,14 +1,21 @@
 import { isRefusal } from '../../../src/client/fail-saved.ts'
+import type { SaveRun } from '../../../src/client/runs.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { savedAttestationsPath } from '../saved-paths.ts'
-import type { PackageSave } from './save-package.ts'
+import type { Registry } from './registry.ts'
 import { isMembers, type Members } from './upstream-packument.ts'
+
+/** A package that is being saved, and where it comes from. */
+interface Attested extends Pick<SaveRun, 'folder' | 'download' | 'report'> {
+  readonly registry: Registry
+  readonly name: string
+}
 
 /**
  * Save what the registry knows of how a version was made, byte for byte, when its manifest says that there is something. Mirrors pass
  * such manifests on and have nothing behind them, which is no failure of the version.
  */
-export async function saveAttestations(save: PackageSave, version: string, dist: Members): Promise<void> {
+export async function saveAttestations(save: Attested, version: string, dist: Members): Promise<void> {
   const { folder, download, registry, report, name } = save
   const url = registry.attestations(name, dist)
   const path = savedAttestationsPath(name, version)

@@ -1,7 +1,4 @@
 import type { Programs } from '../../../src/client/programs.ts'
-import { hasCode } from '../../../src/errors.ts'
-import { pipResolver } from './pip-resolver.ts'
-import { uvResolver } from './uv-resolver.ts'
 import type { Wanted } from './wheel-filter.ts'
 
 /** What a list of requirements comes to. */
@@ -37,22 +34,4 @@ export interface ResolverOptions {
   readonly scratch: Scratch
   /** Variables of the programs: undefined takes one of this process away. */
   readonly env: Readonly<Record<string, string | undefined>>
-}
-
-/** uv where it is installed, else pip; undefined without either. */
-export async function findResolver(options: ResolverOptions): Promise<Resolver | undefined> {
-  const { programs, env } = options
-  if (await answers(programs, env, ['uv', '--version'])) return uvResolver(options)
-  if (await answers(programs, env, ['python3', '-m', 'pip', '--version'])) return pipResolver(options)
-  return undefined
-}
-
-async function answers(programs: Programs, env: ResolverOptions['env'], command: readonly string[]): Promise<boolean> {
-  const [program = '', ...args] = command
-  try {
-    return (await programs.run(program, { args, env })).status === 0
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return false
-    throw error
-  }
 }
