@@ -2,6 +2,7 @@ import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { createTurns } from '../turns.ts'
 import { readText } from './answer.ts'
+import { backOffMs } from './back-off.ts'
 import { fetchFrom, place, refused, type DownloadOptions } from './fetch-from.ts'
 import { receiveBody, type Downloaded, type FileRequest } from './receive-body.ts'
 import { TryAgain } from './transfer-answer.ts'
@@ -52,8 +53,7 @@ export function createDownload(options: DownloadOptions): Download {
         } catch (error) {
           if (!(error instanceof TryAgain)) throw error
           if (tries >= LIMITS.transferTriesMax) throw error.failure
-          const growing = pauseMs * 2 ** (tries - 1) * (0.5 + Math.random() / 2)
-          await pause(Math.min(Math.max(growing, error.waitMs), LIMITS.transferPauseMsMax))
+          await pause(backOffMs(pauseMs, tries, error.waitMs))
         }
       }
     } finally {

@@ -2,6 +2,7 @@ import { createTurns } from '../turns.ts'
 import { DepotError } from '../errors.ts'
 import type { MaybePromise } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
+import { backOffMs } from './back-off.ts'
 import type { TokenSource } from './token-source.ts'
 import { endsTransfer, readGoodAnswer, TryAgain, withoutAnswer } from './transfer-answer.ts'
 
@@ -66,7 +67,7 @@ export function createTransfer(options: TransferOptions): Transfer {
         } catch (error) {
           const again = error instanceof TryAgain ? error : undefined
           if (again !== undefined && tries < LIMITS.transferTriesMax) {
-            await pause(pauseMs(options.pauseMs ?? LIMITS.transferPauseMs, tries, again.waitMs), ended.signal)
+            await pause(backOffMs(options.pauseMs ?? LIMITS.transferPauseMs, tries, again.waitMs), ended.signal)
             continue
           }
           const failure = again?.failure ?? error
@@ -112,12 +113,6 @@ async function sendOnce(
 
 function tooSlow({ origin }: URL): DepotError {
   return new DepotError('STORAGE_DOWN', `${origin} answers too slowly`)
-}
-
-/** Twice as long each time, and not for all at the same moment. */
-function pauseMs(firstMs: number, tries: number, askedMs: number): number {
-  const growing = firstMs * 2 ** (tries - 1) * (0.5 + Math.random() / 2)
-  return Math.min(Math.max(growing, askedMs), LIMITS.transferPauseMsMax)
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
