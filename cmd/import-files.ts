@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
+import type { Algorithm } from '../src/client/saved-files.ts'
+import { digestsOf, hashHandle } from '../src/node/hash-handle.ts'
+import { isMissing } from '../src/node/own-files.ts'
 import { systemCode } from '../src/thrown.ts'
 
 /** A file that somebody else's server left, as it lies there. */
@@ -19,19 +21,18 @@ export async function findFile(path: string): Promise<FoundFile | undefined> {
     const { size, mtimeMs } = await handle.stat()
     return { path, sizeBytes: size, modifiedMs: Math.floor(mtimeMs) }
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
 }
 
 /** Its digests, hex, by algorithm. @throws Error when it cannot be read */
-export async function hashFile<A extends string>(path: string, algorithms: readonly A[]): Promise<Record<A, string>> {
-  const hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)] as const)
+export async function hashFile<A extends Algorithm>(
+  path: string,
+  algorithms: readonly A[],
+): Promise<Readonly<Record<A, string>>> {
   await using handle = await openPlain(path)
-  for await (const piece of handle.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
-    for (const [, hash] of hashes) hash.update(piece as Buffer)
-  }
-  return Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])) as Record<A, string>
+  return digestsOf((await hashHandle(handle, algorithms)).running)
 }
 
 /** A whole file as UTF-8 text. @throws Error when it is longer, or cannot be read */
