@@ -1,20 +1,17 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdir, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import process from 'node:process'
 import { promisify } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
 import { readTree, writeTree, type Tree } from '../helpers/bundles.ts'
-import { cleanEnv } from '../helpers/clean-env.ts'
 import { describeWith } from '../helpers/have.ts'
+import { killedWhen } from '../helpers/killed-depot.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
-const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
 const ROUNDS = 20
 const MIB = 1024 * 1024
 const ANYBODY = '--allow-unsigned'
@@ -26,16 +23,6 @@ const TREE: Tree = Object.fromEntries(
     [`${name}/metadata.json`, JSON.stringify({ name })],
   ]),
 )
-
-/** Run a command in a process of its own, and kill it as soon as it has come so far, unless it is done before. */
-async function killedWhen(isSoFar: () => Promise<boolean>, args: readonly string[]): Promise<void> {
-  await using home = await tempDir('killed')
-  const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(home.path), stdio: 'ignore' })
-  const exited = once(child, 'exit')
-  while (child.exitCode === null && !(await isSoFar())) await new Promise((resolve) => setTimeout(resolve, 2))
-  child.kill('SIGKILL')
-  await exited
-}
 
 /** Kill a command at twenty places of its way; `check` looks at what is left each time. */
 async function killOverAndOver(

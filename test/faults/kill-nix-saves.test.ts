@@ -1,20 +1,17 @@
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { describe, expect, it } from 'vitest'
 
 import { parseNarinfo } from '../../protocols/nix/narinfo.ts'
 import { hashOf } from '../../protocols/nix/store-path.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { cleanEnv } from '../helpers/clean-env.ts'
 import { sha256Hex } from '../helpers/nar.ts'
 import { startNixCache, type CachedPath, type TestCache } from '../helpers/nix-cache.ts'
 import { PUBLIC } from '../helpers/nix-upload.ts'
+import { killedWhen } from '../helpers/killed-depot.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { seededRandom } from './artifacts.ts'
@@ -23,7 +20,6 @@ const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
 /** More than are fetched until the last kill: a round gets some thirty. */
 const PATHS = ROUNDS * 40
-const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
 
 describe('depot nix save that is killed', () => {
   it(
@@ -40,17 +36,12 @@ describe('depot nix save that is killed', () => {
       let killed = 0
       let count = 0
       for (let round = 0; round < ROUNDS; round++) {
-        const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(dir.path), stdio: 'ignore' })
-        const ended = once(child, 'exit')
         // All narinfos are asked for before the first archive, and so many archives are under way at once.
         const enough = LIMITS.downloadAtOnce + Math.floor(random() * 15)
         cache.archivesAsked()
         let archives = 0
-        while (child.exitCode === null && (archives += cache.archivesAsked().length) < enough) await sleep(1)
-        await sleep(random() * 20)
-        child.kill('SIGKILL')
-        await ended
-        if (child.signalCode === 'SIGKILL') killed++
+        const isSoFar = (): boolean => (archives += cache.archivesAsked().length) >= enough
+        if (await killedWhen(isSoFar, args, random() * 20)) killed++
         const whole = await wholePaths(saved)
         expect(whole).toBeGreaterThanOrEqual(count)
         count = whole

@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { describe, expect, it } from 'vitest'
 
-import { cleanEnv } from '../helpers/clean-env.ts'
 import { freePort } from '../helpers/free-port.ts'
+import { killedWhen } from '../helpers/killed-depot.ts'
 import { pushedStore, pushFrom, servedNar, storePath } from '../helpers/pushed-store.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
@@ -16,17 +13,6 @@ import type { AddedPath } from '../helpers/local-store.ts'
 
 const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 20)
 const PATHS = 60
-const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
-
-/** Begin a push and kill it some time after. */
-async function killedPush(args: readonly string[], afterMs: number): Promise<void> {
-  await using home = await tempDir('killed-push')
-  const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(home.path), stdio: 'ignore' })
-  const exited = once(child, 'exit')
-  await sleep(afterMs)
-  child.kill('SIGKILL')
-  await exited
-}
 
 /** Every path that a depot tells of is there whole, with all that it refers to. */
 async function wholePaths(server: ServerProcess, paths: readonly AddedPath[]): Promise<number> {
@@ -50,7 +36,7 @@ describe('a push of store paths', () => {
     const args = ['nix', 'push', server.url, '--nix-store', store.root, storePath(top)]
     let there = 0
     for (let round = 0; round < ROUNDS; round++) {
-      await killedPush(args, 300 + (round * 1200) / ROUNDS)
+      await killedWhen(() => true, args, 300 + (round * 1200) / ROUNDS)
       const now = await wholePaths(server, paths)
       expect(now).toBeGreaterThanOrEqual(there)
       there = now

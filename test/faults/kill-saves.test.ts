@@ -1,16 +1,13 @@
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { describe, expect, it } from 'vitest'
 
-import { cleanEnv } from '../helpers/clean-env.ts'
 import { packageLock } from '../helpers/npm-lock.ts'
 import { startNpmUpstream } from '../helpers/npm-upstream.ts'
+import { killedWhen } from '../helpers/killed-depot.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { seededRandom } from './artifacts.ts'
@@ -20,7 +17,6 @@ const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
 const PACKAGES = ROUNDS * 20
 /** Two for each package: so many at most that each round brings some, and not all of them are there in the end. */
 const REQUESTS_A_ROUND = 64
-const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
 
 describe('depot npm save that is killed', () => {
   it(
@@ -45,14 +41,8 @@ describe('depot npm save that is killed', () => {
       let killed = 0
       let count = 0
       for (let round = 0; round < ROUNDS; round++) {
-        const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(dir.path), stdio: 'ignore' })
-        const ended = once(child, 'exit')
         const enough = upstream.asked.length + Math.floor(random() * REQUESTS_A_ROUND)
-        while (child.exitCode === null && upstream.asked.length <= enough) await sleep(1)
-        await sleep(random() * 10)
-        child.kill('SIGKILL')
-        await ended
-        if (child.signalCode === 'SIGKILL') killed++
+        if (await killedWhen(() => upstream.asked.length > enough, args, random() * 10)) killed++
         const whole = await wholeFiles(saved, known)
         expect(whole).toBeGreaterThanOrEqual(count)
         count = whole
