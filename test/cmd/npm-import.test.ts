@@ -9,44 +9,19 @@ import { cliUser, depotFor } from '../helpers/cli-user.ts'
 import { describeWith } from '../helpers/have.ts'
 import { killedImport } from '../helpers/killed-import.ts'
 import { tarballOf } from '../helpers/npm-fixtures.ts'
-import { json, publish, startNpmWorld } from '../helpers/npm-world.ts'
-import { runDepot, type Finished } from '../helpers/run-depot.ts'
+import { editDocument, npmTransfer, type NpmTransfer } from '../helpers/npm-transfer.ts'
+import { publish, startNpmWorld } from '../helpers/npm-world.ts'
+import { runDepot } from '../helpers/run-depot.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
 import { storePackage } from '../helpers/verdaccio.ts'
-import type { World } from '../helpers/world.ts'
 
-interface Move extends AsyncDisposable {
-  readonly storage: TempDir
-  readonly world: World
-  run(...flags: readonly string[]): Promise<Finished>
-  packument(name: string): Promise<Record<string, unknown>>
-  audited(): Promise<string[]>
+async function move(): Promise<NpmTransfer & { readonly storage: TempDir }> {
+  const transfer = await npmTransfer((folder, url) => ['npm', 'import', '--verdaccio', folder, url])
+  return { ...transfer, storage: transfer.folder }
 }
 
-async function move(): Promise<Move> {
-  await using made = new AsyncDisposableStack()
-  const storage = made.use(await tempDir('storage'))
-  const world = made.use(await startNpmWorld())
-  const owned = made.move()
-  return {
-    storage,
-    world,
-    run: (...flags) => runDepot(['npm', 'import', '--verdaccio', storage.path, world.url, ...flags]),
-    packument: async (name) => json(await world.fetch(`/npm/${name}`)),
-    audited: async () => (await world.depot.kv.audit(0, 10_000)).map(({ resource }) => resource),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-}
-
-async function edit(
-  folder: string,
-  change: (document: Record<string, Record<string, unknown>>) => void,
-): Promise<void> {
-  const file = path.join(folder, 'package.json')
-  const document = JSON.parse(await readFile(file, 'utf8')) as Record<string, Record<string, unknown>>
-  change(document)
-  await writeFile(file, JSON.stringify(document))
-}
+const edit = (folder: string, change: Parameters<typeof editDocument>[1]): Promise<void> =>
+  editDocument(path.join(folder, 'package.json'), change)
 
 describe('depot npm import', () => {
   it('brings packages in with their dates, tags, deprecations, signatures and readme', async () => {

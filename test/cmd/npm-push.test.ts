@@ -6,44 +6,19 @@ import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/limits.ts'
 import { startGuardedWorld } from '../helpers/guarded-world.ts'
 import { tarballOf } from '../helpers/npm-fixtures.ts'
-import { json, publish, startNpmWorld } from '../helpers/npm-world.ts'
+import { editDocument, npmTransfer, type NpmTransfer } from '../helpers/npm-transfer.ts'
+import { json, publish } from '../helpers/npm-world.ts'
 import { runDepot, type Finished } from '../helpers/run-depot.ts'
 import { attestationsFile, attestationsOf, saveFixture, saveKeys } from '../helpers/saved-npm.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
-import type { World } from '../helpers/world.ts'
 
-interface Carry extends AsyncDisposable {
-  readonly saved: TempDir
-  readonly world: World
-  run(...flags: readonly string[]): Promise<Finished>
-  packument(name: string): Promise<Record<string, unknown>>
-  audited(): Promise<string[]>
+async function carry(): Promise<NpmTransfer & { readonly saved: TempDir }> {
+  const transfer = await npmTransfer((folder, url) => ['npm', 'push', url, '--dir', folder])
+  return { ...transfer, saved: transfer.folder }
 }
 
-async function carry(): Promise<Carry> {
-  await using made = new AsyncDisposableStack()
-  const saved = made.use(await tempDir('saved'))
-  const world = made.use(await startNpmWorld())
-  const owned = made.move()
-  return {
-    saved,
-    world,
-    run: (...flags) => runDepot(['npm', 'push', world.url, '--dir', saved.path, ...flags]),
-    packument: async (name) => json(await world.fetch(`/npm/${name}`)),
-    audited: async () => (await world.depot.kv.audit(0, 10_000)).map(({ resource }) => resource),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-}
-
-async function edit(
-  folder: string,
-  change: (document: Record<string, Record<string, unknown>>) => void,
-): Promise<void> {
-  const file = path.join(folder, 'metadata.json')
-  const document = JSON.parse(await readFile(file, 'utf8')) as Record<string, Record<string, unknown>>
-  change(document)
-  await writeFile(file, JSON.stringify(document))
-}
+const edit = (folder: string, change: Parameters<typeof editDocument>[1]): Promise<void> =>
+  editDocument(path.join(folder, 'metadata.json'), change)
 
 function distIn(document: Record<string, Record<string, unknown>>): object {
   const manifest = document['versions']?.['1.0.0'] as { dist: object } | undefined
