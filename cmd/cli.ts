@@ -1,6 +1,6 @@
 import { parseArgs, stripVTControlCharacters } from 'node:util'
 
-import { renderUsage, type ArgsDef, type CommandDef } from 'citty'
+import type { ArgsDef, CommandDef } from 'citty'
 
 import { DepotError } from '../src/errors.ts'
 import { hint } from '../src/hint.ts'
@@ -118,6 +118,7 @@ async function usage(command: Command): Promise<string> {
     meta: { name: command.name, description: command.description },
     args: command.args,
   }
+  const { renderUsage } = await import('citty')
   // citty colours its output wherever it goes, also into files and pagers, and fills its lines with blanks.
   const text = stripVTControlCharacters(await renderUsage(definition, { meta: { name: 'depot' } }))
   const lines = text.trimEnd().split('\n')

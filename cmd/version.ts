@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
 
-import { z } from 'zod'
-
 /** The version of this program. The sources lie one folder below package.json, the compiled files two. */
 export function depotVersion(): string {
   for (const place of ['../package.json', '../../package.json']) {
     try {
-      return PACKAGE.parse(JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8'))).version
+      const version = versionOf(JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')))
+      if (version !== undefined) return version
     } catch {
       continue
     }
@@ -14,7 +13,11 @@ export function depotVersion(): string {
   return 'unknown'
 }
 
-const PACKAGE = z.object({ version: z.string() })
+/** Every command begins here: loading zod for one field would be most of what `depot --version` does. */
+function versionOf(manifest: unknown): string | undefined {
+  if (typeof manifest !== 'object' || manifest === null || !('version' in manifest)) return undefined
+  return typeof manifest.version === 'string' ? manifest.version : undefined
+}
 
 /** What this command line calls itself to a depot. */
 export function clientName(): string {
