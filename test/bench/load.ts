@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import process from 'node:process'
 
 export interface Load {
   readonly url: string
@@ -10,17 +11,44 @@ export interface Load {
 
 export interface LoadResult {
   readonly perSecond: number
+  readonly p50Ms: number
   readonly p99Ms: number
   /** Answers that were not 2xx or 3xx; a figure with any is no figure. */
   readonly failures: number
 }
 
+const SECONDS_MAX = setting('BENCH_SECONDS')
+const ROUNDS_MAX = setting('BENCH_ROUNDS')
+
+function setting(name: string): number {
+  const text = process.env[name] ?? ''
+  if (text !== '' && !/^[1-9]\d*$/.test(text)) throw new Error(`${name} is a whole number above 0, not ${text}`)
+  return text === '' ? Infinity : Number(text)
+}
+
+/** What makes rounds shorter or fewer than they should be, or nothing. */
+export function limits(): string {
+  const seconds = SECONDS_MAX === Infinity ? [] : [`rounds of at most ${SECONDS_MAX} s`]
+  return [...seconds, ...(ROUNDS_MAX === Infinity ? [] : [`at most ${ROUNDS_MAX} rounds`])].join(', ')
+}
+
+/** As many rounds as a section wants, or fewer where BENCH_ROUNDS says so. */
+export function roundsOf(count: number): number {
+  return Math.min(count, ROUNDS_MAX)
+}
+
+/** As many seconds as a section wants, or fewer where BENCH_SECONDS says so. */
+export function secondsOf(count: number): number {
+  return Math.min(count, SECONDS_MAX)
+}
+
 /** Drive one URL with wrk on one thread. */
 export async function drive({ url, connections, seconds, headers = {} }: Load): Promise<LoadResult> {
   const flags = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const text = await output('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...flags, url])
+  const text = await output('wrk', ['-t1', `-c${connections}`, `-d${secondsOf(seconds)}s`, '--latency', ...flags, url])
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1] ?? NaN),
+    p50Ms: milliseconds(/50%\s+([\d.]+)(us|ms|s)/.exec(text)),
     p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(text)),
     failures: Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0),
   }
@@ -50,7 +78,7 @@ export function median(values: readonly number[]): number {
 export async function sideBySide(rounds: number, ours: () => Promise<LoadResult>, theirs: () => Promise<LoadResult>) {
   const mine: LoadResult[] = []
   const peer: LoadResult[] = []
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < roundsOf(rounds); round++) {
     peer.push(await theirs())
     mine.push(await ours())
   }

@@ -2,114 +2,129 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
+import { inspect } from 'node:util'
 
 import { auth } from './auth.ts'
 import { bundles } from './bundles.ts'
 import { holds } from './holds.ts'
+import { limits } from './load.ts'
 import { localStore } from './local-store.ts'
 import { coldStartAndMemory } from './memory.ts'
-import { output } from './load.ts'
+import { checkBuilt, howToInstall, missingOf, type NeedName, versionsOf } from './needs.ts'
 import { nixClients } from './nix-clients.ts'
 import { npmRegistry } from './npm-registry.ts'
 import { proxied } from './proxied.ts'
 import { push } from './push.ts'
 import { pythonIndex } from './python-index.ts'
 import { reads } from './reads.ts'
+import { line, parseTables, report, type Row, table } from './report.ts'
 import { save } from './save.ts'
 import { uploads } from './uploads.ts'
 
-/** One line of the table: a figure, what it is compared with, and what was aimed at. */
-export interface Row {
-  readonly name: string
-  readonly ours: string
-  readonly peer: string
-  readonly ratio: number | undefined
-  readonly target: string
-  readonly met: boolean
+export type { Row } from './report.ts'
+
+interface Section {
+  measure(dir: string): Promise<readonly Row[]>
+  readonly needs: readonly NeedName[]
+  /** Left out of a run of everything: measured when it is named. */
+  readonly onlyNamed?: true
 }
 
-const SECTIONS = {
-  reads,
-  uploads,
-  proxy: proxied,
-  auth,
-  'local-store': localStore,
-  'nix-clients': nixClients,
-  save,
-  push,
-  npm: npmRegistry,
-  python: pythonIndex,
-  bundle: bundles,
-  memory: coldStartAndMemory,
-  holds,
-} as const
+/** One line for each section, in the order in which they are measured and written. */
+const SECTIONS: Readonly<Record<string, Section>> = {
+  reads: { measure: reads, needs: ['wrk', 'nginx'] },
+  uploads: { measure: uploads, needs: ['zstd', 'xz', 'curl'] },
+  proxy: { measure: proxied, needs: ['curl'] },
+  auth: { measure: auth, needs: ['wrk'] },
+  'local-store': { measure: localStore, needs: ['wrk', 'nginx', 'nix'] },
+  'nix-clients': { measure: nixClients, needs: ['nginx', 'nix'] },
+  save: { measure: save, needs: ['npm', 'uv'] },
+  push: { measure: push, needs: ['nix'] },
+  npm: { measure: npmRegistry, needs: ['wrk', 'nginx', 'curl', 'verdaccio', 'npm'] },
+  python: { measure: pythonIndex, needs: ['wrk', 'nginx', 'devpi', 'pypiserver', 'uv', 'twine'] },
+  bundle: { measure: bundles, needs: [] },
+  memory: { measure: coldStartAndMemory, needs: ['wrk'] },
+  holds: { measure: holds, needs: [] },
+}
 
-const RESULTS = path.join(import.meta.dirname, 'RESULTS.md')
+const RESULTS = process.env['BENCH_RESULTS'] ?? path.join(import.meta.dirname, 'RESULTS.md')
 
 /**
- * `npm run bench [-- section …]`: measure the built depot beside nginx and write the table of each section; the others stay as they were.
- * Needs nginx, wrk, xz, zstd and nix.
+ * `npm run bench [-- section …]`: measure the built depot beside others and write the table of each section as soon as it is there; the
+ * others stay as they were. A section that fails, or whose programs are missing, is told of, and the rest is measured.
+ *
+ * BENCH_SECONDS and BENCH_ROUNDS make rounds shorter and fewer, to see that everything runs; BENCH_RESULTS names another file to write to.
  */
 async function main(names: readonly string[]): Promise<void> {
-  const dir = await mkdtemp(path.join(tmpdir(), 'depot-bench-'))
-  const tables = await readTables()
-  try {
-    for (const name of sectionsOf(names)) {
-      const rows = await SECTIONS[name](path.join(dir, name))
-      for (const row of rows) process.stdout.write(`${line(row)}\n`)
-      tables.set(name, await table(rows))
-    }
-  } finally {
-    await rm(dir, { recursive: true, force: true })
+  checkBuilt()
+  const wanted = sectionsOf(names)
+  const lacking = await missingOf([...new Set(wanted.flatMap(([, { needs }]) => needs))])
+  for (const text of howToInstall(lacking)) process.stderr.write(`${text}\n`)
+  const began = performance.now()
+  const failed: string[] = []
+  for (const [name, section] of wanted) {
+    const missing = section.needs.filter((need) => lacking.includes(need))
+    if (missing.length > 0) process.stderr.write(`${name}: left out without ${missing.join(', ')}\n`)
+    if (missing.length > 0 || !(await measured(name, section))) failed.push(name)
   }
-  await writeFile(RESULTS, report(tables))
+  process.stdout.write(`${wanted.length - failed.length} of ${wanted.length} sections in ${minutes(began)}\n`)
+  if (failed.length === 0) return
+  process.stderr.write(`not measured: ${failed.join(', ')}\n`)
+  process.exitCode = 1
 }
 
-type Section = keyof typeof SECTIONS
-
-function sectionsOf(names: readonly string[]): readonly Section[] {
-  const all = Object.keys(SECTIONS) as Section[]
-  const unknown = names.find((name) => !all.includes(name as Section))
-  if (unknown !== undefined) throw new Error(`${unknown} is none of ${all.join(', ')}`)
-  return names.length === 0 ? all : all.filter((name) => names.includes(name))
+function sectionsOf(names: readonly string[]): readonly (readonly [string, Section])[] {
+  const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name))
+  if (unknown !== undefined) throw new Error(`${unknown} is none of ${Object.keys(SECTIONS).join(', ')}`)
+  return Object.entries(SECTIONS).filter(([name, { onlyNamed = false }]) =>
+    names.length === 0 ? !onlyNamed : names.includes(name),
+  )
 }
 
-/** What was measured before, by section. */
-async function readTables(): Promise<Map<string, string>> {
-  const text = await readFile(RESULTS, 'utf8').catch(() => '')
-  const parts = text.split(/^## /m).slice(1)
-  return new Map(parts.map((part) => [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n')).trim()]))
+/** Measure one section and write its table; whether that went well. */
+async function measured(name: string, { measure, needs }: Section): Promise<boolean> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'depot-bench-'))
+  const began = performance.now()
+  process.stdout.write(`${name} …\n`)
+  try {
+    const before = load()
+    const rows = await measure(path.join(dir, name))
+    for (const row of rows) process.stdout.write(`${line(row)}\n`)
+    await write(name, table(await conditions(before, needs), rows))
+    process.stdout.write(`${name}: ${minutes(began)}\n`)
+    return true
+  } catch (error) {
+    process.stderr.write(`${name} failed after ${minutes(began)}: ${inspect(error)}\n`)
+    return false
+  } finally {
+    await rm(dir, { recursive: true, force: true, maxRetries: 3 })
+  }
 }
 
-function line({ name, ours, peer, ratio, target, met }: Row): string {
-  return `| ${name} | ${ours} | ${peer} | ${ratio === undefined ? '' : ratio.toFixed(2)} | ${target} | ${met ? 'yes' : '**no**'} |`
+/** The file is read again each time: another run may have written another section meanwhile. */
+async function write(name: string, text: string): Promise<void> {
+  const tables = parseTables(await readFile(RESULTS, 'utf8').catch(() => ''))
+  tables.set(name, text)
+  await writeFile(RESULTS, report(tables, Object.keys(SECTIONS)))
 }
 
-async function table(rows: readonly Row[]): Promise<string> {
-  const versions = [
-    `Node ${process.versions.node}`,
-    (await output('sh', ['-c', 'nginx -v 2>&1'])).trim(),
-    (await output('sh', ['-c', 'zstd --version'])).trim().replaceAll('*', '').trim(),
-  ]
-  return `${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)} at the end; ${versions.join('; ')}
-
-| figure | depot | beside it | ratio | aim | met |
-|---|---|---|---|---|---|
-${rows.map(line).join('\n')}`
+/** Of the machine and of what was measured. */
+async function conditions(before: string, needs: readonly NeedName[]): Promise<string> {
+  const short = limits()
+  const day = new Date().toISOString().slice(0, 10)
+  const machine = `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), load ${before} before and ${load()} after`
+  return `${day}; ${machine}; ${await versionsOf(needs)}${short === '' ? '' : `. **${short}: to see that it runs, no figures**`}`
 }
 
-function report(tables: ReadonlyMap<string, string>): string {
-  const sections = Object.keys(SECTIONS).flatMap((name) => {
-    const measured = tables.get(name)
-    return measured === undefined ? [] : [`## ${name}\n\n${measured}\n`]
-  })
-  return `# Figures
-
-Written by \`npm run bench\`, which builds nothing: run \`npm run build\` first. Each figure is the median of interleaved rounds on one machine;
-nginx has one worker, sendfile and its access log on, and serves the same bytes from a file. Only the ratios travel: absolute figures
-differ between machines and hours.
-
-${sections.join('\n')}`
+function load(): string {
+  return (loadavg()[0] ?? NaN).toFixed(1)
 }
 
+function minutes(began: number): string {
+  const seconds = Math.round((performance.now() - began) / 1000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+// Where Debian has nginx, which is on the path of root alone.
+process.env['PATH'] = `${process.env['PATH'] ?? ''}:/usr/sbin`
 await main(process.argv.slice(2))
