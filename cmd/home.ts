@@ -18,6 +18,11 @@ export function dataHome(env: Environment, home = homeOf(env)): string {
   return named(env['XDG_DATA_HOME']) ?? path.join(home, '.local', 'share')
 }
 
+/** Where a configuration file may lie, strongest first. Never the working directory: a checkout must not configure a server. */
+export function configPaths(env: Environment, home: string): readonly string[] {
+  return [path.join(configHome(env, home), 'depot', 'depot.toml'), '/etc/depot/depot.toml']
+}
+
 /** A relative path, or an empty one, is to be ignored (XDG Base Directory Specification): it would be one of the working directory. */
 function named(folder: string | undefined): string | undefined {
   return folder !== undefined && path.isAbsolute(folder) ? folder : undefined

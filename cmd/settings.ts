@@ -1,11 +1,8 @@
-import path from 'node:path'
-
 import { parse as parseToml } from 'smol-toml'
 
 import { hint } from '../src/hint.ts'
 import { messageOf } from '../src/thrown.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
-import { configHome } from './home.ts'
 
 /** One setting under its three names: flag `--listen-addr`, variable `DEPOT_LISTEN_ADDR`, TOML key `listen-addr`. */
 export interface Setting {
@@ -86,11 +83,6 @@ function tomlValue(where: string, type: Setting['type'], value: unknown): readon
   if (type === 'string' && (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'))
     return [String(value)]
   throw new UsageError(`${where} must be a ${type === 'list' ? 'list of strings' : type}`)
-}
-
-/** Where a configuration file may lie, strongest first. Never the working directory: a checkout must not configure a server. */
-export function configPaths(env: Environment, home: string): readonly string[] {
-  return [path.join(configHome(env, home), 'depot', 'depot.toml'), '/etc/depot/depot.toml']
 }
 
 /** Variables that other commands and the tests read; anything else that starts with DEPOT_ is likely a slip. */

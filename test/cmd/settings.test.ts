@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { configPaths, mergeSettings, unknownVariables, variableOf, type SettingTable } from '../../cmd/settings.ts'
+import { mergeSettings, unknownVariables, variableOf, type SettingTable } from '../../cmd/settings.ts'
 
 const table: SettingTable = {
   'listen-addr': { type: 'string', description: '' },
@@ -62,14 +62,6 @@ describe('unknownVariables', () => {
     expect(unknownVariables(table, env)).toEqual([
       'the variable DEPOT_LISTEN_ADR means nothing to depot (did you mean DEPOT_LISTEN_ADDR?)',
     ])
-  })
-})
-
-describe('configPaths', () => {
-  it('never looks into the working directory', () => {
-    expect(configPaths({}, '/home/me')).toEqual(['/home/me/.config/depot/depot.toml', '/etc/depot/depot.toml'])
-    expect(configPaths({ XDG_CONFIG_HOME: '/x' }, '/home/me')[0]).toBe('/x/depot/depot.toml')
-    expect(configPaths({ XDG_CONFIG_HOME: '' }, '/home/me')[0]).toBe('/home/me/.config/depot/depot.toml')
   })
 })
 
