@@ -94,3 +94,24 @@ export async function sideBySide(rounds: number, ours: () => Promise<LoadResult>
     peerP99Ms: median(peer.map((result) => result.p99Ms)),
   }
 }
+
+/** Drive some servers in turn, several times, and take the medians of each by its name. @throws Error when a request failed */
+export async function inTurn(
+  rounds: number,
+  loads: Readonly<Record<string, Load>>,
+): Promise<Readonly<Record<string, LoadResult>>> {
+  const results = Object.keys(loads).map((name): readonly [string, LoadResult[]] => [name, []])
+  for (let round = 0; round < roundsOf(rounds); round++)
+    for (const [name, figures] of results) {
+      const load = loads[name]
+      if (load !== undefined) figures.push(await drive(load))
+    }
+  return Object.fromEntries(results.map(([name, figures]) => [name, medians(name, figures)]))
+}
+
+function medians(name: string, figures: readonly LoadResult[]): LoadResult {
+  const failures = figures.reduce((sum, result) => sum + result.failures, 0)
+  if (failures > 0) throw new Error(`${failures} requests to ${name} failed: this measures nothing`)
+  const of = (field: keyof LoadResult): number => median(figures.map((result) => result[field]))
+  return { perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms'), failures }
+}

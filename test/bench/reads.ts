@@ -1,12 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 
+import { startCeilings } from './ceilings.ts'
 import { fillNix, fillNpm, fillPython, fillRecords } from './fill.ts'
-import { drive, sideBySide, type Load } from './load.ts'
-import type { Row } from './run.ts'
-import { startDepot, startNginx } from './servers.ts'
+import { drive, inTurn, type Load, sideBySide } from './load.ts'
+import type { Row } from './report.ts'
+import { type Aim, rateRows } from './rows.ts'
+import { startDepot, takesWorkers } from './servers.ts'
 
-const ROUNDS = 5
+const ROUNDS = 3
 const SECONDS = 4
 const MIB = 1024 * 1024
 const CORGI = { accept: 'application/vnd.npm.install-v1+json' }
@@ -17,40 +19,41 @@ interface Case {
   readonly path: string
   readonly connections: number
   readonly headers?: Readonly<Record<string, string>>
-  readonly target: number
-  readonly p99Ms?: number
+  /** Beside nginx. */
+  readonly aim: Aim
+  /** Measured with two workers, too; what is then aimed at. */
+  readonly two?: Aim
+  /** Measured again with 120,000 records more. */
+  readonly crowded?: true
 }
 
-/** Hot reads beside nginx on the same bytes, and again with 120,000 more records. */
+/** Hot reads beside nginx and a bare Node server on the same bytes, with one process and with two workers, and with 120,000 more records. */
 export async function reads(dir: string): Promise<readonly Row[]> {
-  const data = path.join(dir, 'data')
-  const files = path.join(dir, 'files')
-  mkdirSync(files, { recursive: true })
-  const cases = await prepare(data, files)
-  await using nginx = await startNginx(path.join(dir, 'nginx'), files)
+  const data = path.join(dir, 'one', 'data')
+  const cases = await prepare(data)
+  const rows = await besideCeilings(dir, data, cases)
+  const again = cases.filter(({ crowded: wanted = false }) => wanted)
+  return [...rows, ...(await crowded(dir, data, again))]
+}
+
+async function besideCeilings(dir: string, data: string, cases: readonly Case[]): Promise<readonly Row[]> {
+  const copy = path.join(dir, 'two', 'data')
+  cpSync(data, copy, { recursive: true })
+  await using depot = await startDepot(data)
+  await using two = (await takesWorkers()) ? await startDepot(copy, ['--workers', '2']) : undefined
+  const asked = cases.map(({ path: where, headers = {} }) => ({ url: depot.url + where, headers }))
+  await using ceilings = await startCeilings(path.join(dir, 'ceilings'), asked)
   const rows: Row[] = []
-  const plain = new Map<string, number>()
-  {
-    await using depot = await startDepot(data)
-    for (const [index, item] of cases.entries()) {
-      const figures = await sideBySide(
-        ROUNDS,
-        () => drive(loadOf(depot.url + item.path, item)),
-        () => drive(loadOf(`${nginx.url}/${index}`, item)),
-      )
-      plain.set(item.name, figures.perSecond)
-      const quick = item.p99Ms === undefined || figures.p99Ms < item.p99Ms
-      rows.push({
-        name: item.name,
-        ours: `${figures.perSecond.toFixed(0)}/s, p99 ${figures.p99Ms.toFixed(1)} ms`,
-        peer: `nginx ${figures.peerPerSecond.toFixed(0)}/s, p99 ${figures.peerP99Ms.toFixed(1)} ms`,
-        ratio: figures.ratio,
-        target: `>= ${item.target}${item.p99Ms === undefined ? '' : `, p99 < ${item.p99Ms} ms`}`,
-        met: figures.ratio >= item.target && quick,
-      })
-    }
+  for (const [index, item] of cases.entries()) {
+    const { name, aim, two: aimOfTwo } = item
+    const ofTwo: Record<string, Load> = aimOfTwo && two ? { two: loadOf(two.url, item) } : {}
+    const beside = ceilings.loads(index, loadOf('', item))
+    const { one, two: both, ...peers } = await inTurn(ROUNDS, { ...beside, one: loadOf(depot.url, item), ...ofTwo })
+    if (one) rows.push(...rateRows({ name, ours: one, peers, aims: { nginx: aim } }))
+    if (both && aimOfTwo)
+      rows.push(...rateRows({ name: `${name}, two workers`, ours: both, peers, aims: { nginx: aimOfTwo } }))
   }
-  return [...rows, ...(await crowded(dir, data, cases.slice(3)))]
+  return rows
 }
 
 /** The same documents with 120,000 more records: one database beside the other, in turn. */
@@ -65,8 +68,8 @@ async function crowded(dir: string, data: string, cases: readonly Case[]): Promi
   for (const item of cases) {
     const figures = await sideBySide(
       ROUNDS,
-      () => drive(loadOf(many.url + item.path, item)),
-      () => drive(loadOf(few.url + item.path, item)),
+      () => drive(loadOf(many.url, item)),
+      () => drive(loadOf(few.url, item)),
     )
     rows.push({
       name: `${item.name}, 120,000 records more`,
@@ -80,25 +83,31 @@ async function crowded(dir: string, data: string, cases: readonly Case[]): Promi
   return rows
 }
 
-function loadOf(url: string, { connections, headers }: Case): Load {
-  return { url, connections, seconds: SECONDS, ...(headers === undefined ? {} : { headers }) }
+function loadOf(url: string, { path: where, connections, headers }: Case): Load {
+  return { url: url + where, connections, seconds: SECONDS, ...(headers === undefined ? {} : { headers }) }
 }
 
-async function prepare(data: string, files: string): Promise<readonly Case[]> {
+async function prepare(data: string): Promise<readonly Case[]> {
   await using depot = await startDepot(data)
   const small = await fillNix(depot.url, '0'.repeat(32), 10_000)
   const large = await fillNix(depot.url, '1'.repeat(32), 64 * MIB)
-  const cases: Case[] = [
-    { name: 'narinfo GET, 16 connections', path: small.narinfoPath, connections: 16, target: 0.3, p99Ms: 5 },
-    { name: '10 kB `.nar.zst` GET, 16 connections', path: small.narPath, connections: 16, target: 0.3, p99Ms: 5 },
-    { name: '64 MiB `.nar.zst` GET, 4 connections', path: large.narPath, connections: 4, target: 0.9 },
+  return [
+    {
+      name: 'narinfo GET, 16 connections',
+      path: small.narinfoPath,
+      connections: 16,
+      aim: { ratio: 0.45, p99Ms: 5 },
+      two: { ratio: 0.7 },
+    },
+    {
+      name: '10 kB `.nar.zst` GET, 16 connections',
+      path: small.narPath,
+      connections: 16,
+      aim: { ratio: 0.4, p99Ms: 5 },
+    },
+    { name: '64 MiB `.nar.zst` GET, 4 connections', path: large.narPath, connections: 4, aim: { ratio: 1 } },
     ...(await documentCases(depot.url)),
   ]
-  for (const [index, { path: where, headers }] of cases.entries()) {
-    const answer = await fetch(depot.url + where, { headers: { ...headers, 'accept-encoding': 'identity' } })
-    writeFileSync(path.join(files, String(index)), Buffer.from(await answer.arrayBuffer()))
-  }
-  return cases
 }
 
 async function prepareDocuments(data: string): Promise<void> {
@@ -109,8 +118,9 @@ async function prepareDocuments(data: string): Promise<void> {
 async function documentCases(url: string): Promise<readonly Case[]> {
   const packument = await fillNpm(url, 'bench-package', 20)
   const page = await fillPython(url, 'bench-project', 20)
+  const both = { connections: 16, aim: { ratio: 0.25 }, crowded: true } as const
   return [
-    { name: 'abbreviated packument GET', path: packument, headers: CORGI, connections: 16, target: 0.25 },
-    { name: 'simple page (JSON) GET', path: page, headers: JSON_PAGE, connections: 16, target: 0.25 },
+    { name: 'abbreviated packument GET', path: packument, headers: CORGI, ...both, two: { ratio: 0.4 } },
+    { name: 'simple page (JSON) GET', path: page, headers: JSON_PAGE, ...both },
   ]
 }

@@ -31,6 +31,11 @@ export async function startDepot(dataDir: string, args: readonly string[] = []):
   )
 }
 
+/** Whether the built depot can serve with several processes. */
+export async function takesWorkers(): Promise<boolean> {
+  return (await runDepot(['serve', '--help'])).includes('--workers')
+}
+
 /** Run a command of the built depot to its end, in a HOME without keys. @throws Error when it fails */
 export async function runDepot(args: readonly string[]): Promise<string> {
   const script = path.join(ROOT, 'dist', 'cmd', 'depot.js')
@@ -57,7 +62,7 @@ export async function startNginx(dir: string, files: string, directives = ''): P
     conf,
     // A worker of root's nginx would otherwise be `nobody`, who may not look into a temporary folder.
     `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
-events { worker_connections 1024; }
+worker_rlimit_nofile 8192; events { worker_connections 4096; }
 http { ${temps.join(' ')} access_log ${dir}/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000;
 server { listen 127.0.0.1:${port}; root ${files}; ${directives} } }`,
   )
