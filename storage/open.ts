@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { BlobStore } from '../src/blob-store.ts'
 import type { KvStore } from '../src/kv-store.ts'
 import { parseDatabaseUrl } from './database-url.ts'
+import type { BatchWriter } from './kv/batch-writer.ts'
+import type { WriteQueue } from './kv/sqlite-queue.ts'
 
 export interface StorageOptions {
   /** Folder of the depot; blobs lie in its `blobs`. */
@@ -14,6 +16,8 @@ export interface StorageOptions {
   readonly existing?: boolean
   /** Told what an operator should know about where the data lies. */
   readonly warn?: (message: string) => void
+  /** Who commits to SQLite for this process. */
+  readonly writer?: BatchWriter
 }
 
 export interface Storage {
@@ -42,18 +46,39 @@ export async function openKv({
   databaseUrl,
   existing = false,
   warn,
+  writer,
 }: Omit<StorageOptions, 'storePath' | 'storageType'>): Promise<KvStore> {
   const location = parseDatabaseUrl(databaseUrl)
   switch (location.driver) {
     case 'sqlite': {
       const { openSqliteKv } = await import('./kv/sqlite.ts')
-      return openSqliteKv({ file: location.file, existing, ...(warn === undefined ? {} : { warn }) })
+      return openSqliteKv({
+        file: location.file,
+        existing,
+        ...(warn === undefined ? {} : { warn }),
+        ...(writer === undefined ? {} : { writer }),
+      })
     }
     case 'postgres': {
       const { openPostgresKv } = await import('./kv/postgres.ts')
       return openPostgresKv({ url: location.url })
     }
   }
+}
+
+/**
+ * Open what several processes over one database have to share: the writer of a SQLite file, and nothing for PostgreSQL, which has many.
+ *
+ * @throws DepotError as `openStorage`
+ */
+export async function openSharedWriter({
+  databaseUrl,
+  warn,
+}: Pick<StorageOptions, 'databaseUrl' | 'warn'>): Promise<WriteQueue | undefined> {
+  const location = parseDatabaseUrl(databaseUrl)
+  if (location.driver !== 'sqlite') return undefined
+  const { openSqliteWriter } = await import('./kv/sqlite.ts')
+  return openSqliteWriter({ file: location.file, ...(warn === undefined ? {} : { warn }) })
 }
 
 async function openBlobs({ storageType, storePath, existing = false }: StorageOptions): Promise<BlobStore> {

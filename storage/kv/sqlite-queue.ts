@@ -1,18 +1,14 @@
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
-
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { errorOf, type BatchWriter, type Outcome } from './batch-writer.ts'
 import type { Write } from './sqlite-commit.ts'
-import type { ConnectionOptions } from './sqlite-connection.ts'
-import type { Outcome, WriterRequest } from './sqlite-writer.ts'
 
-/** The way to the writer thread. */
+/** The way to the writer. */
 export interface WriteQueue extends AsyncDisposable {
   /**
    * Resolves when the write is durable.
    *
-   * @throws DepotError what the write meets; `STORAGE_DOWN` when the thread dies, or too much is waiting.
+   * @throws DepotError what the write meets; `STORAGE_DOWN` when the writer dies, or too much is waiting.
    */
   write(write: Write): Promise<void>
   /** Accept no more, and wait until nothing is left to do. */
@@ -26,76 +22,46 @@ interface Waiting {
 }
 
 /**
- * Hands whatever waits to the thread whenever it is free: alone a write goes at once, under load they share a transaction,
- * with no timer. A thread that died is replaced when the next write comes.
+ * Hands whatever waits to the writer whenever it is free: alone a write goes at once, under load they share a transaction, with no timer.
+ * What a writer that died had in hand fails, and so does all that waits for it.
  */
-export function openWriteQueue(options: Omit<ConnectionOptions, 'readonly'>): WriteQueue {
+export function openWriteQueue(writer: BatchWriter): WriteQueue {
   const waiting: Waiting[] = []
-  let underWay: readonly Waiting[] = []
-  let worker: Worker | undefined
+  let isBusy = false
   let draining: Promise<void> | undefined
   let drained: (() => void) | undefined
 
-  function start(): Worker {
-    // Beside this file, as source or built.
-    const url = new URL(`./sqlite-writer${extname(import.meta.url)}`, import.meta.url)
-    const started = new Worker(url, { workerData: options })
-    let cause: unknown
-    started.on('message', finish)
-    started.on('error', (error) => (cause = error))
-    started.on('exit', () => {
-      if (worker === started) worker = undefined
-      giveUp(cause)
-    })
-    started.unref() // an idle thread does not keep the process
-    return started
-  }
-
   function send(): void {
-    if (underWay.length > 0) return
-    if (waiting.length === 0) {
-      worker?.unref()
-      drained?.()
-      return
-    }
-    worker ??= start()
-    worker.ref()
-    underWay = waiting.splice(0, LIMITS.commitsPerBatch)
-    worker.postMessage({ writes: underWay.map(({ write }) => write) } satisfies WriterRequest)
+    if (isBusy) return
+    if (waiting.length === 0) return drained?.()
+    isBusy = true
+    const batch = waiting.splice(0, LIMITS.commitsPerBatch)
+    writer.apply(batch.map(({ write }) => write)).then(
+      (outcomes) => finish(batch, outcomes),
+      (cause: unknown) => giveUp(batch, cause),
+    )
   }
 
-  function finish(outcomes: readonly Outcome[]): void {
-    const done = underWay
-    underWay = []
-    // First the next batch: the thread works while these callers go on.
+  function finish(batch: readonly Waiting[], outcomes: readonly Outcome[]): void {
+    isBusy = false
+    // First the next batch: the writer works while these callers go on.
     send()
-    done.forEach((one, index) => settle(one, outcomes[index]))
+    batch.forEach((one, index) => settle(one, outcomes[index]))
   }
 
-  function giveUp(cause: unknown): void {
-    const lost = [...underWay, ...waiting.splice(0)]
-    underWay = []
+  function giveUp(batch: readonly Waiting[], cause: unknown): void {
+    isBusy = false
     const error = new DepotError('STORAGE_DOWN', 'the database writer stopped: try again', { cause })
-    for (const { reject } of lost) reject(error)
+    for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error)
     drained?.()
   }
 
   function drain(): Promise<void> {
     draining ??= new Promise((resolve) => {
-      if (underWay.length === 0) resolve()
-      else drained = resolve
+      if (isBusy) drained = resolve
+      else resolve()
     })
     return draining
-  }
-
-  async function close(): Promise<void> {
-    await drain()
-    const last = worker
-    if (last === undefined) return
-    const exit = new Promise((resolve) => last.once('exit', resolve))
-    last.ref()
-    last.postMessage('close' satisfies WriterRequest)
-    await exit
   }
 
   return {
@@ -110,12 +76,15 @@ export function openWriteQueue(options: Omit<ConnectionOptions, 'readonly'>): Wr
       })
     },
     drain,
-    [Symbol.asyncDispose]: close,
+    async [Symbol.asyncDispose]() {
+      await drain()
+      await writer.close()
+    },
   }
 }
 
 function settle({ resolve, reject }: Waiting, outcome: Outcome): void {
-  if (outcome === undefined) resolve()
-  else if ('bug' in outcome) reject(outcome.bug)
-  else reject(new DepotError(outcome.code, outcome.message, { cause: outcome.cause }))
+  const failure = errorOf(outcome)
+  if (failure === undefined) resolve()
+  else reject(failure.error)
 }

@@ -2,19 +2,13 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 import type { Database } from 'better-sqlite3'
 
-import { DepotError, type ErrorCode } from '../../src/errors.ts'
+import { outcomeOf, type Outcome } from './batch-writer.ts'
 import { writeApplier, type Write } from './sqlite-commit.ts'
 import { openConnection, type ConnectionOptions } from './sqlite-connection.ts'
 import { sqliteError } from '../sqlite-errors.ts'
 
 /** What the main thread sends: changes that waited, or the wish to end. */
 export type WriterRequest = { readonly writes: readonly Write[] } | 'close'
-
-/** How one write went: done, an expected failure, or a bug. */
-export type Outcome =
-  | undefined
-  | { readonly code: ErrorCode; readonly message: string; readonly cause: unknown }
-  | { readonly bug: unknown }
 
 // A synchronous call that waits for another process's lock stops its whole thread: this one, and not the one that serves.
 if (parentPort !== null) serve(parentPort, workerData as Omit<ConnectionOptions, 'readonly'>)
@@ -41,7 +35,7 @@ function applyBatch(database: Database, apply: (write: Write) => void, writes: r
     return outcomes
   } catch (error) {
     if (database.inTransaction) database.exec('ROLLBACK')
-    return writes.map(() => failure(error))
+    return writes.map(() => outcomeOf(sqliteError(error)))
   }
 }
 
@@ -55,12 +49,6 @@ function applyAlone(database: Database, apply: (write: Write) => void, write: Wr
     // A full disk makes SQLite give up the transaction by itself: then nothing of the batch is left.
     if (!database.inTransaction) throw error
     database.exec('ROLLBACK TO one; RELEASE one')
-    return failure(error)
+    return outcomeOf(sqliteError(error))
   }
-}
-
-function failure(thrown: unknown): Outcome {
-  const error = sqliteError(thrown)
-  if (!(error instanceof DepotError)) return { bug: error }
-  return { code: error.code, message: error.message, cause: error.cause }
 }

@@ -4,12 +4,14 @@ import { dirname, resolve } from 'node:path'
 import { DepotError } from '../../src/errors.ts'
 import type { KvStore } from '../../src/kv-store.ts'
 import { storageError } from '../fs-errors.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import { checkCommit } from './checks.ts'
 import { migrateSqlite } from './migrate.ts'
 import { journalModeFor, openConnection, type ConnectionOptions } from './sqlite-connection.ts'
 import { translatedSqlite } from '../sqlite-errors.ts'
-import { openWriteQueue } from './sqlite-queue.ts'
+import { openWriteQueue, type WriteQueue } from './sqlite-queue.ts'
 import { sqliteReader } from './sqlite-reader.ts'
+import { writerThread } from './sqlite-thread.ts'
 
 export interface SqliteKvOptions {
   /** Database file, made with its directory when it is not there. */
@@ -18,21 +20,27 @@ export interface SqliteKvOptions {
   readonly existing?: boolean
   /** Told when the file lies where SQLite must not use its write-ahead log. */
   readonly warn?: (message: string) => void
+  /** Who commits, in place of a thread of this process: it has brought the file up to date already. */
+  readonly writer?: BatchWriter
 }
 
 /**
  * Names in one SQLite file: reads are answered at once on this thread, commits go to a thread of their own. One process a file
- * commits well; several starve each other.
+ * commits well; several starve each other, and so have one writer in common.
  *
  * @throws DepotError `NOT_FOUND` when the file must be there and is not, `STORAGE_DOWN` or `STORAGE_FULL` when it cannot be opened or
  * brought up to date.
  */
-export async function openSqliteKv({ file, existing = false, warn = () => {} }: SqliteKvOptions): Promise<KvStore> {
+export async function openSqliteKv(given: SqliteKvOptions): Promise<KvStore> {
+  const { file, existing = false, warn = () => {}, writer } = given
   if (existing) demandFile(file)
-  const options = prepareFile(resolve(file), warn)
+  const options =
+    writer === undefined
+      ? prepareFile(resolve(file), warn)
+      : { file: resolve(file), journal: journalModeFor(resolve(file), () => {}) }
   const connection = translatedSqlite(() => openConnection({ ...options, readonly: true }))
   const reader = sqliteReader(connection)
-  const queue = openWriteQueue(options)
+  const queue = openWriteQueue(writer ?? writerThread(options))
 
   return {
     ...reader,
@@ -51,6 +59,18 @@ export async function openSqliteKv({ file, existing = false, warn = () => {} }: 
       await queue[Symbol.asyncDispose]()
     },
   }
+}
+
+/**
+ * The one who commits for several processes that read the file: what they send shares transactions.
+ *
+ * @throws DepotError as `openSqliteKv`
+ */
+export async function openSqliteWriter({
+  file,
+  warn = () => {},
+}: Pick<SqliteKvOptions, 'file' | 'warn'>): Promise<WriteQueue> {
+  return openWriteQueue(writerThread(prepareFile(resolve(file), warn)))
 }
 
 function demandFile(file: string): void {

@@ -11,6 +11,7 @@ import type { KvStore } from '../../../src/kv-store.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { networkFileSystem, openConnection } from '../../../storage/kv/sqlite-connection.ts'
 import { openWriteQueue } from '../../../storage/kv/sqlite-queue.ts'
+import { writerThread } from '../../../storage/kv/sqlite-thread.ts'
 import { openSqliteKv } from '../../../storage/kv/sqlite.ts'
 import { auditEntry } from '../../conformance/kv-samples.ts'
 import { describeWith } from '../../helpers/have.ts'
@@ -120,7 +121,7 @@ describe('the writer thread', () => {
   it('rejects what waits when it cannot start, and is started again for the next commit', async () => {
     await using dir = await tempDir()
     const file = dir.join('later', 'depot.db')
-    await using queue = openWriteQueue({ file, journal: 'wal' })
+    await using queue = openWriteQueue(writerThread({ file, journal: 'wal' }))
     const write = () => queue.write({ commit: { cache: 1, puts: [{ kind: 'k', key: 'a', value: '1' }] } })
     const results = await Promise.allSettled([write(), write(), write()])
     for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'STORAGE_DOWN' } })
