@@ -120,6 +120,7 @@ const bundle: CommandGroup = {
 export const COMMANDS: CommandGroup = {
   descriptions: {
     serve: 'Serve Nix, npm and Python clients',
+    doctor: 'Say what is wrong on this machine, and what to do',
     fsck: 'Check that everything that was stored is whole',
     audit: 'Read and check the audit log',
     key: 'Keys that sign Nix paths',
@@ -139,6 +140,8 @@ export const COMMANDS: CommandGroup = {
   },
   commands: {
     serve: async () => (await import('./serve.ts')).serveCommand(process.env),
+    doctor: async () =>
+      (await import('./doctor.ts')).doctorCommand({ env: process.env, io: STDIO, cwd: process.cwd() }),
     fsck: async () => (await import('./fsck.ts')).fsckCommand(process.env),
     audit,
     key,

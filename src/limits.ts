@@ -52,8 +52,8 @@ export const LIMITS = {
   frameBytes: 1 * MIB,
   /** Frames compressed side by side for one upload: two cores are filled by two, a third hides the disk. */
   framesInFlight: 3,
-  /** Blobs up to this size are read in one synchronous call: cheaper than a trip through the thread pool. */
-  inlineReadBytesMax: 64 * KIB,
+  /** Blobs up to this size are read in one synchronous call, cheaper than a trip through the thread pool: half the wheels there are. */
+  inlineReadBytesMax: 128 * KIB,
   /** Small blobs that one process keeps in memory: a few thousand narrow archives, and no more of it than an idle server has room for. */
   recentBlobBytesMax: 16 * MIB,
   /** Size of a read buffer of the pool that feeds responses. */
@@ -326,6 +326,26 @@ export const LIMITS = {
   apiAnswerBytesMax: 4 * MIB,
   /** The command line waits this long for one. */
   apiTimeoutMs: 30 * SECOND,
+
+  /** All checks of `depot doctor` together: somebody waits for them. */
+  doctorMs: 8 * SECOND,
+  /** One question that it asks the network, or a program that is not a package manager. */
+  doctorProbeMs: 2500,
+  /** And for a lock of the database: writers of ours take milliseconds. */
+  doctorLockMs: 1 * SECOND,
+  /** What a server answers it: a page of the index of one project. */
+  doctorAnswerBytesMax: 4 * MIB,
+  /** A database up to this size is read through: a slow disk reads so much in two seconds. */
+  doctorDatabaseBytesMax: 128 * MIB,
+  /** Less space than this takes no upload of any size; less than the second is gone in a day. */
+  doctorSpaceBytesMin: 64 * MIB,
+  doctorSpaceBytesAdvised: 1 * GIB,
+  /** What a server is to have: its caches, and the documents that are on their way. */
+  doctorMemoryBytesAdvised: 512 * MIB,
+  /** Open files of a server: its clients' connections, and a file for each download. */
+  doctorOpenFilesAdvised: 4096,
+  /** A certificate that ends within this time is to be renewed. */
+  doctorCertificateMs: 21 * DAY_SECONDS * SECOND,
   /** Requests that bring packages into a depot and are under way at once: its disk is busy with so many. */
   transferAtOnce: 8,
   /** An answer to one of them: the largest tells what is there of a package with some thousand versions. */
@@ -405,6 +425,25 @@ export const LIMITS = {
   headerBytesMax: 16 * KIB,
   /** Headers of one request; real clients send some twenty. */
   headersMax: 200,
+  /** Processes on one port: more than any machine of ours has cores. */
+  workersMax: 128,
+  /** A process that lived this long was in order: it is replaced at once, and one that died sooner later and later. */
+  workerSteadyMs: 10 * SECOND,
+  workerPauseMsMin: 100,
+  workerPauseMsMax: 5 * SECOND,
+  /** Without any process for this long the server ends and says why: whoever watches over it must hear of it. */
+  workersDownMsMax: 60 * SECOND,
+  /** What a process may take, beyond the grace of running requests, to close what it has open; then it is killed. */
+  workerEndMs: 10 * SECOND,
+  /** Connections that wait for a process, and for how long: the time in which one is replaced. */
+  connectionsWaitingMax: 1_000,
+  connectionWaitMs: 10 * SECOND,
+  /** Keep-alive connections may go on to a request and its answer, and so to their end, when their process is replaced. */
+  retireMs: 5 * SECOND,
+  /** Whoever waits until all processes have heard something waits no longer than this. */
+  newsHeardMs: 5 * SECOND,
+  /** Of a pipe, what several processes may write at once without mixing it (POSIX: PIPE_BUF on Linux). */
+  pipeWriteBytesMax: 4 * KIB,
   /** Values of one header whose meaning is remembered; real clients of all kinds send some ten. */
   headersRemembered: 64,
   /** Requests of one connection that wait for the one before them: clients of packages send the next when they have an answer. */

@@ -31,13 +31,19 @@ const STAGED_NAME = /^(?<pid>[1-9][0-9]{0,9})-(?<instance>[0-9a-f]{16})-[0-9]+$/
  * decides. A directory of staged files must not be shared by machines or containers that run at the same time.
  */
 export async function removeLeftovers(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const owner = STAGED_NAME.exec(name)?.groups
-    if (owner === undefined || isAlive(Number(owner['pid']), owner['instance'] ?? '')) continue
+  for (const name of await listLeftovers(directory)) {
     await unlink(join(directory, name)).catch((error: unknown) => {
       if (!isMissing(error)) throw error
     })
   }
+}
+
+/** The names of those files. */
+export async function listLeftovers(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory)).filter((name) => {
+    const owner = STAGED_NAME.exec(name)?.groups
+    return owner !== undefined && !isAlive(Number(owner['pid']), owner['instance'] ?? '')
+  })
 }
 
 function isAlive(owner: number, instance: string): boolean {

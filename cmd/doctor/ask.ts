@@ -1,0 +1,68 @@
+import http from 'node:http'
+import https from 'node:https'
+
+import { LIMITS } from '../../src/limits.ts'
+import { clientName } from '../version.ts'
+
+/** An answer over HTTP. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly text: string
+}
+
+export interface Question {
+  readonly url: URL
+  readonly headers?: Readonly<Record<string, string>>
+  /** Certificates to trust, PEM; by default those that Node does. */
+  readonly ca?: readonly string[] | undefined
+}
+
+/**
+ * GET, once: no redirect is followed, no proxy used, nothing kept open.
+ *
+ * @throws Error of the network, with its code, or one that says that no answer came
+ */
+export function askOnce({ url, headers = {}, ca }: Question): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { get } = url.protocol === 'https:' ? https : http
+    const signal = AbortSignal.timeout(LIMITS.doctorProbeMs)
+    const options = {
+      agent: false,
+      signal,
+      headers: { 'user-agent': clientName(), ...headers },
+      ...(ca === undefined ? {} : { ca: [...ca] }),
+    } as const
+    const request = get(url, options, (response) => {
+      collect(response).then(
+        (text) =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: Object.fromEntries(
+              Object.entries(response.headers).map(([name, value]) => [name, [value].flat()[0]]),
+            ),
+            text,
+          }),
+        reject,
+      )
+    })
+    request.on('error', (error) => reject(signal.aborted ? new Error('no answer in time') : error))
+  })
+}
+
+async function collect(from: http.IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of from) {
+    const part = piece as Buffer
+    bytes += part.length
+    if (bytes > LIMITS.doctorAnswerBytesMax) throw new Error('its answer is too long')
+    pieces.push(part)
+  }
+  return Buffer.concat(pieces).toString('utf8')
+}
+
+/** Whether this is the start page of a depot. */
+export function isWelcome({ status, text }: Answer): boolean {
+  return status === 200 && text.startsWith('This is a depot')
+}
