@@ -15,6 +15,15 @@ export interface AuthFileSource {
   readonly events: Pick<Events, 'authReloaded' | 'authReloadFailed'>
   /** Is told what an operator should look at. */
   readonly warn: (message: string) => void
+  /** Is told of every content that counts from now on, the first one included. */
+  readonly taken?: (content: TakenContent) => void
+}
+
+/** A content of an auth file that was taken, for a process that does not follow the file itself. */
+export interface TakenContent {
+  readonly text: string
+  /** As in `AuthKeys`: also because of the contents before it. */
+  readonly hasReadKeys: boolean
 }
 
 /** The keys of a file that may change, and the looks at it. Somebody else says when. */
@@ -32,6 +41,7 @@ export async function startFollowing(source: AuthFileSource): Promise<Follower> 
   const first = await look(file)
   let keys: AuthKeys = { ...firstContent(source, first), generation: 1 }
   let taken = first.id
+  source.taken?.({ text: textOf(first), hasReadKeys: keys.hasReadKeys })
   /** What was last looked at and judged, and the failure that is told until it is over. */
   let judged = first.id
   let failure: string | undefined
@@ -52,6 +62,7 @@ export async function startFollowing(source: AuthFileSource): Promise<Follower> 
       const hadReadKeys = keys.keys.size > 0 && keys.hasReadKeys
       const hasReadKeys = hadReadKeys || change.hasReadKeys
       keys = { ...change, hasReadKeys, generation: keys.generation + 1 }
+      source.taken?.({ text: textOf(seen), hasReadKeys })
     }
     taken = seen.id
     failure = undefined
@@ -85,6 +96,10 @@ type Look = { readonly id: string } & (
   | { readonly kind: 'content'; readonly text: string; readonly mode: number }
   | { readonly kind: 'missing' | 'unreadable'; readonly reason: string }
 )
+
+function textOf(seen: Look): string {
+  return seen.kind === 'content' ? seen.text : ''
+}
 
 function firstContent(source: AuthFileSource, seen: Look): AuthFileContent {
   const { file, warn } = source

@@ -1,7 +1,6 @@
 import { loginAttempts } from '../auth/login-attempts.ts'
 import { storedTokens } from '../auth/stored-tokens.ts'
 import { OPEN_ACCESS } from '../src/access.ts'
-import type { Depot } from '../src/depot.ts'
 import { accountsOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
 
 /**
@@ -11,17 +10,17 @@ import { accountsOf, type BootAuthOptions, type BootedAuth } from './booted-auth
  */
 export async function bootAuth(options: BootAuthOptions): Promise<BootedAuth> {
   const { authFile: file } = options.config
-  if (file === undefined) return openDoor(options.depot)
+  if (file === undefined) return openDoor(options)
   // An open depot starts without the weight of signatures and their formats.
   const { bootKeys } = await import('./boot-keys.ts')
   return bootKeys({ ...options, file })
 }
 
-function openDoor(depot: Depot): BootedAuth {
+function openDoor({ depot, siblings }: BootAuthOptions): BootedAuth {
   const tokens = storedTokens({ store: depot, knowsKey: () => false })
   return {
     access: OPEN_ACCESS,
-    ...accountsOf({ depot, tokens, attempts: loginAttempts(), open: true }),
+    ...accountsOf({ depot, tokens, attempts: loginAttempts(siblings), open: true }),
     readsAreOpen: () => true,
     reload: async () => {},
     [Symbol.asyncDispose]: async () => {},

@@ -16,11 +16,13 @@ export async function bootKeys({
   config,
   depot,
   warn,
+  siblings,
+  authFile: followed,
   file,
 }: BootAuthOptions & { readonly file: string }): Promise<BootedAuth> {
   const { events } = depot
-  const authFile = await openAuthFile({ file, ecosystems: ECOSYSTEMS, events, warn })
-  const attempts = loginAttempts()
+  const authFile = followed ?? (await openAuthFile({ file, ecosystems: ECOSYSTEMS, events, warn }))
+  const attempts = loginAttempts(siblings)
   const knowsKey = (fingerprint: string): boolean => liveKey(authFile.current(), fingerprint, Date.now()) !== undefined
   const stored = storedTokens({ store: depot, knowsKey })
   const access = createAccess({
@@ -34,10 +36,20 @@ export async function bootKeys({
     events,
     attempts,
   })
+  siblings.hear((news) => {
+    if (news === 'credentials changed') access.forget()
+  })
   const tokens = {
     ...stored,
-    // Other servers see it when they next look; this one at once.
-    revoke: (...args: Parameters<typeof stored.revoke>) => stored.revoke(...args).finally(() => access.forget()),
+    // Other servers see it when they next look; this one at once, in all of its processes.
+    async revoke(...args: Parameters<typeof stored.revoke>) {
+      try {
+        await stored.revoke(...args)
+      } finally {
+        access.forget()
+        await siblings.tell('credentials changed')
+      }
+    },
   }
   return {
     access,

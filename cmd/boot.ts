@@ -1,3 +1,4 @@
+import type { AuthFile } from '../auth/watch-auth-file.ts'
 import { allProtocols } from '../protocols/index.ts'
 import { parsePublicKey } from '../protocols/nix/signing.ts'
 import { createApp, type App } from '../src/app.ts'
@@ -9,11 +10,14 @@ import type { LocalStore } from '../src/local-store.ts'
 import type { AccessLog } from '../src/node/access-log.ts'
 import { startServer, type RunningServer } from '../src/node/server.ts'
 import type { Protocol } from '../src/protocol.ts'
+import { NO_SIBLINGS, type Siblings } from '../src/siblings.ts'
+import type { BatchWriter } from '../storage/kv/batch-writer.ts'
 import { openStorage } from '../storage/open.ts'
 import { bootAuth } from './boot-auth.ts'
 import type { BootedAuth } from './booted-auth.ts'
 import { UsageError } from './cli.ts'
 import type { ServeConfig } from './config.ts'
+import { localUrl } from './local-url.ts'
 import type { FollowedAdvisories } from './npm-advisories.ts'
 import { loadNpmKeys } from './npm-signing-keys.ts'
 import { loadSigningKeys } from './signing-keys.ts'
@@ -26,6 +30,17 @@ export interface BootOptions {
   readonly protocols?: (all: readonly Protocol[]) => readonly Protocol[]
   /** Told what an operator should know about where the data lies. */
   readonly warn?: (message: string) => void
+  /** What a process has of the one that started it. */
+  readonly common?: Common
+}
+
+/** What several processes that serve one port have in common. */
+export interface Common {
+  readonly siblings: Siblings
+  /** Who commits to SQLite. */
+  readonly writer: BatchWriter | undefined
+  /** The auth file, as one of them follows it. */
+  readonly authFile: AuthFile | undefined
 }
 
 export interface OpenedApp extends AsyncDisposable {
@@ -88,15 +103,20 @@ export async function boot(options: BootOptions): Promise<BootedDepot> {
 
 /** Everything of a server but its port. */
 export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<OpenedApp> {
-  const { config, events, warn = () => {}, protocols = (all) => all } = options
+  const { config, events, warn = () => {}, protocols = (all) => all, common } = options
+  const siblings = common?.siblings ?? NO_SIBLINGS
   await using opening = new AsyncDisposableStack()
   const localStore = opening.use(await openLocalStore(config))
-  const { blobs, kv } = await openStorage({ ...config, warn })
+  const { blobs, kv } = await openStorage({
+    ...config,
+    warn,
+    ...(common?.writer === undefined ? {} : { writer: common.writer }),
+  })
   opening.use(blobs)
   opening.use(kv)
   const signingKeys = (await loadSigningKeys(config)).map(({ key }) => key)
   const depot = createDepot({ blobs, kv, events })
-  const auth = opening.use(await bootAuth({ config, depot, warn }))
+  const auth = opening.use(await bootAuth({ config, depot, warn, siblings, authFile: common?.authFile }))
   const npmKeys = await loadNpmKeys(config)
   const advisories = opening.use(await openNpmAdvisories(config, events))
   const lifecycle = { draining: false }
@@ -122,6 +142,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
       ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
     },
     lifecycle,
+    siblings,
   })
   opening.defer(() => app.wanted.flush())
   // From here on they are closed by whoever has the application: last opened, first closed.
@@ -175,9 +196,4 @@ export async function openLocalStore({ nixStore }: Pick<ServeConfig, 'nixStore'>
   } catch (error) {
     throw hasCode(error, 'STORAGE_DOWN') ? new UsageError(`--nix-store: ${error.message}`) : error
   }
-}
-
-function localUrl({ address, port }: RunningServer['address']): string {
-  const host = address === '::' || address === '0.0.0.0' ? '127.0.0.1' : address
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -1,10 +1,12 @@
 import { accountProtocol } from '../auth/account-routes.ts'
 import { webLogins } from '../auth/web-logins.ts'
+import type { AuthFile } from '../auth/watch-auth-file.ts'
 import { ECOSYSTEMS } from '../protocols/index.ts'
 import type { NpmAccounts } from '../protocols/npm/account-routes.ts'
 import type { Access } from '../src/access.ts'
 import type { Depot } from '../src/depot.ts'
 import type { Protocol } from '../src/protocol.ts'
+import type { Siblings } from '../src/siblings.ts'
 import type { ServeConfig } from './config.ts'
 
 /** Who may do what in a server, wired up. */
@@ -24,6 +26,10 @@ export interface BootAuthOptions {
   readonly depot: Depot
   /** Told what an operator should know about the auth file. */
   readonly warn: (message: string) => void
+  /** The other processes of this server. */
+  readonly siblings: Siblings
+  /** The auth file as somebody else follows it. */
+  readonly authFile?: AuthFile | undefined
 }
 
 /** What the depot's own routes and npm's about one's credentials are answered from. */

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 
 import { z } from 'zod'
@@ -84,6 +85,11 @@ export const SERVE_SETTINGS = {
   },
   'public-url': { type: 'string', description: 'URL at which clients reach this depot', hint: 'URL' },
   'allowed-host': { type: 'list', description: 'Host name to answer to besides; repeatable', hint: 'NAME' },
+  workers: {
+    type: 'string',
+    description: 'Processes that serve side by side, or auto for one a core (default: 1)',
+    hint: 'NUMBER',
+  },
   'insecure-open': { type: 'boolean', description: 'Let everyone who can reach this address read and write' },
   'shutdown-grace': {
     type: 'string',
@@ -128,6 +134,8 @@ export interface ServeConfig extends StorageConfig {
   /** Origins that logins are made for; empty = the request's Host, which only loopback may do. */
   readonly audiences: readonly string[]
   readonly trustedProxies: readonly string[]
+  /** Processes that serve; 1 = this one alone. */
+  readonly workers: number
   readonly graceMs: number
   readonly verbose: boolean
 }
@@ -174,12 +182,15 @@ export function serveConfig(values: SettingValues, env: Environment, home: strin
     readAuth: check('read-auth', READ_AUTH, one(values, 'read-auth') ?? 'auto'),
     audiences: audiencesOf(publicUrl, values.get('audience') ?? []),
     trustedProxies: trustedProxiesOf(values.get('trusted-proxy') ?? []),
+    workers: workersOf(one(values, 'workers')),
     graceMs: graceMsOf(one(values, 'shutdown-grace')),
     verbose: flagOf(values, 'verbose'),
   }
   refuseOpenDoor(config)
   if (config.requireTrustedSignature && config.trustedPublicKeys.length === 0)
     throw new UsageError('--require-trusted-signature needs --trusted-public-key: whose signature?')
+  if (config.workers > 1 && config.storageType === 'memory')
+    throw new UsageError('--storage-type memory is the memory of one process: it does not go with --workers')
   return config
 }
 
@@ -291,10 +302,21 @@ function graceMsOf(seconds: string | undefined): number {
   return seconds === undefined ? LIMITS.shutdownGraceMs : 1000 * check('shutdown-grace', GRACE_SECONDS, seconds)
 }
 
+function workersOf(text: string | undefined): number {
+  if (text === 'auto') return Math.min(availableParallelism(), LIMITS.workersMax)
+  return text === undefined ? 1 : check('workers', WORKERS, text)
+}
+
 // zod's own messages speak of JavaScript's types.
 const STORAGE_TYPE = z.enum(['fs', 'memory'], { error: 'fs or memory' })
 const READ_AUTH = z.enum(['auto', 'always', 'never'], { error: 'auto, always or never' })
 const SWITCH = z.stringbool({ error: 'true or false' })
+const WORKERS_ERROR = { error: `auto, or a number from 1 to ${LIMITS.workersMax}` }
+const WORKERS = z
+  .string()
+  .regex(/^[1-9]\d{0,2}$/, WORKERS_ERROR)
+  .transform(Number)
+  .pipe(z.number().max(LIMITS.workersMax, WORKERS_ERROR))
 const GRACE_SECONDS = z
   .string()
   .regex(/^\d{1,5}(?:\.\d+)?$/, { error: 'a number of seconds below 100,000' })

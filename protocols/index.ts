@@ -3,10 +3,9 @@ import { nixProtocol, type NixOptions } from './nix/index.ts'
 import { npmProtocol, type NpmOptions } from './npm/index.ts'
 import { python } from './python/index.ts'
 
-/** The words that a grant may begin with: the names of all of them. */
-export const ECOSYSTEMS = ['nix', 'npm', 'python'] as const
+export { ECOSYSTEMS } from './ecosystems.ts'
 
-/** Every ecosystem this depot speaks; a fourth one adds a line here. At the root they are asked in this order. */
+/** Every ecosystem this depot speaks; a fourth one adds a line here and its name there. At the root they are asked in this order. */
 export function allProtocols(options: NixOptions & NpmOptions): readonly Protocol[] {
   return [nixProtocol(options), npmProtocol(options), python]
 }

@@ -14,6 +14,7 @@ import { MAIN_CACHE } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 import { operations, type Lifecycle } from './operations.ts'
 import type { DepotRequest, Protocol } from './protocol.ts'
+import type { Siblings } from './siblings.ts'
 import { createWantedNotes, type WantedNotes } from './wanted.ts'
 
 export interface AppOptions {
@@ -22,6 +23,8 @@ export interface AppOptions {
   readonly site: Site
   readonly access?: Access
   readonly lifecycle?: Lifecycle
+  /** The other processes of this server, when it has several. */
+  readonly siblings?: Siblings
 }
 
 /** The depot as a web-standard application. */
@@ -71,11 +74,12 @@ export function createApp({
   site,
   access = OPEN_ACCESS,
   lifecycle = { draining: false },
+  siblings,
 }: AppOptions): App {
   const mounts = mountsOf(depot, [operations(depot.kv, lifecycle), ...protocols])
   const router = createRouter(mounts)
   const guard = guardSite(site)
-  const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot) })
+  const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot, siblings) })
   const wanted = createWantedNotes(depot, (ecosystem) => protocols.find(({ name }) => name === ecosystem)?.held)
   const hono = new Hono<Env>()
 

@@ -1,4 +1,5 @@
 import { LIMITS } from './limits.ts'
+import { shareOf } from './worker-share.ts'
 
 /** Buffers of one size that are used again: memory outside the heap that comes and goes has the collector run every few megabytes. */
 export interface BufferPool {
@@ -19,7 +20,7 @@ export function createBufferPool(sizeBytes: number, keptMax: number): BufferPool
 }
 
 /** Of `LIMITS.readBufferBytes`, for what is on its way to a response. */
-export const readBuffers: BufferPool = createBufferPool(LIMITS.readBufferBytes, LIMITS.readBuffersKept)
+export const readBuffers: BufferPool = createBufferPool(LIMITS.readBufferBytes, shareOf(LIMITS.readBuffersKept))
 
 /** Of `LIMITS.frameBytes`, for what comes in and is to be compressed. */
-export const frameBuffers: BufferPool = createBufferPool(LIMITS.frameBytes, LIMITS.frameBuffersKept)
+export const frameBuffers: BufferPool = createBufferPool(LIMITS.frameBytes, shareOf(LIMITS.frameBuffersKept))

@@ -4,6 +4,8 @@ import type { Depot } from './depot.ts'
 import { resourceText, userAgentOf, type RawRequest } from './gate.ts'
 import { SYSTEM_CACHE } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
+import { sharedBuckets } from './shared-buckets.ts'
+import { NO_SIBLINGS, type Siblings } from './siblings.ts'
 
 /**
  * Puts into the audit log that a known caller was refused a change. Nothing waits for it, and whoever tries without end fills the log no
@@ -11,12 +13,14 @@ import { LIMITS } from './limits.ts'
  */
 export function createDenialLog(
   depot: Pick<Depot, 'kv' | 'events'>,
+  siblings: Siblings = NO_SIBLINGS,
 ): (principal: Principal, resource: Resource, request: RawRequest) => void {
-  const pace = createBuckets({
+  const own = createBuckets({
     burst: LIMITS.denialsBurst,
     perSecond: LIMITS.denialsPerSecond,
     keysMax: LIMITS.rateKeysMax,
   })
+  const pace = sharedBuckets('denials', own, siblings)
   return (principal, resource, request) => {
     if (!pace.take(principal.key)) return
     const entry = {

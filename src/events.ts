@@ -19,6 +19,8 @@ export interface Events {
   advisoriesLoaded(packages: number): void
   /** A content of it was not taken; the one before it still counts. */
   advisoriesRefused(reason: string): void
+  /** A process that serves ended by itself, how it did, and in how many milliseconds another takes its place. */
+  workerEnded(worker: number, how: string, pauseMs: number): void
   /** A bug: something was thrown that nobody expected. */
   unexpectedError(requestId: string, error: unknown): void
 }
@@ -44,5 +46,6 @@ export const SILENT_EVENTS: Events = {
   authReloadFailed: () => {},
   advisoriesLoaded: () => {},
   advisoriesRefused: () => {},
+  workerEnded: () => {},
   unexpectedError: () => {},
 }

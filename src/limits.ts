@@ -41,6 +41,8 @@ export const LIMITS = {
   documentInlineBytesMax: 1 * MIB,
   /** Larger ones that are on their way at once, each counted once for all its readers. */
   largeDocumentsBytesMax: 256 * MIB,
+  /** Of those, what one of several processes may have: the document of the largest package, twice. */
+  largeDocumentsBytesMin: 64 * MIB,
   /** Origins that documents are stored for, of one process: each has its own copy of every packument. */
   documentOriginsMax: 16,
   /** Connections to PostgreSQL of one process, unless told otherwise: its default limit is 100 for all. */
@@ -331,6 +333,8 @@ export const LIMITS = {
   doctorMs: 8 * SECOND,
   /** One question that it asks the network, or a program that is not a package manager. */
   doctorProbeMs: 2500,
+  /** A package manager that is asked for its settings: npm alone takes a second to start. */
+  doctorProgramMs: 7 * SECOND,
   /** And for a lock of the database: writers of ours take milliseconds. */
   doctorLockMs: 1 * SECOND,
   /** What a server answers it: a page of the index of one project. */

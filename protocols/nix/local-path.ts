@@ -6,6 +6,7 @@ import type { FileTree } from '../../src/file-tree.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { LocalPath, LocalStore } from '../../src/local-store.ts'
 import type { Source } from '../../src/source.ts'
+import { shareOf } from '../../src/worker-share.ts'
 import { writeNar } from './nar-writer.ts'
 import { nix32OfHex } from './nix32.ts'
 import type { PathEntry } from './records.ts'
@@ -45,7 +46,7 @@ export function localSource({ entry, tree }: FoundPath): Source {
 }
 
 /** A request of some bytes for one byte costs as much as the whole archive. */
-const passing = createTurns(LIMITS.localArchivesPassedAtOnce)
+const passing = createTurns(shareOf(LIMITS.localArchivesPassedAtOnce))
 
 async function* checked(
   entry: PathEntry,

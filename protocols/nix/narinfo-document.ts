@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { BlobRow, Cache, Document, DocumentKey } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { createRecent } from '../../src/recent.ts'
+import { shareOf } from '../../src/worker-share.ts'
 import { fingerprintOf, trustedSignatures, type NarinfoRules } from './narinfo-rules.ts'
 import { printNarinfo, type Narinfo } from './narinfo.ts'
 import { nix32OfHex } from './nix32.ts'
@@ -45,7 +46,7 @@ export function localNarinfo(entry: PathEntry, signers: Signers): Document {
 }
 
 /** By all that they are made from: a signature costs more than the rest of an answer. */
-const recentNarinfos = createRecent(LIMITS.recentNarinfoCharactersMax)
+const recentNarinfos = createRecent(shareOf(LIMITS.recentNarinfoCharactersMax))
 
 type File = Pick<Narinfo, 'url' | 'compression' | 'fileHash' | 'fileSizeBytes'>
 

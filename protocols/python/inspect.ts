@@ -1,5 +1,6 @@
 import { LIMITS } from '../../src/limits.ts'
 import { createTurns } from '../../src/turns.ts'
+import { shareOf } from '../../src/worker-share.ts'
 import { brokenArchive } from './archive-error.ts'
 import type { ByteSource } from './byte-source.ts'
 import type { Distribution } from './filename.ts'
@@ -30,7 +31,7 @@ export async function inspectDistribution(source: ByteSource, distribution: Dist
 }
 
 /** The directory of a zip file is in memory as a whole; a tar archive passes by. */
-const zipTurns = createTurns(LIMITS.zipsReadAtOnce)
+const zipTurns = createTurns(shareOf(LIMITS.zipsReadAtOnce))
 
 async function inspect(source: ByteSource, distribution: Distribution): Promise<Inspected> {
   const isWheel = distribution.kind === 'wheel'

@@ -6,6 +6,7 @@ import { LIMITS } from '../limits.ts'
 import { createPlaces, type Places } from './places.ts'
 import { through } from './through.ts'
 import { createTurns } from '../turns.ts'
+import { shareOf } from '../worker-share.ts'
 import { decodeZstd } from './zstd-frames.ts'
 
 /** How a body was compressed; `none`: it is the content itself. */
@@ -88,7 +89,7 @@ const uploads = createPlaces(LIMITS.decodersOpenMax)
 /** Of their own: whoever reads slowly must not keep anybody from writing. */
 const reads = createPlaces(LIMITS.decodersReadMax)
 /** Bounds the processors they take from everybody else. */
-const working = createTurns(LIMITS.decodersMax)
+const working = createTurns(shareOf(LIMITS.decodersMax))
 
 /**
  * A decoder holds its turn while it has something to decode, and gives it back while its client is silent: four slow uploads must

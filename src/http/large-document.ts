@@ -2,6 +2,7 @@ import { DepotError } from '../errors.ts'
 import type { Document } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import type { Source } from '../source.ts'
+import { shareOf } from '../worker-share.ts'
 
 interface Lent {
   readonly bytes: Uint8Array
@@ -11,6 +12,8 @@ interface Lent {
 /** What is being sent, by entity tag. */
 const lent = new Map<string, Lent>()
 let lentBytes = 0
+/** A process that shares its memory with others must still have room for the largest of them. */
+const MOST_BYTES = shareOf(LIMITS.largeDocumentsBytesMax, LIMITS.largeDocumentsBytesMin)
 
 /** True for a document that must not be held in memory once for each of its readers. */
 export function isLarge({ body }: Pick<Document, 'body'>): boolean {
@@ -28,7 +31,7 @@ export function lendDocument({ body, etag }: Document): Source {
   const known = lent.get(etag)
   // Whatever a tag was made from, nobody is sent another one's bytes.
   const shared = known !== undefined && Buffer.compare(known.bytes, own) === 0 ? known : undefined
-  if (shared === undefined && lentBytes + own.byteLength > LIMITS.largeDocumentsBytesMax)
+  if (shared === undefined && lentBytes + own.byteLength > MOST_BYTES)
     throw new DepotError('STORAGE_DOWN', 'too many large answers are on their way: try again later')
   const mine = shared ?? { bytes: own, readers: 0 }
   if (shared === undefined) {

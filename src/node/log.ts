@@ -1,6 +1,10 @@
+import { hostname } from 'node:os'
+import { pid } from 'node:process'
+
 import pino from 'pino'
 
 import type { Events } from '../events.ts'
+import { LIMITS } from '../limits.ts'
 import { redacted } from '../redact.ts'
 import type { AccessLog } from './access-log.ts'
 
@@ -14,13 +18,25 @@ export interface Log {
   flush(): void
 }
 
-/** JSON lines on stderr. Access lines are collected for 64 KiB or 50 ms; everything that happens is one function of `events`. */
-export function createLog({ verbose }: { readonly verbose: boolean }): Log {
-  // sonic-boom refuses a buffer that is not smaller than one write.
-  const destination = pino.destination({ fd: 2, sync: false, minLength: FLUSH_BYTES, maxWrite: 2 * FLUSH_BYTES })
+export interface LogOptions {
+  readonly verbose: boolean
+  /** Number of this process, where several share one stderr. */
+  readonly worker?: number
+}
+
+/**
+ * JSON lines on stderr. Access lines are collected for 64 KiB or 50 ms; everything that happens is one function of `events`. Where several
+ * processes share it, each writes whole lines in pieces so small that a pipe does not mix them.
+ */
+export function createLog({ verbose, worker }: LogOptions): Log {
+  const pieceBytes = worker === undefined ? FLUSH_BYTES : LIMITS.pipeWriteBytesMax
+  // sonic-boom refuses a buffer that is not smaller than one write; it never joins lines beyond one.
+  const maxWrite = worker === undefined ? 2 * pieceBytes : pieceBytes
+  const destination = pino.destination({ fd: 2, sync: false, minLength: pieceBytes - 1, maxWrite })
   // What came from outside may quote a credential: a name in a URL, an error of another library.
   const hooks = { streamWrite: redacted }
-  const logger = pino({ level: verbose ? 'debug' : 'info', hooks }, destination)
+  const base = { pid, hostname: hostname(), ...(worker === undefined ? {} : { worker }) }
+  const logger = pino({ level: verbose ? 'debug' : 'info', hooks, base }, destination)
   // The destination measures every line that it is given, which costs a tenth of a small answer: it gets them joined.
   let held = ''
   function handOver(): void {
@@ -36,9 +52,11 @@ export function createLog({ verbose }: { readonly verbose: boolean }): Log {
   return {
     events: eventsOf(logger),
     access: {
+      worker,
       write(line) {
+        if (worker !== undefined && held.length + line.length > pieceBytes) handOver()
         held += line
-        if (held.length >= FLUSH_BYTES) handOver()
+        if (held.length >= pieceBytes) handOver()
       },
     },
     flush() {
@@ -63,6 +81,7 @@ function eventsOf(logger: pino.Logger): Events {
     authReloadFailed: (reason) => logger.error({ reason }, 'auth file not taken'),
     advisoriesLoaded: (packages) => logger.info({ packages }, 'npm advisories read again'),
     advisoriesRefused: (reason) => logger.error({ reason }, 'npm advisories not taken'),
+    workerEnded: (number, how, pauseMs) => logger.error({ ended: number, how, pauseMs }, 'worker ended'),
     unexpectedError: (id, err) => logger.error({ id, err }, 'unexpected error'),
   }
 }

@@ -1,5 +1,6 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { LIMITS } from '../limits.ts'
 
@@ -11,37 +12,79 @@ export interface OrderlyClose {
   abort(): void
 }
 
+/** How a server ends of which others take the place. */
+export interface OrderlyRetreat extends OrderlyClose {
+  /**
+   * While others take the new connections: let every answer be the last one of its connection, so that no client loses a request that it
+   * sends meanwhile. Resolves when there are no connections, or after `LIMITS.retireMs`.
+   */
+  retire(): Promise<void>
+}
+
 /**
  * Prepare a server's end; to be called before it listens.
  *
  * @param graceMs how long running requests may take after `close`
  */
-export function orderlyClose(server: Server, graceMs: number): OrderlyClose {
-  const silent = silentConnections(server)
+export function orderlyClose(server: Server, graceMs: number): OrderlyRetreat {
+  const connections = connectionsOf(server)
+  let isRetiring = false
+  const lastAnswer = (_incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    if (isRetiring) outgoing.shouldKeepAlive = false
+  }
+  server.on('request', lastAnswer).on('checkContinue', lastAnswer)
+
   let closing: Promise<void> | undefined
   async function end(): Promise<void> {
     const cut = setTimeout(() => server.closeAllConnections(), graceMs)
     // A connection whose last answer has gone out would otherwise stay for its keep-alive time.
     const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
-    const silence = setTimeout(() => silent.forEach((socket) => socket.destroy()), LIMITS.shutdownSilenceMs)
+    const silence = setTimeout(() => connections.silent.forEach((socket) => socket.destroy()), LIMITS.shutdownSilenceMs)
     await new Promise((resolve) => server.close(resolve))
+    // Those that were handed to the server are none that it counts.
+    await connections.none()
     clearTimeout(cut)
     clearInterval(sweep)
     clearTimeout(silence)
   }
-  return { close: () => (closing ??= end()), abort: () => server.closeAllConnections() }
+  return {
+    async retire() {
+      isRetiring = true
+      const waited = new AbortController()
+      await Promise.race([connections.none(), sleep(LIMITS.retireMs, undefined, waited).catch(() => {})])
+      waited.abort()
+    },
+    close: () => (closing ??= end()),
+    abort: () => server.closeAllConnections(),
+  }
 }
 
 const SWEEP_MS = 50
 
-/** Connections on which no request has come yet. Node counts them as busy, and a browser opens some to be ready. */
-function silentConnections(server: Server): ReadonlySet<Socket> {
+interface Connections {
+  /** Those on which no request has come yet. Node counts them as busy, and a browser opens some to be ready. */
+  readonly silent: ReadonlySet<Socket>
+  /** Resolves when there is none. */
+  none(): Promise<void>
+}
+
+function connectionsOf(server: Server): Connections {
+  const open = new Set<Socket>()
   const silent = new Set<Socket>()
+  const waiting: (() => void)[] = []
   server.on('connection', (socket: Socket) => {
+    open.add(socket)
     silent.add(socket)
-    socket.once('close', () => silent.delete(socket))
+    socket.once('close', () => {
+      silent.delete(socket)
+      open.delete(socket)
+      if (open.size === 0) for (const resolve of waiting.splice(0)) resolve()
+    })
   })
   const spoken = ({ socket }: IncomingMessage): void => void silent.delete(socket)
   server.on('request', spoken).on('checkContinue', spoken)
-  return silent
+  return {
+    silent,
+    none: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+  }
 }

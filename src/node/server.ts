@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
@@ -16,14 +16,11 @@ import { hotAnswer, sendHot } from './hot.ts'
 import { incomingBody, rawRequestOf } from './incoming.ts'
 import { lingerAfterRefusal } from './linger.ts'
 import { oneAtATime, type Listener } from './one-at-a-time.ts'
-import { orderlyClose, type OrderlyClose } from './orderly-close.ts'
+import { orderlyClose, type OrderlyClose, type OrderlyRetreat } from './orderly-close.ts'
 import { sendSource } from './send.ts'
 
-export interface ServerOptions {
+export interface ServeOptions {
   readonly app: App
-  readonly host: string | undefined
-  /** 0 for any free port. */
-  readonly port: number
   readonly accessLog?: AccessLog
   /** Reverse proxies whose X-Forwarded-For is believed, as addresses or CIDR ranges. */
   readonly trustedProxies?: readonly string[]
@@ -31,19 +28,53 @@ export interface ServerOptions {
   readonly graceMs?: number
 }
 
+export interface ServerOptions extends ServeOptions {
+  readonly host: string | undefined
+  /** 0 for any free port. */
+  readonly port: number
+}
+
 export interface RunningServer extends OrderlyClose, AsyncDisposable {
   readonly address: AddressInfo
 }
 
 /** Serve an application over HTTP/1.1. */
-export async function startServer({
-  app,
-  host,
-  port,
-  accessLog,
-  trustedProxies = [],
-  graceMs = LIMITS.shutdownGraceMs,
-}: ServerOptions): Promise<RunningServer> {
+export async function startServer({ host, port, ...options }: ServerOptions): Promise<RunningServer> {
+  const { server, ending } = httpServer(options)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  return { address: server.address() as AddressInfo, ...ending }
+}
+
+/** A server whose connections another process accepts. */
+export interface HandedServer extends OrderlyRetreat, AsyncDisposable {
+  take(connection: Socket): void
+}
+
+/** Serve an application over connections that are handed over. */
+export function serveHanded(options: ServeOptions): HandedServer {
+  const { server, ending } = httpServer(options)
+  // A server that does not listen neither counts its connections nor looks at their timeouts, unless it thinks that it does.
+  server.emit('listening')
+  return {
+    ...ending,
+    take(connection) {
+      // As the connections of Node's own server: a client that has sent its request may end its side.
+      connection.allowHalfOpen = true
+      server.emit('connection', connection)
+    },
+  }
+}
+
+function httpServer({ app, accessLog, trustedProxies = [], graceMs = LIMITS.shutdownGraceMs }: ServeOptions): {
+  readonly server: Server
+  readonly ending: OrderlyRetreat & AsyncDisposable
+} {
   const listen = oneAtATime(listener(app, clientAddress(trustedProxies), accessLog))
   const server = createServer({
     headersTimeout: LIMITS.headersTimeoutMs,
@@ -55,25 +86,21 @@ export async function startServer({
   })
   server.maxHeadersCount = LIMITS.headersMax
   server.timeout = LIMITS.idleTimeoutMs
-  const { close, abort } = orderlyClose(server, graceMs)
+  const { retire, close, abort } = orderlyClose(server, graceMs)
   server.on('request', (incoming, outgoing) => listen(incoming, outgoing, false))
   // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => listen(incoming, outgoing, true))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
   return {
-    address: server.address() as AddressInfo,
-    close,
-    abort,
-    async [Symbol.asyncDispose]() {
-      const closed = close()
-      abort()
-      await closed
+    server,
+    ending: {
+      retire,
+      close,
+      abort,
+      async [Symbol.asyncDispose]() {
+        const closed = close()
+        abort()
+        await closed
+      },
     },
   }
 }
@@ -98,6 +125,7 @@ function listener(
         const durationMs = performance.now() - startedAt
         accessLog.write(
           accessLine({
+            worker: accessLog.worker,
             requestId,
             incoming,
             outgoing,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DepotError } from '../../src/errors.ts'
 import type { KvStore } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { shareOf } from '../../src/worker-share.ts'
 import { checkCommit } from './checks.ts'
 import { migratePostgres } from './migrate.ts'
 import { openPool, type Pool, type Transaction } from './postgres-client.ts'
@@ -23,7 +24,7 @@ export interface PostgresKvOptions {
  * @throws DepotError `STORAGE_DOWN` when the server cannot be reached or the database cannot be brought up to date.
  */
 export async function openPostgresKv(options: PostgresKvOptions): Promise<KvStore> {
-  const pool = openPool({ poolMax: LIMITS.databaseConnections, ...options })
+  const pool = openPool({ poolMax: shareOf(LIMITS.databaseConnections, 2), ...options })
   try {
     await pool.use((client) => migratePostgres(client))
   } catch (error) {

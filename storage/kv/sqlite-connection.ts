@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 
 import { LIMITS } from '../../src/limits.ts'
+import { shareOf } from '../../src/worker-share.ts'
 
 export type JournalMode = 'wal' | 'delete'
 
@@ -26,7 +27,11 @@ export function openConnection({ file, journal, readonly }: ConnectionOptions): 
     demand(database, 'synchronous', 2)
     demand(database, 'foreign_keys', 1)
     // Negative: KiB instead of pages.
-    demand(database, 'cache_size', -(readonly ? LIMITS.databaseReadCacheBytes : LIMITS.databaseWriteCacheBytes) / 1024)
+    demand(
+      database,
+      'cache_size',
+      -Math.ceil((readonly ? shareOf(LIMITS.databaseReadCacheBytes) : LIMITS.databaseWriteCacheBytes) / 1024),
+    )
     return database
   } catch (error) {
     database.close()

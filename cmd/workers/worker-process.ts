@@ -1,0 +1,71 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import type { FromWorker, ToWorker, WorkerReady, WorkerStart } from './messages.ts'
+import { errorOfStart } from './start-failure.ts'
+
+/** A process that serves, as its parent sees it. */
+export interface WorkerProcess {
+  readonly number: number
+  /** Milliseconds of `performance.now()`. */
+  readonly startedAt: number
+  /** Resolves when it can serve. Rejects with what it could not start for. */
+  readonly ready: Promise<WorkerReady>
+  /** How it ended: 'with status 1', 'by SIGKILL'. */
+  readonly ended: Promise<string>
+  /** To one that has gone, nothing is sent. */
+  send(message: ToWorker): void
+  give(connection: Socket): void
+  kill(): void
+}
+
+/** What a worker says once it serves. */
+export type Said = Exclude<FromWorker, { ready: unknown } | { failed: unknown }>
+
+/** Start a process that serves. */
+export function startWorker(start: WorkerStart, hear: (said: Said, from: WorkerProcess) => void): WorkerProcess {
+  // Beside the folder of this file, as source or built.
+  const entry = fileURLToPath(new URL(`../serve-worker${extname(import.meta.url)}`, import.meta.url))
+  const child = fork(entry, [], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  // That something could not be sent shows in the end of the process, and nowhere else.
+  child.on('error', () => {})
+  const ready = Promise.withResolvers<WorkerReady>()
+  // Whoever waits for it waits for all of them, one after another.
+  ready.promise.catch(() => {})
+  const ended = endOf(child)
+  void ended.then((how) => ready.reject(new Error(`worker ${start.number} ended ${how} before it could serve`)))
+  const worker: WorkerProcess = {
+    number: start.number,
+    startedAt: performance.now(),
+    ready: ready.promise,
+    ended,
+    send(message) {
+      if (child.connected) child.send(message, () => {})
+    },
+    give(connection) {
+      if (child.connected) child.send('connection' satisfies ToWorker, connection, () => {})
+      else connection.destroy()
+    },
+    kill: () => void child.kill('SIGKILL'),
+  }
+  child.on('message', (message) => {
+    const said = message as FromWorker
+    if (typeof said === 'object' && 'ready' in said) ready.resolve(said.ready)
+    else if (typeof said === 'object' && 'failed' in said) ready.reject(errorOfStart(said.failed))
+    else hear(said, worker)
+  })
+  worker.send({ start })
+  return worker
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('exit', (status, signal) => resolve(signal === null ? `with status ${status}` : `by ${signal}`))
+    // It could not even be started.
+    child.once('error', (error) => {
+      if (child.pid === undefined) resolve(`(${error.message})`)
+    })
+  })
+}
