@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import path from 'node:path'
 import process from 'node:process'
 
 export interface Load {
@@ -7,10 +8,14 @@ export interface Load {
   readonly connections: number
   readonly seconds: number
   readonly headers?: Readonly<Record<string, string>>
+  /** A file of paths, one a line, any of which is asked for each time in place of the URL's own. */
+  readonly paths?: string
 }
 
 export interface LoadResult {
   readonly perSecond: number
+  /** Bodies and headers, also of answers that were not whole at the end. */
+  readonly bytesPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
   /** Answers that were not 2xx or 3xx; a figure with any is no figure. */
@@ -43,15 +48,28 @@ export function secondsOf(count: number): number {
 }
 
 /** Drive one URL with wrk on one thread. */
-export async function drive({ url, connections, seconds, headers = {} }: Load): Promise<LoadResult> {
+export async function drive({ url, connections, seconds, headers = {}, paths }: Load): Promise<LoadResult> {
   const flags = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const text = await output('wrk', ['-t1', `-c${connections}`, `-d${secondsOf(seconds)}s`, '--latency', ...flags, url])
+  const script = paths === undefined ? [] : ['-s', ANY_PATH]
+  const args = ['-t1', `-c${connections}`, `-d${secondsOf(seconds)}s`, '--latency', ...script, ...flags, url]
+  const text = await output('wrk', paths === undefined ? args : [...args, '--', paths])
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1] ?? NaN),
+    bytesPerSecond: bytes(/Transfer\/sec:\s+([\d.]+)(B|KB|MB|GB)/.exec(text)),
     p50Ms: milliseconds(/50%\s+([\d.]+)(us|ms|s)/.exec(text)),
     p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(text)),
-    failures: Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0),
+    failures:
+      Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0) +
+      Number(/Socket errors: connect (\d+)/.exec(text)?.[1] ?? 0),
   }
+}
+
+const ANY_PATH = path.join(import.meta.dirname, 'any-path.lua')
+
+/** wrk counts in powers of 1024. */
+function bytes(match: RegExpExecArray | null): number {
+  const unit = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 }[match?.[2] ?? ''] ?? NaN
+  return Number(match?.[1] ?? NaN) * unit
 }
 
 function milliseconds(match: RegExpExecArray | null): number {
@@ -113,5 +131,30 @@ function medians(name: string, figures: readonly LoadResult[]): LoadResult {
   const failures = figures.reduce((sum, result) => sum + result.failures, 0)
   if (failures > 0) throw new Error(`${failures} requests to ${name} failed: this measures nothing`)
   const of = (field: keyof LoadResult): number => median(figures.map((result) => result[field]))
-  return { perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms'), failures }
+  return {
+    perSecond: of('perSecond'),
+    bytesPerSecond: of('bytesPerSecond'),
+    p50Ms: of('p50Ms'),
+    p99Ms: of('p99Ms'),
+    failures,
+  }
+}
+
+/** Run something for each of some things in turn, several times; returns the median of what came of each, by its name. */
+export async function mediansInTurn<T>(
+  rounds: number,
+  things: Readonly<Record<string, T>>,
+  run: (thing: T, name: string, round: number) => Promise<number>,
+): Promise<Readonly<Record<string, number>>> {
+  const all = Object.entries(things).map(([name, thing]) => ({ name, thing, figures: [] as number[] }))
+  for (let round = 0; round < roundsOf(rounds); round++)
+    for (const { name, thing, figures } of all) figures.push(await run(thing, name, round))
+  return Object.fromEntries(all.map(({ name, figures }) => [name, median(figures)]))
+}
+
+/** Seconds that some work takes. */
+export async function secondsFor(work: () => Promise<unknown>): Promise<number> {
+  const since = performance.now()
+  await work()
+  return (performance.now() - since) / 1000
 }

@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { request } from 'node:http'
 import path from 'node:path'
 
 import { boundedMemory } from './bounded.ts'
 import { fillNix } from './fill.ts'
 import { drive, median } from './load.ts'
-import { nix32 } from '../helpers/nar.ts'
-import { fileArchive } from './nar.ts'
+import { sendHuge } from './huge.ts'
 import type { Row } from './run.ts'
 import { memory, resetPeak, startDepot } from './servers.ts'
 
@@ -70,51 +67,15 @@ async function afterLoad(data: string): Promise<number> {
 async function hugeArchive(data: string): Promise<readonly Row[]> {
   await using depot = await startDepot(data)
   resetPeak(depot.pid)
-  const digest = await sendHuge(`${depot.url}/nix/nar/`, 10 * GB)
+  const { name } = await sendHuge(depot.url, 10 * GB)
   const incoming = memory(depot.pid).peakMb
   resetPeak(depot.pid)
-  for (const suffix of ['.nar', '.nar.zst']) await receive(`${depot.url}/nix/nar/${digest}${suffix}`)
+  for (const suffix of ['.nar', '.nar.zst']) await receive(`${depot.url}/nix/nar/${name}${suffix}`)
   const outgoing = memory(depot.pid).peakMb
   return [
     megabytes('peak RSS while a 10 GB NAR comes in', incoming, 350),
     megabytes('peak RSS while it goes out, decoded and as stored', outgoing, 350),
   ]
-}
-
-/** The name must be the hash, so the same pseudo-random content is made twice: once to hash it, once to send it. */
-async function sendHuge(base: string, sizeBytes: number): Promise<string> {
-  const hash = createHash('sha256')
-  for (const bytes of hugeContent(sizeBytes)) hash.update(bytes)
-  const digest = nix32(hash.digest())
-  const { head, tail } = fileArchive(sizeBytes)
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const headers = { 'Content-Length': sizeBytes + head.length + tail.length }
-  const outgoing = request(`${base}${digest}.nar`, { method: 'PUT', headers }, (answer) => {
-    answer.resume()
-    answer.once('end', () => resolve(answer.statusCode ?? 0))
-  })
-  outgoing.once('error', reject)
-  for (const bytes of hugeContent(sizeBytes)) {
-    if (!outgoing.write(bytes)) await new Promise((drained) => outgoing.once('drain', drained))
-  }
-  outgoing.end()
-  const status = await promise
-  if (status !== 201) throw new Error(`the huge archive was answered ${status}`)
-  return digest
-}
-
-function* hugeContent(sizeBytes: number): Generator<Buffer> {
-  const { head, tail } = fileArchive(sizeBytes)
-  yield head
-  // One megabyte that hardly compresses, numbered so that no two pieces are alike.
-  const piece = Buffer.alloc(1_000_000)
-  for (let at = 0; at < piece.length; at++) piece[at] = Math.imul(at, 2_654_435_761) >>> 24
-  for (let sent = 0; sent < sizeBytes; sent += piece.length) {
-    const next = Buffer.from(piece.subarray(0, Math.min(piece.length, sizeBytes - sent)))
-    next.writeUInt32LE(sent / piece.length, 0)
-    yield next
-  }
-  yield tail
 }
 
 async function receive(url: string): Promise<void> {

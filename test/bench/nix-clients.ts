@@ -1,12 +1,13 @@
-import { mkdirSync } from 'node:fs'
+import { cpSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
-import process from 'node:process'
 
-import { median } from './load.ts'
+import { inTurn, type Load, mediansInTurn } from './load.ts'
 import { closureOf, type Closure } from './nix-closure.ts'
 import { signing, smallPaths } from './nix-many.ts'
-import type { Row } from './run.ts'
-import { startDepot, startNginx } from './servers.ts'
+import { ownPeer } from './peers.ts'
+import type { Row } from './report.ts'
+import { EQUAL, memoryRows, rateRows, timeRows } from './rows.ts'
+import { startDepot, startNginx, takesWorkers } from './servers.ts'
 
 const ROUNDS = 3
 /** nginx takes uploads, which it neither reads nor brings to the disk. */
@@ -21,7 +22,7 @@ export async function nixClients(dir: string): Promise<readonly Row[]> {
   const closure = await closureOf(dir)
   return [
     ...(await pulls(dir, closure)),
-    await pushes(dir, closure),
+    ...(await pushes(dir, closure)),
     ...(await smallPaths(path.join(dir, 'many'))),
     signing(),
   ]
@@ -31,54 +32,69 @@ async function pulls(dir: string, closure: Closure): Promise<readonly Row[]> {
   const files = path.join(dir, 'files')
   await closure.push(`file://${files}?compression=zstd`)
   await using nginx = await startNginx(path.join(dir, 'nginx'), files)
-  await using depot = await startDepot(path.join(dir, 'pushed', 'data'))
+  const data = path.join(dir, 'pushed', 'data')
+  {
+    await using depot = await startDepot(data)
+    await closure.push(`${depot.url}/nix?compression=zstd`)
+  }
+  const copy = path.join(dir, 'two', 'data')
+  cpSync(data, copy, { recursive: true })
+  await using depot = await startDepot(data)
+  await using two = (await takesWorkers()) ? await startDepot(copy, ['--workers', '2']) : undefined
   await using local = await startDepot(path.join(dir, 'local', 'data'), ['--nix-store', closure.root])
-  await closure.push(`${depot.url}/nix?compression=zstd`)
-  const peer = process.env['BENCH_PEER_URL']
-  const caches = { nginx: nginx.url, depot: `${depot.url}/nix`, local: `${local.url}/nix`, ...(peer && { peer }) }
-  const seconds = await inTurn(caches, (url) => closure.pull(url))
-  const beside = Object.keys(caches).filter((name) => ['nginx', 'peer'].includes(name))
-  return beside.flatMap((name) => [
-    row('`nix copy --from` of 200 paths, 220 MB', seconds('depot'), name, seconds(name), 1.6),
-    row('the same from the local store', seconds('local'), name, seconds(name), 1.6),
+  const own = ownPeer('nix-clients')
+  const peers = { nginx: nginx.url, ...(own && { peer: own.url }) }
+  const ours = { depot: depot.url, local: local.url, ...(two && { two: two.url }) }
+  const memory = own?.pid === undefined ? [] : memoryRows(depot.pid, { peer: own.pid })
+  return [...(await copies(closure, ours, peers)), ...(await narinfos(closure, ours, peers)), ...memory]
+}
+
+type Servers = Readonly<Record<string, string>>
+
+/** What the depot is called in a row, by the way in which it was started. */
+const WAYS = { depot: '', local: ' from the local store', two: ', two workers' } as const
+
+async function copies(closure: Closure, ours: Servers, peers: Servers): Promise<readonly Row[]> {
+  const all = await mediansInTurn(ROUNDS, { ...peers, ...ours }, (url) => closure.pull(url))
+  const theirs = Object.fromEntries(Object.entries(all).filter(([name]) => Object.hasOwn(peers, name)))
+  const aims = Object.fromEntries(Object.keys(peers).map((name) => [name, EQUAL]))
+  return Object.entries(WAYS).flatMap(([way, told]) =>
+    timeRows(`\`nix copy --from\` of 200 paths, 220 MB${told}`, all[way] ?? NaN, theirs, aims).filter(
+      () => all[way] !== undefined,
+    ),
+  )
+}
+
+/** The narinfo of one path of the closure, which every cache has that Nix can copy it from. */
+async function narinfos(closure: Closure, ours: Servers, peers: Servers): Promise<readonly Row[]> {
+  const narinfo = `/${path.basename(closure.top).slice(0, 32)}.narinfo`
+  const loads = Object.entries({ ...peers, ...ours }).map(([name, url]): [string, Load] => [
+    name,
+    { url: url + narinfo, connections: 16, seconds: 4 },
   ])
+  const { depot, local, two, ...beside } = await inTurn(ROUNDS, Object.fromEntries(loads))
+  const aims = { nginx: { ratio: 0.45 }, peer: { ratio: 1 } }
+  const aimsOfTwo = { nginx: { ratio: 0.7 }, peer: { ratio: 1 } }
+  const name = 'narinfo GET of that closure, 16 connections'
+  return [
+    ...(depot ? rateRows({ name, ours: depot, peers: beside, aims }) : []),
+    ...(two ? rateRows({ name: name + WAYS.two, ours: two, peers: beside, aims: aimsOfTwo }) : []),
+    ...(local ? rateRows({ name: name + WAYS.local, ours: local, peers: beside, aims: {} }) : []),
+  ]
 }
 
-/** Run something for each of some things in turn, several times; returns the median of what came of one. */
-async function inTurn<T>(
-  things: Readonly<Record<string, T>>,
-  run: (thing: T, round: number) => Promise<number>,
-): Promise<(name: string) => number> {
-  const figures = new Map<string, number[]>(Object.keys(things).map((name) => [name, []]))
-  for (let round = 0; round < ROUNDS; round++)
-    for (const [name, thing] of Object.entries(things)) figures.get(name)?.push(await run(thing, round))
-  return (name) => median(figures.get(name) ?? [])
-}
-
-async function pushes(dir: string, closure: Closure): Promise<Row> {
+async function pushes(dir: string, closure: Closure): Promise<readonly Row[]> {
   const start = {
     nginx: (folder: string) => startNginx(path.join(folder, 'nginx'), folder, TAKES_PUT),
     depot: (folder: string) => startDepot(path.join(folder, 'data')),
   }
-  const seconds = await inTurn(start, async (begin, round) => {
+  const { depot = NaN, nginx = NaN } = await mediansInTurn(ROUNDS, start, async (begin, name, round) => {
     // What is there would not be sent again.
-    const folder = path.join(dir, `${begin === start.nginx ? 'nginx' : 'depot'}-${round}`)
+    const folder = path.join(dir, `${name}-${round}`)
     mkdirSync(folder, { recursive: true })
     await using server = await begin(folder)
     return await closure.push(`${server.url}?compression=zstd`)
   })
-  return row('`nix copy --to` of the same, zstd', seconds('depot'), 'nginx with WebDAV', seconds('nginx'))
-}
-
-/** @param limitSeconds what was aimed at; without one the push may take twice as long as to nginx */
-function row(name: string, ours: number, peer: string, theirs: number, limitSeconds?: number): Row {
-  const ratio = theirs / ours
-  return {
-    name,
-    ours: `${ours.toFixed(2)} s`,
-    peer: `${peer} ${theirs.toFixed(2)} s`,
-    ratio,
-    target: limitSeconds === undefined ? '>= 0.5' : `<= ${limitSeconds} s`,
-    met: limitSeconds === undefined ? ratio >= 0.5 : ours <= limitSeconds,
-  }
+  const beside = { 'nginx with WebDAV': nginx }
+  return timeRows('`nix copy --to` of the same, zstd', depot, beside, { 'nginx with WebDAV': 0.5 })
 }

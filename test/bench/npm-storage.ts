@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 import { tarGz } from '../helpers/wheel.ts'
+import { publishBody, send } from './fill.ts'
 
 /** A package of a made-up registry. */
 export interface MadePackage {
@@ -23,6 +24,22 @@ export function writeVerdaccioStorage(dir: string, packages: readonly MadePackag
   for (const made of packages) writePackage(path.join(dir, made.name), made)
   const list = packages.map(({ name }) => name)
   writeFileSync(path.join(dir, '.verdaccio-db.json'), JSON.stringify({ list, secret: 'x'.repeat(32) }))
+}
+
+/** Publish the packages of such a folder to a registry that takes them from everybody, but those of more than a hundred versions. */
+export async function publishAll(registry: string, dir: string): Promise<void> {
+  for (const name of readdirSync(dir).filter((entry) => !entry.startsWith('.'))) {
+    const { versions } = JSON.parse(readFileSync(path.join(dir, name, 'package.json'), 'utf8')) as {
+      readonly versions: Readonly<Record<string, { readonly name: string; readonly version: string }>>
+    }
+    const manifests = Object.values(versions)
+    if (manifests.length > 100) continue
+    for (const manifest of manifests) {
+      const tarball = readFileSync(path.join(dir, name, `${name}-${manifest.version}.tgz`))
+      const headers = { 'content-type': 'application/json', authorization: 'Bearer any' }
+      await send(`${registry}/${name}`, 'PUT', publishBody(manifest, tarball), headers)
+    }
+  }
 }
 
 /** The tree that `npm install` resolves: 30 roots, each package above 30 needed by exactly one other. */
@@ -84,7 +101,8 @@ function writePackage(dir: string, made: MadePackage): void {
   writeFileSync(path.join(dir, 'package.json'), JSON.stringify(document))
 }
 
-function manifestOf({ name, dependencies = [], developmentDependencies = 0 }: MadePackage, version: string) {
+/** What a publisher says of a version. */
+export function manifestOf({ name, dependencies = [], developmentDependencies = 0 }: MadePackage, version: string) {
   const needs = (names: readonly string[]) => Object.fromEntries(names.map((needed) => [needed, '^1.0.0']))
   const development = Array.from({ length: developmentDependencies }, (_, index) => `development-tool-${index}`)
   return {

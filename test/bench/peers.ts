@@ -8,6 +8,22 @@ import { tool } from '../helpers/tools.ts'
 import { output } from './load.ts'
 import { started, type BenchServer } from './servers.ts'
 
+/** A server that the developer started, and the process whose memory is looked at. */
+export interface OwnPeer {
+  readonly url: string
+  readonly pid?: number
+}
+
+/**
+ * BENCH_PEER_URL, and BENCH_PEER_PID, for the section that BENCH_PEER_FOR names, `nix-clients` unless it does. What is measured there is sent
+ * to it first as to any server that asks nobody for credentials: `npm publish` for `npm`; for `python`, `uv publish` to BENCH_PEER_UPLOAD_URL.
+ */
+export function ownPeer(section: 'nix-clients' | 'npm' | 'python'): OwnPeer | undefined {
+  const { BENCH_PEER_URL: url, BENCH_PEER_PID: pid, BENCH_PEER_FOR: wanted = 'nix-clients' } = process.env
+  if (url === undefined || wanted !== section) return undefined
+  return { url: url.replace(/\/$/, ''), ...(pid === undefined ? {} : { pid: Number(pid) }) }
+}
+
 /** Verdaccio on a storage folder, as its users run it: files, its log in a file, limits that a bench would meet lifted. */
 export async function startVerdaccio(dir: string, storage: string): Promise<BenchServer> {
   const port = await freePort()
@@ -35,8 +51,13 @@ log: { type: file, path: ${dir}/verdaccio.log, format: json, level: http }
   return started(spawn(process.execPath, args, { stdio: 'ignore' }), port, '/-/ping')
 }
 
-/** devpi with one user's index, which takes uploads from anyone who knows its password. */
-export async function startDevpi(dir: string): Promise<BenchServer & { readonly index: string }> {
+/** devpi with indexes of one user, which take uploads from anyone who knows its password. */
+export interface Devpi extends BenchServer {
+  /** Make an index that has nothing; returns its URL. */
+  index(name: string): Promise<string>
+}
+
+export async function startDevpi(dir: string): Promise<Devpi> {
   const port = await freePort()
   const bin = (name: string): string => tool('devpi-server', 'DEVPI', `bin/${name}`)
   const server = path.join(dir, 'server')
@@ -52,8 +73,14 @@ export async function startDevpi(dir: string): Promise<BenchServer & { readonly 
   const login = await call(`${running.url}/+login`, 'POST', { user: 'root', password: 'secret' })
   const token = Buffer.from(`root:${(login as { result: { password: string } }).result.password}`).toString('base64')
   const headers = { 'X-Devpi-Auth': token }
-  await call(`${running.url}/root/dev`, 'PUT', { bases: [], volatile: false, type: 'stage' }, headers)
-  return { ...running, index: `${running.url}/root/dev` }
+  return {
+    ...running,
+    async index(name) {
+      const url = `${running.url}/root/${name}`
+      await call(url, 'PUT', { bases: [], volatile: false, type: 'stage' }, headers)
+      return url
+    },
+  }
 }
 
 async function call(url: string, method: string, body: object, headers: Record<string, string> = {}): Promise<unknown> {

@@ -1,5 +1,9 @@
 import type { LoadResult } from './load.ts'
 import type { Row } from './report.ts'
+import { memoryOfAll } from './servers.ts'
+
+/** As fast as the fastest: what two runs of one client on one server differ by is left to chance. */
+export const EQUAL = 0.95
 
 /** What is aimed at beside one peer. */
 export interface Aim {
@@ -21,9 +25,9 @@ export interface Compared {
 /** One row for each peer that the depot stood beside in the same rounds. */
 export function rateRows({ name, ours, peers, aims }: Compared): readonly Row[] {
   return Object.entries(peers).map(([peer, theirs]) => {
-    const ratio = ours.perSecond / theirs.perSecond
+    const ratio = theirs.perSecond > 0 ? ours.perSecond / theirs.perSecond : undefined
     const aim = aims[peer]
-    const met = aim === undefined || (ratio >= aim.ratio && ours.p99Ms < (aim.p99Ms ?? Infinity))
+    const met = aim === undefined || (ratio !== undefined && ratio >= aim.ratio && ours.p99Ms < (aim.p99Ms ?? Infinity))
     return { name, ours: rate(ours), peer: `${peer} ${rate(theirs)}`, ratio, target: aimText(aim), met }
   })
 }
@@ -51,5 +55,21 @@ export function timeRows(
     const target = aim === undefined ? '' : `>= ${aim}`
     const met = aim === undefined || ratio >= aim
     return { name, ours: `${ours.toFixed(2)} s`, peer: `${peer} ${theirs.toFixed(2)} s`, ratio, target, met }
+  })
+}
+
+/** Resident memory of the depot and of its peers, by their process numbers, with all processes that they started: what is left after a section. */
+export function memoryRows(depot: number, peers: Readonly<Record<string, number>>): readonly Row[] {
+  const ours = memoryOfAll(depot)
+  return Object.entries(peers).map(([peer, pid]) => {
+    const theirs = memoryOfAll(pid)
+    return {
+      name: 'resident memory after that',
+      ours: `${ours.toFixed(0)} MB`,
+      peer: `${peer} ${theirs.toFixed(0)} MB`,
+      ratio: theirs / ours,
+      target: '',
+      met: true,
+    }
   })
 }

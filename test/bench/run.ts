@@ -19,6 +19,7 @@ import { pythonIndex } from './python-index.ts'
 import { reads } from './reads.ts'
 import { line, parseTables, report, type Row, table } from './report.ts'
 import { save } from './save.ts'
+import { scale } from './scale.ts'
 import { uploads } from './uploads.ts'
 
 export type { Row } from './report.ts'
@@ -37,14 +38,15 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   proxy: { measure: proxied, needs: ['curl'] },
   auth: { measure: auth, needs: ['wrk'] },
   'local-store': { measure: localStore, needs: ['wrk', 'nginx', 'nix'] },
-  'nix-clients': { measure: nixClients, needs: ['nginx', 'nix'] },
-  save: { measure: save, needs: ['npm', 'uv'] },
+  'nix-clients': { measure: nixClients, needs: ['wrk', 'nginx', 'nix'] },
+  save: { measure: save, needs: ['uv'] },
   push: { measure: push, needs: ['nix'] },
   npm: { measure: npmRegistry, needs: ['wrk', 'nginx', 'curl', 'verdaccio', 'npm'] },
   python: { measure: pythonIndex, needs: ['wrk', 'nginx', 'devpi', 'pypiserver', 'uv', 'twine'] },
   bundle: { measure: bundles, needs: [] },
   memory: { measure: coldStartAndMemory, needs: ['wrk'] },
   holds: { measure: holds, needs: [] },
+  scale: { measure: scale, needs: ['wrk', 'nginx', 'verdaccio'] },
 }
 
 const RESULTS = process.env['BENCH_RESULTS'] ?? path.join(import.meta.dirname, 'RESULTS.md')

@@ -5,7 +5,7 @@ import process from 'node:process'
 import { promisify } from 'node:util'
 
 import { tool } from '../helpers/tools.ts'
-import { median } from './load.ts'
+import { median, roundsOf } from './load.ts'
 import type { Row } from './run.ts'
 
 const run = promisify(execFile)
@@ -36,7 +36,7 @@ async function npmRows(dir: string): Promise<readonly Row[]> {
   const count = (await run('find', ['.depot-storage', '-name', '*.tgz'], { cwd: dir })).stdout.trim().split('\n').length
   return [
     row(`npm lock of ${count} packages saved cold; npm ci, s`, ours, theirs, 1),
-    row('the same once more; the first time, s', second, ours, 0.05),
+    row('the same once more; the first time, s', second, ours, 20),
   ]
 }
 
@@ -86,7 +86,7 @@ async function pythonRows(dir: string): Promise<readonly Row[]> {
     'requirements.txt',
   ]
   const installs: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < roundsOf(ROUNDS); round++) {
     await rm(path.join(dir, 'env'), { recursive: true, force: true })
     installs.push(await timed(uv, sync, dir))
   }
@@ -94,7 +94,7 @@ async function pythonRows(dir: string): Promise<readonly Row[]> {
   return [
     row(`Python lock of ${count} files saved cold; pip download, s`, ours, theirs, 1),
     row('the same; uv pip install, which also unpacks, s', ours, median(installs), 1),
-    row('the same once more; the first time, s', second, ours, 0.05),
+    row('the same once more; the first time, s', second, ours, 20),
   ]
 }
 
@@ -106,7 +106,7 @@ async function rounds(
   theirs: () => Promise<number>,
 ): Promise<readonly [number, number, number]> {
   const [cold, peer, second]: [number[], number[], number[]] = [[], [], []]
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < roundsOf(ROUNDS); round++) {
     for (const name of leftovers) await rm(path.join(dir, name), { recursive: true, force: true })
     peer.push(await theirs())
     cold.push(await ours())
@@ -123,6 +123,6 @@ async function timed(program: string, args: readonly string[], cwd: string): Pro
 }
 
 function row(name: string, ours: number, peer: number, target: number): Row {
-  const ratio = ours / peer
-  return { name, ours: ours.toFixed(2), peer: peer.toFixed(2), ratio, target: `<= ${target}`, met: ratio <= target }
+  const ratio = peer / ours
+  return { name, ours: ours.toFixed(2), peer: peer.toFixed(2), ratio, target: `>= ${target}`, met: ratio >= target }
 }

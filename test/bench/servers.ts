@@ -70,6 +70,13 @@ server { listen 127.0.0.1:${port}; root ${files}; ${directives} } }`,
   return started(spawn('nginx', ['-c', conf, '-p', dir], { stdio: 'ignore' }), port, '/healthz')
 }
 
+/** Servers that run: they end with the bench, also when that is interrupted. */
+const RUNNING = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of RUNNING) child.kill('SIGTERM')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 /** Wait until a server that was started answers on its port. */
 export async function started(
   child: ChildProcess,
@@ -79,6 +86,8 @@ export async function started(
 ): Promise<BenchServer> {
   const since = performance.now()
   const url = `http://127.0.0.1:${port}`
+  RUNNING.add(child)
+  child.once('exit', () => RUNNING.delete(child))
   while (!(await answers(url + probe))) {
     if (performance.now() - since > timeoutMs) throw new Error(`no answer from ${url}`)
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`)
@@ -110,6 +119,12 @@ export function memory(pid: number): { readonly nowMb: number; readonly peakMb: 
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const field = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? NaN) / 1024
   return { nowMb: field('VmRSS'), peakMb: field('VmHWM') }
+}
+
+/** Resident memory in MB of a process and all that it started. */
+export function memoryOfAll(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+  return children.reduce((sum, child) => sum + memoryOfAll(Number(child)), memory(pid).nowMb)
 }
 
 export function resetPeak(pid: number): void {
