@@ -35,13 +35,17 @@ export async function hashHandle<A extends Algorithm>(
   return { sizeBytes, running }
 }
 
-/** From the beginning; the file stays open. */
+/** All that there is now, from the beginning; the file stays open. Each piece is in memory of its own. */
 export async function* handlePieces(handle: FileHandle): AsyncGenerator<Uint8Array> {
   const { size } = await handle.stat()
-  // Most files are small: as many large buffers would be collected all the time.
-  const highWaterMark = Math.min(PIECE_BYTES, size + 1)
-  for await (const piece of handle.createReadStream({ start: 0, autoClose: false, highWaterMark }))
-    yield piece as Buffer
+  // No stream: where most files are small, making one is more work than reading them.
+  for (let at = 0; at < size;) {
+    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, size - at))
+    const { bytesRead } = await handle.read(piece, 0, piece.length, at)
+    if (bytesRead === 0) return
+    yield piece.subarray(0, bytesRead)
+    at += bytesRead
+  }
 }
 
 const PIECE_BYTES = 1 << 20
