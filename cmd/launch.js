@@ -5,8 +5,7 @@ import { existsSync } from 'node:fs'
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
   console.error(
-    `depot needs Node 24 or newer, this is ${process.versions.node} (${process.execPath}).\n` +
-      'In a checkout, use `npm start` (it brings its own Node); elsewhere install Node 24.',
+    `depot needs Node 24 or newer; ${process.execPath} is ${process.versions.node} (in a checkout, npm start brings its own)`,
   )
   process.exit(1)
 }

@@ -27,8 +27,8 @@ install_npm() {
   echo "installing $1 $2" >&2
   rm -rf "$dir"
   mkdir -p "$dir"
-  # Some mirror lacks the tag that a dependency of Verdaccio's asks for.
-  echo '{"private":true,"overrides":{"node-fetch":"2.7.0"}}' >"$dir/package.json"
+  # Some mirror lacks the tag that a dependency of Verdaccio's asks for; Node's binary arrives by its install script.
+  echo '{"private":true,"overrides":{"node-fetch":"2.7.0"},"allowScripts":{"node":true}}' >"$dir/package.json"
   npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel=error "${3:-$1}@$2" >&2
   touch "$dir/.installed"
 }
@@ -118,6 +118,7 @@ install_python devpi-server "$DEVPI"
 install_python pypiserver "$PYPISERVER"
 [ "${1:-}" != peers ] || exit 0
 
+install_npm node "$NODE_26"
 install_npm npm "$NPM_10"
 install_npm npm "$NPM_11"
 install_npm npm "$NPM_12"

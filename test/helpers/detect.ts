@@ -37,6 +37,7 @@ const PARTS = {
   tmpfs,
   netns,
   nobody,
+  nodeOld,
 } satisfies Record<string, () => Promise<Found>>
 
 /** Try every part, side by side, each within a time limit. `postgresUrl`: where PostgreSQL should answer, if anywhere. */
@@ -110,6 +111,17 @@ async function strace(): Promise<Found> {
     'true',
   ])
 }
+
+/** A Node that is too old to run the depot: the host's, where it is one. */
+async function nodeOld(): Promise<Found> {
+  for (const folder of (process.env['PATH'] ?? '').split(path.delimiter)) {
+    const candidate = path.join(folder, 'node')
+    if (path.isAbsolute(folder) && (await runs(candidate, ['-e', OLD]))) return { path: candidate }
+  }
+  return { missing: 'no Node before 24 on PATH' }
+}
+
+const OLD = 'process.exit(parseInt(process.versions.node, 10) < 24 ? 0 : 1)'
 
 /** Whether a program can be run as another user, which takes root. */
 async function nobody(): Promise<Found> {

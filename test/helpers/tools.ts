@@ -14,6 +14,7 @@ const FOLDER = process.env['DEPOT_TEST_TOOLS'] ?? path.join(homedir(), '.cache/d
 /** What `test/tools.sh` installs, each in the version of `test/tools.env`. */
 export const TOOLS = {
   nixNew: () => program([process.env['DEPOT_TEST_NIX_NEW'], tool('nix', 'NIX_NEW', 'nix')], `no nix 2.26 (${HINT})`),
+  node26: () => program([tool('node', 'NODE_26', 'node_modules/.bin/node')], `no Node 26 (${HINT})`),
   npm10: () => npm('NPM_10'),
   npm11: () => npm('NPM_11'),
   npm12: () => npm('NPM_12'),
