@@ -57,7 +57,7 @@ async function made(dir: string, root: string, expression: string): Promise<stri
   if (existsSync(note)) return readFileSync(note, 'utf8')
   const file = path.join(dir, 'closure.nix')
   writeFileSync(file, expression)
-  const built = await nix(dir, ['build', '-f', file, '--store', root, '--no-link', '--json'])
+  const built = await nix(dir, ['build', '--quiet', '-f', file, '--store', root, '--no-link', '--json'])
   const [{ outputs } = { outputs: { out: '' } }] = JSON.parse(built) as { readonly outputs: { readonly out: string } }[]
   writeFileSync(note, outputs.out)
   return outputs.out
