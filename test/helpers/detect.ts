@@ -31,6 +31,11 @@ const PARTS = {
   pythonIndex,
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
   openssl: () => program([onPath('openssl')], 'no openssl on PATH (apt-get install openssl)', ['version']),
+  zsh: () => program([onPath('zsh')], 'no zsh on PATH (apt-get install zsh)'),
+  fish: () => program([onPath('fish')], 'no fish on PATH (apt-get install fish)'),
+  mandoc: () => program([onPath('mandoc')], 'no mandoc on PATH (apt-get install mandoc)', ['/dev/null']),
+  groff: () => program([onPath('groff')], 'no groff on PATH (apt-get install groff-base)'),
+  systemd: () => program([onPath('systemd-analyze')], 'no systemd-analyze on PATH (apt-get install systemd)'),
   faketime: () => program([onPath('faketime')], 'no faketime (apt-get install faketime)'),
   openssh,
   strace,
@@ -38,6 +43,7 @@ const PARTS = {
   netns,
   nobody,
   nodeOld,
+  debian,
 } satisfies Record<string, () => Promise<Found>>
 
 /** Try every part, side by side, each within a time limit. `postgresUrl`: where PostgreSQL should answer, if anywhere. */
@@ -131,6 +137,12 @@ async function nobody(): Promise<Found> {
   } catch {
     return { missing: 'cannot run a program as nobody (run as root)' }
   }
+}
+
+/** Whether packages of Debian can be downloaded: apt and its lists are there. */
+async function debian(): Promise<Found> {
+  const listed = await runs('apt-get', ['download', '--print-uris', 'libc6'])
+  return listed ? { path: 'apt-get' } : { missing: 'no lists of Debian packages (apt-get update, on Debian)' }
 }
 
 /** The index that pip is set to in the environment, else the public one, if it can be reached. */
