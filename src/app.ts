@@ -2,18 +2,18 @@ import { Hono } from 'hono'
 
 import { OPEN_ACCESS, SOME_NAME, type Access, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
-import { DepotError, hasCode } from './errors.ts'
+import { DepotError } from './errors.ts'
+import { after } from './after.ts'
 import { createDenialLog } from './denial-log.ts'
 import { createGate, userAgentOf, type Admitted, type Gate, type RawRequest } from './gate.ts'
-import { errorResponse } from './http/error-response.ts'
-import { parseTarget } from './http/path.ts'
+import { errorResponse, type ErrorAnswer } from './http/error-response.ts'
 import { privately, sourceOf } from './http/respond.ts'
-import { createRouter, type Match, type Mount, type Router } from './http/router.ts'
+import { createRouter, type Match, type Mount } from './http/router.ts'
 import { guardSite, type Site, type SiteGuard } from './http/site.ts'
-import { MAIN_CACHE } from './kv-store.ts'
-import { LIMITS } from './limits.ts'
+import { MAIN_CACHE, type MaybePromise } from './kv-store.ts'
 import { operations, type Lifecycle } from './operations.ts'
 import type { DepotRequest, Protocol } from './protocol.ts'
+import { createRefusals, type Failed } from './refusals.ts'
 import type { Siblings } from './siblings.ts'
 import { createWantedNotes, type WantedNotes } from './wanted.ts'
 
@@ -31,6 +31,8 @@ export interface AppOptions {
 export interface App {
   /** Answer any request. A server passes what only it knows as `arrival`. */
   fetch(request: Request, arrival?: Arrival): Promise<Response>
+  /** What a request that failed is answered with, once told to the events: for servers that answer without `fetch`. */
+  refuse(error: unknown, failed: Failed): ErrorAnswer
   readonly gate: Gate
   readonly site: SiteGuard
   readonly depot: Depot
@@ -81,6 +83,7 @@ export function createApp({
   const guard = guardSite(site)
   const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot, siblings) })
   const wanted = createWantedNotes(depot, (ecosystem) => protocols.find(({ name }) => name === ecosystem)?.held)
+  const refuse = createRefusals({ events: depot.events, router, wanted })
   const hono = new Hono<Env>()
 
   hono.all('*', async (context) => {
@@ -99,17 +102,13 @@ export function createApp({
       if (!open) response.headers.set('Cache-Control', privately(response.headers.get('cache-control')))
       return response
     } catch (error) {
-      if (error instanceof DepotError)
-        depot.events.requestRefused(arrival.requestId, error.status, error.code, error.message)
-      else depot.events.unexpectedError(arrival.requestId, error)
-      if (hasCode(error, 'NOT_FOUND') && admitted !== undefined) noteWanted(wanted, admitted.match)
-      const protocol = admitted?.match.mount.protocol ?? protocolOf(router, arrival.raw)
-      return errorResponse(told(error, arrival.raw.method), protocol, arrival.raw.target)
+      return errorResponse(refuse(error, { ...arrival, admitted }))
     }
   }
 
   return {
     fetch: async (request, arrival) => hono.fetch(request, arrival === undefined ? {} : { arrival }),
+    refuse,
     gate,
     site: guard,
     depot,
@@ -119,9 +118,10 @@ export function createApp({
 }
 
 /** Ask the gate, whatever it says. */
-export async function admit(gate: Gate, request: RawRequest): Promise<Admission> {
+export function admit(gate: Gate, request: RawRequest): MaybePromise<Admission> {
   try {
-    return { admitted: await gate.admit(request) }
+    const admitted = after(gate.admit(request), (known): Admission => ({ admitted: known }))
+    return admitted instanceof Promise ? admitted.catch((refused: unknown) => ({ refused })) : admitted
   } catch (refused) {
     return { refused }
   }
@@ -133,19 +133,6 @@ async function handled(request: AuthorizedRequest, { route, params }: Match): Pr
   if (response.ok && route.resource(params) === SOME_NAME && !request.authorized())
     throw new Error(`the route ${route.method} ${route.pattern} did not ask who may do this`)
   return response
-}
-
-/** What is missing and what is not for this caller's eyes must look alike, so a read says no more than that. */
-function told(error: unknown, method: string): unknown {
-  const reads = method === 'GET' || method === 'HEAD'
-  return reads && hasCode(error, 'NOT_FOUND') ? NOTHING_HERE : error
-}
-
-const NOTHING_HERE = new DepotError('NOT_FOUND', 'not found here, or not for you to see')
-
-function noteWanted(wanted: WantedNotes, { mount, route, params }: Match): void {
-  const name = route.wanted?.(params)
-  if (name !== undefined) wanted.note(mount.cache, mount.protocol.name, name)
 }
 
 function mountsOf(depot: Depot, protocols: readonly Protocol[]): Mount[] {
@@ -207,15 +194,6 @@ function depotRequest(
       if (base !== undefined) return base + mount
       throw new DepotError('PUBLIC_URL_UNKNOWN', 'the depot does not know its own address: start it with --public-url')
     },
-  }
-}
-
-/** For the form of a refusal: that of the route which was asked for, or of the first words of a path that may not even parse. */
-function protocolOf(router: Router, { method, target }: RawRequest): Protocol | undefined {
-  try {
-    return router.match(method, parseTarget(target).segments).mount.protocol
-  } catch {
-    return router.protocolAt(target.slice(1, LIMITS.urlLengthMax).split('/'))
   }
 }
 

@@ -1,7 +1,7 @@
 import { ANONYMOUS, SOME_NAME, type Action, type Principal, type Resource, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
-import type { AuditEntry, Cache, Document, DocumentKey } from './kv-store.ts'
+import type { AuditEntry, BlobRow, Cache, Document, DocumentKey, MaybePromise } from './kv-store.ts'
 import type { Held } from './wanted.ts'
 
 /** An ecosystem: how its clients read and write blobs and records. One value, and one line in `protocols/index.ts`. */
@@ -92,24 +92,30 @@ export interface HotRequest {
   /** A request header, by its lower-case name. */
   header(name: string): string | undefined
   /** Absolute URL of the protocol's mount, without a trailing slash, or undefined when it is not known. */
-  readonly baseUrl: string | undefined
+  baseUrl(): string | undefined
 }
 
 /** One stored thing that answers a GET. */
-export type HotRead =
-  | {
-      readonly document: DocumentKey
-      readonly headers: HeaderList
-      /** What answers when there is no such document; undefined leaves it to the handler. */
-      readonly otherwise?: () => Promise<Document | undefined>
-    }
-  /** A blob as it lies in storage, if a record of this cache whose kind starts with `kindPrefix` refers to it. */
-  | {
-      readonly blob: string
-      readonly kindPrefix: string
-      readonly encoding: 'raw' | 'zstd'
-      readonly headers: HeaderList
-    }
+export type HotRead = HotDocument | HotBlob
+
+export interface HotDocument extends HotCommon {
+  readonly document: DocumentKey
+  /** What answers when there is no such document; undefined leaves it to the handler. */
+  readonly otherwise?: () => MaybePromise<Document | undefined>
+}
+
+export interface HotBlob extends HotCommon {
+  /** The blob, as far as this cache may give it out. It is sent as it lies in storage, under the entity tag of its stored bytes. */
+  readonly blob: () => MaybePromise<BlobRow | undefined>
+  /** One that lies there otherwise is left to the handler. */
+  readonly encoding: BlobRow['encoding']
+}
+
+interface HotCommon {
+  readonly headers: HeaderList
+  /** Asked when nothing was found: true when the handler would find nothing either, so that its 404 is the answer. */
+  readonly missing?: () => MaybePromise<boolean>
+}
 
 /** Names and values in turn, as `node:http` takes them raw: `['Content-Type', 'text/plain']`. Made once, not per request. */
 export type HeaderList = readonly string[]

@@ -1,13 +1,14 @@
-/** Text that was wanted lately, by name, up to a number of characters in all; the one longest unused goes first. */
-export interface Recent {
-  get(name: string): string | undefined
-  put(name: string, text: string): void
+/** Texts or bytes that were wanted lately, by name, up to a length in all; what was longest unused goes first. */
+export interface Recent<T extends string | Uint8Array = string> {
+  get(name: string): T | undefined
+  put(name: string, text: T): void
 }
 
-export function createRecent(charactersMax: number): Recent {
+/** @param lengthMax characters and bytes together */
+export function createRecent<T extends string | Uint8Array = string>(lengthMax: number): Recent<T> {
   // A Map keeps the order in which its names were put.
-  const kept = new Map<string, string>()
-  let characters = 0
+  const kept = new Map<string, T>()
+  let held = 0
   return {
     get(name) {
       const text = kept.get(name)
@@ -17,13 +18,13 @@ export function createRecent(charactersMax: number): Recent {
       return text
     },
     put(name, text) {
-      if (kept.has(name) || text.length > charactersMax) return
+      if (kept.has(name) || text.length > lengthMax) return
       kept.set(name, text)
-      characters += text.length
+      held += text.length
       for (const [oldest, { length }] of kept) {
-        if (characters <= charactersMax) return
+        if (held <= lengthMax) return
         kept.delete(oldest)
-        characters -= length
+        held -= length
       }
     },
   }

@@ -1,3 +1,4 @@
+import { after } from '../../src/after.ts'
 import { createTurns } from '../../src/turns.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
@@ -6,6 +7,7 @@ import type { Cache, Document, DocumentKey } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { LocalStore } from '../../src/local-store.ts'
 import { route, type HeaderList, type Route } from '../../src/protocol.ts'
+import { shareOf } from '../../src/worker-share.ts'
 import { plainBody } from './content-encoding.ts'
 import { findLocal } from './local-path.ts'
 import { listNar } from './nar-listing.ts'
@@ -37,7 +39,15 @@ export function listingRoutes(depot: Depot, { localStore }: Pick<NarinfoRules, '
       ...common,
       method: 'GET',
       action: 'read',
-      hot: ({ listing }, { cache }) => ({ document: listingKey(cache, listing), headers: HEADERS }),
+      hot: ({ listing }, { cache }) => ({
+        document: listingKey(cache, listing),
+        headers: HEADERS,
+        missing: () =>
+          after(
+            depot.kv.get(cache.id, PATH_KIND, listing),
+            (record) => record === undefined && findLocal(localStore, listing) === undefined,
+          ),
+      }),
       async handle(request) {
         const { cache, params } = request
         const document = await depot.document(listingKey(cache, params.listing), () =>
@@ -74,7 +84,7 @@ async function render(depot: Depot, cache: Cache, storeHash: string): Promise<Re
 }
 
 /** Each walks through a whole tree, and holds what it found. */
-const walking = createTurns(LIMITS.localListingsAtOnce)
+const walking = createTurns(shareOf(LIMITS.localListingsAtOnce))
 
 /** The listing of a local path, unless its files are not those of its archive. */
 async function localListing(store: LocalStore | undefined, storeHash: string): Promise<Document | undefined> {

@@ -1,9 +1,10 @@
+import { after } from '../../src/after.ts'
 import { brotliContainer, gzipContainer, xzContainer } from '../../src/codec/containers.ts'
 import type { Depot, OpenBlob } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
 import { sourceResponse, storedEtag, textResponse } from '../../src/http/respond.ts'
 import type { Source } from '../../src/source.ts'
-import type { BlobRow, Cache } from '../../src/kv-store.ts'
+import type { BlobRow, Cache, MaybePromise } from '../../src/kv-store.ts'
 import type { LocalStore } from '../../src/local-store.ts'
 import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
 import { refuseContentEncoding } from './content-encoding.ts'
@@ -40,9 +41,14 @@ export function narDownload(depot: Depot, { localStore }: Pick<NarinfoRules, 'lo
     pattern: PATTERN,
     params: { file: parseNarRequest },
     action: 'read',
-    hot: ({ file }) =>
+    hot: ({ file }, { cache }) =>
       file.suffix === 'zst'
-        ? { blob: file.digest, kindPrefix: KIND_PREFIX, encoding: 'zstd', headers: HEADERS }
+        ? {
+            blob: () => depot.kv.blobOf(cache.id, KIND_PREFIX, file.digest),
+            encoding: 'zstd',
+            headers: HEADERS,
+            missing: () => isMissing(depot, cache, file, localStore),
+          }
         : undefined,
     handle: (request) => narResponse(depot, request, localStore),
   })
@@ -57,6 +63,19 @@ async function narResponse(
   const nar = (await storedNar(depot, cache, params.file)) ?? localNar(localStore, params.file)
   if (nar === undefined) throw notFound()
   return sourceResponse(request, nar.source, { headers: HEADERS, etag: nar.etag })
+}
+
+/** Whether nothing came in under this name of an archive that is not here, and no local path has it. */
+function isMissing(
+  depot: Depot,
+  cache: Cache,
+  file: NarRequest,
+  localStore: LocalStore | undefined,
+): MaybePromise<boolean> {
+  return after(
+    depot.kv.get(cache.id, UPLOAD_KIND, file.fileName),
+    (record) => record === undefined && localNar(localStore, file) === undefined,
+  )
 }
 
 /** An archive that can be sent. */

@@ -1,7 +1,8 @@
+import { after } from '../../src/after.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { documentResponse, textResponse } from '../../src/http/respond.ts'
-import type { Cache, Document } from '../../src/kv-store.ts'
+import type { Cache, Document, MaybePromise } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { route, type HeaderList, type Route } from '../../src/protocol.ts'
 import { readPlainText } from './content-encoding.ts'
@@ -35,6 +36,7 @@ export function narinfoDownload(depot: Depot, rules: NarinfoRules): Route {
       document: narinfoKey(cache, file, rules),
       headers: HEADERS,
       ...(rules.localStore && { otherwise: () => unlessStored(depot, cache, file, rules) }),
+      missing: () => isMissing(depot, cache, file, rules),
     }),
     wanted: ({ file }) => file,
     async handle(request) {
@@ -80,14 +82,22 @@ async function render(
   return row && { ...narinfoDocument(entry, row, rules), sourceVersion: record.version }
 }
 
+/** Whether there is neither a record of the path nor a local path. */
+function isMissing(depot: Depot, cache: Cache, storeHash: string, rules: NarinfoRules): MaybePromise<boolean> {
+  const isLocal = (): boolean => findLocal(rules.localStore, storeHash) !== undefined
+  return after(depot.kv.get(cache.id, PATH_KIND, storeHash), (record) => record === undefined && !isLocal())
+}
+
 /** The narinfo of a local path of which this depot has no record: one that is not rendered yet comes first. */
-async function unlessStored(
+function unlessStored(
   depot: Depot,
   cache: Cache,
   storeHash: string,
   rules: NarinfoRules,
-): Promise<Document | undefined> {
-  return (await depot.get(cache, PATH_KIND, storeHash)) === undefined ? localDocument(storeHash, rules) : undefined
+): MaybePromise<Document | undefined> {
+  return after(depot.kv.get(cache.id, PATH_KIND, storeHash), (record) =>
+    record === undefined ? localDocument(storeHash, rules) : undefined,
+  )
 }
 
 /** Made each time: the store may lose the path, or hold another one, without telling anybody. */

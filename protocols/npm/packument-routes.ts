@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 
+import { after } from '../../src/after.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { chooseCoding, encodeText, type Coding } from '../../src/http/negotiate.ts'
 import { documentResponse } from '../../src/http/respond.ts'
@@ -22,11 +23,15 @@ export function packumentRoutes(depot: Depot): readonly Route[] {
       action: 'read',
       resource: ({ name }) => name,
       hot({ name }, request) {
-        const origin = request.baseUrl
+        const origin = request.baseUrl()
         if (origin === undefined) return undefined
         const form = chooseForm(request.header('accept'))
         const coding = chooseCoding(request.header('accept-encoding'))
-        return { document: documentKey(request.cache, name, origin, { form, coding }), headers: HEADERS[form] }
+        return {
+          document: documentKey(request.cache, name, origin, { form, coding }),
+          headers: HEADERS[form],
+          missing: () => after(depot.kv.get(request.cache.id, KIND.package, name), (record) => record === undefined),
+        }
       },
       wanted: ({ name }) => name,
       handle: (request) => packument(depot, request),

@@ -90,6 +90,20 @@ export function readVersion(value: string): VersionRecord | Tombstone {
   return Object.hasOwn(record, 'deleted') ? tombstoneSchema.parse(record) : versionSchema.parse(record)
 }
 
+/**
+ * The digest of a version's tarball, undefined for a deleted one: what `readVersion` says of it, without a look at the manifest behind it,
+ * which may be long.
+ */
+export function tarballDigest(value: string): string | undefined {
+  const found = DIGEST_FIRST.exec(value)?.groups?.['digest']
+  if (found !== undefined) return found
+  const record = readVersion(value)
+  return isTombstone(record) ? undefined : record.digest
+}
+
+/** How the records of versions begin. */
+const DIGEST_FIRST = /^\{"digest":"(?<digest>[0-9a-f]{64})","manifest":/
+
 export function isTombstone(record: VersionRecord | Tombstone): record is Tombstone {
   return 'deleted' in record
 }

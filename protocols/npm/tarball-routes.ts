@@ -1,10 +1,12 @@
+import { after } from '../../src/after.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { sourceResponse, storedEtag } from '../../src/http/respond.ts'
-import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
+import { route, type DepotRequest, type HeaderList, type HotBlob, type Route } from '../../src/protocol.ts'
+import type { Cache } from '../../src/kv-store.ts'
 import { parsePackageName } from './package-name.ts'
 import { loadVersion } from './packages.ts'
-import { KIND_PREFIX } from './records.ts'
+import { KIND, KIND_PREFIX, tarballDigest, versionKey } from './records.ts'
 import { parseTarballFile, tarballVersion } from './tarball-name.ts'
 
 /** Tarballs, on npmjs's exact paths. */
@@ -20,6 +22,7 @@ export function tarballRoutes(depot: Depot): readonly Route[] {
         const version = tarballVersion(name, file)
         return version === undefined ? undefined : `${name}@${version}`
       },
+      hot: ({ name, file }, { cache }) => hotTarball(depot, cache, name, file),
       handle: (request) => tarball(depot, request, request.params.name, request.params.file),
     }),
     // npm moves a lockfile's URL under the registry's path, but not when the URL's path begins with that path already:
@@ -30,6 +33,7 @@ export function tarballRoutes(depot: Depot): readonly Route[] {
       params: { file: (segment: string) => (segment.startsWith('npm-') ? parseTarballFile(segment) : undefined) },
       action: 'read',
       resource: () => 'npm',
+      hot: ({ file }, { cache }) => hotTarball(depot, cache, 'npm', file),
       handle: (request) => tarball(depot, request, 'npm', request.params.file),
     }),
   ]
@@ -46,6 +50,23 @@ const HEADERS: HeaderList = [
   'X-Content-Type-Options',
   'nosniff',
 ]
+
+function hotTarball(depot: Depot, cache: Cache, name: string, file: string): HotBlob | undefined {
+  const version = tarballVersion(name, file)
+  if (version === undefined) return undefined
+  const digest = () =>
+    after(
+      depot.kv.get(cache.id, KIND.version, versionKey(name, version)),
+      (record) => record && tarballDigest(record.value),
+    )
+  return {
+    blob: () =>
+      after(digest(), (found) => (found === undefined ? undefined : depot.kv.blobOf(cache.id, KIND_PREFIX, found))),
+    encoding: 'raw',
+    headers: HEADERS,
+    missing: () => after(digest(), (found) => found === undefined),
+  }
+}
 
 async function tarball(depot: Depot, request: DepotRequest<unknown>, name: string, file: string): Promise<Response> {
   const { cache } = request

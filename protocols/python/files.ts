@@ -1,12 +1,14 @@
+import { after } from '../../src/after.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { sourceResponse } from '../../src/http/respond.ts'
-import type { DepotRequest, HeaderList } from '../../src/protocol.ts'
+import type { Cache, MaybePromise } from '../../src/kv-store.ts'
+import type { DepotRequest, HeaderList, HotBlob } from '../../src/protocol.ts'
 import type { FileName } from './params.ts'
 import { readStatus } from './project.ts'
 import type { ProjectName } from './project-name.ts'
 import { INTEGRITY_TYPE } from './provenance.ts'
-import { FILE_KIND, fileKey, KIND_PREFIX, liveFile, type PythonFile } from './records.ts'
+import { FILE_KIND, fileKey, KIND_PREFIX, liveFile, parseStatus, STATUS_KIND, type PythonFile } from './records.ts'
 import { compareVersions, parseVersion, type Version } from './version.ts'
 
 type FileRequest = DepotRequest<{ readonly project: ProjectName; readonly file: FileName }>
@@ -28,6 +30,30 @@ export async function fileResponse(depot: Depot, request: FileRequest): Promise<
   const file = await offeredFile(depot, request)
   const digest = request.params.file.reading?.part === 'metadata' ? file.metadata?.sha256 : file.sha256
   return blobResponse(depot, request, digest, FILE_HEADERS)
+}
+
+/** The same without its handler, where the file is offered and stored as it came. */
+export function hotFile(depot: Depot, cache: Cache, { project, file }: FileRequest['params']): HotBlob | undefined {
+  const { reading } = file
+  if (reading === undefined) return undefined
+  const key = fileKey(project.normalized, reading.distribution.filename)
+  const known = (): MaybePromise<PythonFile | undefined> => after(depot.kv.get(cache.id, FILE_KIND, key), liveFile)
+  const offered = (): MaybePromise<PythonFile | undefined> =>
+    after(depot.kv.get(cache.id, STATUS_KIND, project.normalized), (record) =>
+      record !== undefined && parseStatus(record).status === 'quarantined' ? undefined : known(),
+    )
+  const digestOf = ({ sha256, metadata }: PythonFile): string | undefined =>
+    reading.part === 'metadata' ? metadata?.sha256 : sha256
+  return {
+    blob: () =>
+      after(offered(), (found) => {
+        const digest = found && digestOf(found)
+        return digest === undefined ? undefined : depot.kv.blobOf(cache.id, KIND_PREFIX, digest)
+      }),
+    encoding: 'raw',
+    headers: FILE_HEADERS,
+    missing: () => after(known(), (found) => found === undefined || digestOf(found) === undefined),
+  }
 }
 
 /** What the publisher of a file attests (PEP 740). @throws DepotError `NOT_FOUND`, `RANGE_NOT_SATISFIABLE` */

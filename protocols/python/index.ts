@@ -1,4 +1,5 @@
 import { SOME_NAME } from '../../src/access.ts'
+import { after } from '../../src/after.ts'
 import type { Depot } from '../../src/depot.ts'
 import { readJson } from '../../src/http/body.ts'
 import { textResponse } from '../../src/http/respond.ts'
@@ -8,7 +9,7 @@ import { route, type Protocol, type Route } from '../../src/protocol.ts'
 import { wantedRoutes } from '../../src/wanted-routes.ts'
 import { brokenArchive } from './archive-error.ts'
 import { mergeEntry, parseEntry } from './file-entry.ts'
-import { fileResponse } from './files.ts'
+import { fileResponse, hotFile } from './files.ts'
 import { LIST_SOURCE, projectListReader } from './list-page.ts'
 import { missingRoute } from './missing-route.ts'
 import { choosePage, projectPageResponse, type PageStyle } from './pages.ts'
@@ -115,7 +116,11 @@ function projectPage(depot: Depot, pattern: `/${string}`, style: PageStyle): Rou
     resource: ({ project }) => project.normalized,
     hot: ({ project }, { cache, header }) =>
       isNormalized(project)
-        ? choosePage(cache, { kind: PROJECT_KIND, key: project.normalized, style }, header)
+        ? {
+            ...choosePage(cache, { kind: PROJECT_KIND, key: project.normalized, style }, header),
+            missing: () =>
+              after(depot.kv.get(cache.id, PROJECT_KIND, project.normalized), (record) => record === undefined),
+          }
         : undefined,
     wanted: ({ project }) => project.normalized,
     handle: async (request) => {
@@ -166,6 +171,7 @@ function fileDownload(depot: Depot, pattern: `/${string}`): Route {
       if (part !== 'content' || distribution?.project !== project.normalized) return undefined
       return `${project.normalized}/${distribution.filename}`
     },
+    hot: (params, { cache }) => hotFile(depot, cache, params),
     handle: (request) => fileResponse(depot, request),
   })
 }

@@ -1,51 +1,107 @@
 import type { ServerResponse } from 'node:http'
 
-import type { App } from '../app.ts'
-import { blobLocation } from '../blob-location.ts'
-import type { BlobStore } from '../blob-store.ts'
+import { after } from '../after.ts'
+import type { Admission, App } from '../app.ts'
 import type { Admitted, RawRequest } from '../gate.ts'
 import { noneMatch } from '../http/conditions.ts'
 import { isLarge, lendDocument } from '../http/large-document.ts'
 import { documentHeaders, notModifiedHeaders, privately, storedEtag } from '../http/respond.ts'
-import type { BlobRow } from '../kv-store.ts'
-import { LIMITS } from '../limits.ts'
-import type { HeaderList, HotRead } from '../protocol.ts'
-import { createRecent } from '../recent.ts'
+import type { BlobRow, Document, MaybePromise } from '../kv-store.ts'
+import type { HeaderList, HotBlob, HotDocument } from '../protocol.ts'
+import { NOTHING_HERE } from '../refusals.ts'
 import type { Source } from '../source.ts'
+import { asOneCall, readSmallBlob } from './recent-blobs.ts'
 import { sendSource } from './send.ts'
 
 /** An answer that is ready to be written. */
 export interface HotAnswer {
-  readonly status: 200 | 304
+  readonly status: number
+  /** In place of the usual reason phrase, when not empty. */
+  readonly statusText: string
   readonly headers: string[]
   readonly body: string | Uint8Array
-  /** How a text becomes bytes; a small blob is one character a byte. */
+  /** How a text becomes bytes: `latin1` for one of which each character is a byte. */
   readonly textEncoding: 'utf8' | 'latin1'
-  /** Set in place of the body of a large document, and disposed when it is sent. */
+  /** Set in place of the body of what is large, and disposed when it is sent. */
   readonly source?: Source
 }
 
-/**
- * The answer to a GET or HEAD that one stored row gives, or undefined when the request needs its handler: another method, a
- * range, a row that is not there. What it answers is what the handler would have answered.
- */
-export async function hotAnswer(app: App, admitted: Admitted, request: RawRequest): Promise<HotAnswer | undefined> {
-  const { match } = admitted
-  if (match.route.hot === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) return undefined
-  const read = match.route.hot(match.params, {
-    cache: match.mount.cache,
-    header: (name) => request.header(name),
-    baseUrl: baseUrlOf(app, admitted, request),
-  })
-  if (read === undefined) return undefined
-  const own = admitted.open ? read : { ...read, headers: privateHeaders(read.headers) }
-  return 'document' in own ? documentAnswer(app, own, request) : blobAnswer(app, admitted, own, request)
+/** A request on its way to an answer. */
+export interface Asked {
+  readonly requestId: string
+  readonly request: RawRequest
+  /** True while the client holds its body back until it is told to go on. */
+  readonly expectsContinue: boolean
 }
 
+/**
+ * The answer to a GET or HEAD that one stored row gives, or that there is none to give: refused at the gate, or known to be missing. It is
+ * what the handler would have answered. Undefined when the request needs its handler: another method, a range, a row that is not there yet.
+ *
+ * Where nothing has to be waited for it is returned at once. It never throws: what fails here fails in the handler again.
+ */
+export function hotAnswer(app: App, asked: Asked, admission: Admission): MaybePromise<HotAnswer | undefined> {
+  try {
+    if ('refused' in admission) return isBare(asked) ? refusal(app, asked, admission.refused) : undefined
+    const answer = rowAnswer(app, asked, admission.admitted)
+    return answer instanceof Promise ? answer.catch(() => undefined) : answer
+  } catch {
+    return undefined
+  }
+}
+
+/** A read without a body: nothing of it is still to come when its answer leaves. */
+function isBare({ request, expectsContinue }: Asked): boolean {
+  return (
+    isRead(request) &&
+    !expectsContinue &&
+    request.header('content-length') === undefined &&
+    request.header('transfer-encoding') === undefined
+  )
+}
+
+function isRead({ method }: RawRequest): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function refusal(app: App, { requestId, request }: Asked, error: unknown, admitted?: Admitted): HotAnswer {
+  const { headers, ...answer } = app.refuse(error, { requestId, raw: request, admitted })
+  return { ...answer, headers: Object.entries(headers).flat(), textEncoding: 'utf8' }
+}
+
+function rowAnswer(app: App, asked: Asked, admitted: Admitted): MaybePromise<HotAnswer | undefined> {
+  const { request } = asked
+  const { route, params, mount } = admitted.match
+  if (route.hot === undefined || !isRead(request)) return undefined
+  const read = route.hot(params, {
+    cache: mount.cache,
+    header: request.header,
+    baseUrl: () => baseUrlOf(app, admitted, request),
+  })
+  if (read === undefined) return undefined
+  const headers = admitted.open ? read.headers : privateHeaders(read.headers)
+  const found =
+    'document' in read ? documentAnswer(app, read, headers, request) : blobAnswer(app, read, headers, request)
+  return after(found, (answer) => {
+    if (answer !== 'nothing') return answer
+    if (read.missing === undefined || !isBare(asked)) return undefined
+    return after(read.missing(), (sure) => (sure ? refusal(app, asked, NOTHING_HERE, admitted) : undefined))
+  })
+}
+
+type Found = MaybePromise<HotAnswer | 'nothing' | undefined>
+
+/** By the list that a route has made once. */
+const PRIVATE = new WeakMap<HeaderList, HeaderList>()
+
 function privateHeaders(headers: HeaderList): HeaderList {
+  const known = PRIVATE.get(headers)
+  if (known !== undefined) return known
   const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'cache-control')
-  if (at === -1) return [...headers, 'Cache-Control', privately(null)]
-  return headers.with(at + 1, privately(headers[at + 1] ?? ''))
+  const own =
+    at === -1 ? [...headers, 'Cache-Control', privately(null)] : headers.with(at + 1, privately(headers[at + 1] ?? ''))
+  PRIVATE.set(headers, own)
+  return own
 }
 
 function baseUrlOf(app: App, { match }: Admitted, request: RawRequest): string | undefined {
@@ -53,76 +109,69 @@ function baseUrlOf(app: App, { match }: Admitted, request: RawRequest): string |
   return base === undefined ? undefined : base + match.mount.path
 }
 
-async function documentAnswer(
-  app: App,
-  read: Extract<HotRead, { document: unknown }>,
-  request: RawRequest,
-): Promise<HotAnswer | undefined> {
-  const found = app.depot.kv.document(read.document)
-  const document = (found instanceof Promise ? await found : found) ?? (await read.otherwise?.())
-  if (document === undefined) return undefined
-  const headers = documentHeaders(document, read.headers)
-  const answer = conditional(request, { etag: document.etag, headers, body: document.body, textEncoding: 'utf8' })
-  if (answer.status === 304 || request.method === 'HEAD' || !isLarge(document)) return answer
-  return { ...answer, body: '', source: lendDocument(document) }
+function documentAnswer(app: App, read: HotDocument, headers: HeaderList, request: RawRequest): Found {
+  return after(app.depot.kv.document(read.document), (stored) =>
+    stored === undefined && read.otherwise !== undefined
+      ? after(read.otherwise(), (other) => ofDocument(other, headers, request))
+      : ofDocument(stored, headers, request),
+  )
 }
 
-async function blobAnswer(
-  app: App,
-  { match }: Admitted,
-  read: Extract<HotRead, { blob: unknown }>,
-  request: RawRequest,
-): Promise<HotAnswer | undefined> {
-  const { kv, blobs } = app.depot
-  if (blobs.readInline === undefined || request.header('range') !== undefined) return undefined
-  const found = kv.blobOf(match.mount.cache.id, read.kindPrefix, read.blob)
-  const row = found instanceof Promise ? await found : found
-  if (row === undefined || row.encoding !== read.encoding || row.storedBytes > LIMITS.inlineReadBytesMax)
-    return undefined
-  const body = recentBlobs.get(row.storedSha256) ?? readInline(blobs, row)
-  if (body === undefined) return undefined
-  const headers = [
-    ...read.headers,
-    'Accept-Ranges',
-    'bytes',
-    'ETag',
-    storedEtag(row),
-    'Content-Length',
-    `${row.storedBytes}`,
-  ]
-  return conditional(request, { etag: storedEtag(row), headers, body, textEncoding: 'latin1' })
+function ofDocument(document: Document | undefined, own: HeaderList, request: RawRequest): HotAnswer | 'nothing' {
+  if (document === undefined) return 'nothing'
+  const headers = documentHeaders(document, own)
+  if (isNotModified(request, document.etag)) return notModified(headers)
+  const { body } = document
+  if (request.method === 'HEAD') return whole(headers, '', 'latin1')
+  if (isLarge(document)) return { ...whole(headers, '', 'latin1'), source: lendDocument(document) }
+  return typeof body === 'string' ? whole(headers, body, 'utf8') : whole(headers, asOneCall(body), 'latin1')
 }
 
-/**
- * Stored bytes of small blobs by their own hash, so they need no check beyond the row that was just read. As text, because Node then sends
- * head and body in one call.
- */
-const recentBlobs = createRecent(LIMITS.recentBlobBytesMax)
-
-function readInline(blobs: BlobStore, row: BlobRow): string | undefined {
-  const bytes = blobs.readInline?.(blobLocation(row.domain, row.digest), row.storedBytes)
-  if (bytes === undefined) return undefined
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-  recentBlobs.put(row.storedSha256, text)
-  return text
+function blobAnswer(app: App, read: HotBlob, headers: HeaderList, request: RawRequest): Found {
+  if (request.header('range') !== undefined) return undefined
+  return after(read.blob(), (row) => {
+    if (row === undefined) return 'nothing'
+    return row.encoding === read.encoding ? ofBlob(app, row, headers, request) : undefined
+  })
 }
 
-function conditional(
-  request: RawRequest,
-  { etag, ...full }: Omit<HotAnswer, 'status'> & { readonly etag: string },
-): HotAnswer {
-  if (!noneMatch(request.header('if-none-match'), etag)) return { status: 200, ...full }
-  return { status: 304, headers: notModifiedHeaders(full.headers), body: '', textEncoding: 'utf8' }
+function ofBlob(app: App, row: BlobRow, own: HeaderList, request: RawRequest): MaybePromise<HotAnswer> {
+  const etag = storedEtag(row)
+  const headers = [...own, 'Accept-Ranges', 'bytes', 'ETag', etag, 'Content-Length', `${row.storedBytes}`]
+  const isKnown = isNotModified(request, etag)
+  const body = readSmallBlob(app.depot.blobs, row)
+  if (body !== undefined) return isKnown ? notModified(headers) : whole(headers, body, 'latin1')
+  return app.depot.open(row).then((blob) => {
+    if (!isKnown && request.method !== 'HEAD') return { ...whole(headers, '', 'latin1'), source: blob.stored() }
+    // Closing a file that was only read has nothing to say that a client could use.
+    void blob[Symbol.asyncDispose]()
+    return isKnown ? notModified(headers) : whole(headers, '', 'latin1')
+  })
 }
 
-export async function sendHot(
+function isNotModified(request: RawRequest, etag: string): boolean {
+  const known = request.header('if-none-match')
+  return known !== undefined && noneMatch(known, etag)
+}
+
+function whole(headers: string[], body: string | Uint8Array, textEncoding: HotAnswer['textEncoding']): HotAnswer {
+  return { status: 200, statusText: '', headers, body, textEncoding }
+}
+
+function notModified(full: HeaderList): HotAnswer {
+  return { status: 304, statusText: '', headers: notModifiedHeaders(full), body: '', textEncoding: 'latin1' }
+}
+
+/** Write the answer out; a promise only for one with a source. */
+export function sendHot(
   outgoing: ServerResponse,
-  { status, headers, body, textEncoding, source }: HotAnswer,
+  { status, statusText, headers, body, textEncoding, source }: HotAnswer,
   method: string,
-): Promise<void> {
+): MaybePromise<void> {
   if (source !== undefined)
     return sendSource(outgoing, { status, headers }, source, { start: 0, end: source.sizeBytes })
-  outgoing.writeHead(status, headers)
+  if (statusText === '') outgoing.writeHead(status, headers)
+  else outgoing.writeHead(status, statusText, headers)
   if (method === 'HEAD' || status === 304) outgoing.end()
   else if (typeof body === 'string') outgoing.end(body, textEncoding)
   else outgoing.end(body)

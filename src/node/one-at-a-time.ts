@@ -16,10 +16,11 @@ export function oneAtATime(listen: Listener): Listener {
   return (incoming, outgoing, expectsContinue) => {
     const { socket } = incoming
     if (socket.destroyed) return
-    const line = lines.get(socket) ?? { latest: outgoing, waiting: 0 }
+    const known = lines.get(socket)
+    const line = known ?? { latest: outgoing, waiting: 0 }
+    if (known === undefined) lines.set(socket, line)
     const before = line.latest
     line.latest = outgoing
-    lines.set(socket, line)
     // Node gives the connection to one answer at a time.
     if (outgoing.socket !== null || before === outgoing) return listen(incoming, outgoing, expectsContinue)
     if (++line.waiting > LIMITS.requestsWaitingMax) return void socket.destroy()

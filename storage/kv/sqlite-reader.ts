@@ -44,11 +44,12 @@ export function sqliteReader(connection: Database): SqliteReader {
   const queries = prepareQueries(connection)
   const document = documentQuery(connection)
   const blobOf = blobOfQuery(connection)
+  const record = recordQuery(connection)
   const present = presentQuery(connection)
   return {
     document: (key) => translatedSqlite(() => document(key)),
     cache: (name) => translatedSqlite(() => queries.cache.get({ name })),
-    get: (cache, kind, key) => translatedSqlite(() => queries.record.get({ cache, kind, key })),
+    get: (cache, kind, key) => translatedSqlite(() => record(cache, kind, key)),
     present(cache, kind, keys) {
       checkKeyCount(keys)
       return translatedSqlite(() => present.all(JSON.stringify(keys), cache, kind))
@@ -100,11 +101,6 @@ function prepareQueries(connection: Database) {
       .from(cacheTable)
       .where(and(eq(cacheTable.name, at('name')), ne(cacheTable.id, SYSTEM_CACHE.id)))
       .prepare(),
-    record: db
-      .select({ key, value, version })
-      .from(recordTable)
-      .where(and(...inKind, eq(key, at('key'))))
-      .prepare(),
     list: (inclusive: boolean, bounded: boolean) => (inclusive ? lists[bounded ? 3 : 2] : lists[bounded ? 1 : 0]),
     blob: db
       .select()
@@ -153,6 +149,19 @@ function blobOfQuery(connection: Database): SqliteReader['blobOf'] {
     if (row === undefined) return undefined
     const [sizeBytes, encoding, storedBytes, storedSha256, layout, frames, domain] = row
     return { domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames, state: 'live' }
+  }
+}
+
+/** One row by its name, which every read of a file begins with: without drizzle's row mapping too. */
+function recordQuery(connection: Database): SqliteReader['get'] {
+  const statement = connection
+    .prepare<unknown[], [value: string, version: number]>(
+      'SELECT value, version FROM record WHERE cache = ? AND kind = ? AND key = ?',
+    )
+    .raw()
+  return (cache, kind, key) => {
+    const row = statement.get(cache, kind, key)
+    return row === undefined ? undefined : { key, value: row[0], version: row[1] }
   }
 }
 

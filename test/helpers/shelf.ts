@@ -35,7 +35,11 @@ export const shelf: Protocol = {
       pattern: '/blob/:digest',
       params: { digest: hex },
       action: 'read',
-      hot: ({ digest }) => ({ blob: digest, kindPrefix: 'shelf-', encoding: 'raw', headers: BYTES }),
+      hot: ({ digest }, { cache }) => ({
+        blob: () => depot.kv.blobOf(cache.id, 'shelf-', digest),
+        encoding: 'raw',
+        headers: BYTES,
+      }),
       async handle(request) {
         const row = await depot.blobOf(request.cache, 'shelf-', request.params.digest)
         if (row === undefined) throw new DepotError('NOT_FOUND', 'no such blob')
