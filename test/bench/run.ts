@@ -6,11 +6,12 @@ import { inspect } from 'node:util'
 
 import { auth } from './auth.ts'
 import { bundles } from './bundles.ts'
+import { writeFirstScreen } from './first-screen.ts'
 import { holds } from './holds.ts'
 import { limits } from './load.ts'
 import { localStore } from './local-store.ts'
 import { coldStartAndMemory } from './memory.ts'
-import { checkBuilt, howToInstall, missingOf, type NeedName, versionsOf } from './needs.ts'
+import { ensureBuilt, howToInstall, missingOf, type NeedName, versionsOf } from './needs.ts'
 import { nixClients } from './nix-clients.ts'
 import { npmRegistry } from './npm-registry.ts'
 import { proxied } from './proxied.ts'
@@ -20,6 +21,7 @@ import { reads } from './reads.ts'
 import { line, parseTables, report, type Row, table } from './report.ts'
 import { save } from './save.ts'
 import { scale } from './scale.ts'
+import { soak } from './soak.ts'
 import { uploads } from './uploads.ts'
 
 export type { Row } from './report.ts'
@@ -47,18 +49,24 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   memory: { measure: coldStartAndMemory, needs: ['wrk'] },
   holds: { measure: holds, needs: [] },
   scale: { measure: scale, needs: ['wrk', 'nginx', 'verdaccio'] },
+  soak: { measure: soak, needs: [], onlyNamed: true },
 }
 
-const RESULTS = process.env['BENCH_RESULTS'] ?? path.join(import.meta.dirname, 'RESULTS.md')
+const OWN_RESULTS = path.join(import.meta.dirname, 'RESULTS.md')
+const RESULTS = process.env['BENCH_RESULTS'] ?? OWN_RESULTS
+/** In place of sections: only bring the README's first screen and the chart up to what was measured. */
+const SUMMARY = 'summary'
 
 /**
  * `npm run bench [-- section …]`: measure the built depot beside others and write the table of each section as soon as it is there; the
- * others stay as they were. A section that fails, or whose programs are missing, is told of, and the rest is measured.
+ * others stay as they were. A section that fails, or whose programs are missing, is told of, and the rest is measured. At the end, or alone as
+ * `npm run bench -- summary`, the README's first screen and the chart are written from these tables.
  *
  * BENCH_SECONDS and BENCH_ROUNDS make rounds shorter and fewer, to see that everything runs; BENCH_RESULTS names another file to write to.
  */
 async function main(names: readonly string[]): Promise<void> {
-  checkBuilt()
+  if (names[0] === SUMMARY) return await writeFirstScreen(RESULTS)
+  await ensureBuilt()
   const wanted = sectionsOf(names)
   const lacking = await missingOf([...new Set(wanted.flatMap(([, { needs }]) => needs))])
   for (const text of howToInstall(lacking)) process.stderr.write(`${text}\n`)
@@ -69,6 +77,7 @@ async function main(names: readonly string[]): Promise<void> {
     if (missing.length > 0) process.stderr.write(`${name}: left out without ${missing.join(', ')}\n`)
     if (missing.length > 0 || !(await measured(name, section))) failed.push(name)
   }
+  if (RESULTS === OWN_RESULTS) await writeFirstScreen(RESULTS)
   process.stdout.write(`${wanted.length - failed.length} of ${wanted.length} sections in ${minutes(began)}\n`)
   if (failed.length === 0) return
   process.stderr.write(`not measured: ${failed.join(', ')}\n`)
@@ -77,7 +86,10 @@ async function main(names: readonly string[]): Promise<void> {
 
 function sectionsOf(names: readonly string[]): readonly (readonly [string, Section])[] {
   const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name))
-  if (unknown !== undefined) throw new Error(`${unknown} is none of ${Object.keys(SECTIONS).join(', ')}`)
+  if (unknown !== undefined) {
+    process.stderr.write(`${unknown} is none of ${[...Object.keys(SECTIONS), SUMMARY].join(', ')}\n`)
+    process.exit(1)
+  }
   return Object.entries(SECTIONS).filter(([name, { onlyNamed = false }]) =>
     names.length === 0 ? !onlyNamed : names.includes(name),
   )
