@@ -51,7 +51,7 @@ export function createTeam({ count, start, writer, events, graceMs }: TeamOption
   function hear(said: Said, from: WorkerProcess): void {
     if (said === 'taken') {
       const taker = takers.get(from)
-      if (taker !== undefined) connections.free(taker)
+      if (taker !== undefined) connections.taken(taker)
     } else if ('writes' in said) void write(said.writes, from)
     else if ('news' in said) news.tell(said.news, said.id, from)
     else news.heard(said.heard, from)
@@ -67,9 +67,10 @@ export function createTeam({ count, start, writer, events, graceMs }: TeamOption
   function launch(number: number): WorkerProcess {
     const worker = startWorker(start(number), hear)
     living.add(worker)
+    // What it took, it has said by then.
+    void worker.silent.then(() => leave(worker, 'lost'))
     void worker.ended.then((how) => {
       living.delete(worker)
-      leave(worker)
       if (seats.get(number) === worker) lose(worker, how)
     })
     return worker
@@ -79,16 +80,15 @@ export function createTeam({ count, start, writer, events, graceMs }: TeamOption
     const taker: Taker = (connection) => worker.give(connection)
     seats.set(worker.number, worker)
     takers.set(worker, taker)
-    connections.free(taker)
+    connections.add(taker)
     clearTimeout(downTimer)
     downTimer = undefined
   }
 
-  /** It is given no more connections. */
-  function leave(worker: WorkerProcess): void {
+  function leave(worker: WorkerProcess, how: 'remove' | 'lost'): void {
     const taker = takers.get(worker)
-    takers.delete(worker)
-    if (taker !== undefined) connections.remove(taker)
+    if (taker !== undefined) connections[how](taker)
+    if (how === 'lost') takers.delete(worker)
   }
 
   function lose(worker: WorkerProcess, how: string): void {
@@ -142,7 +142,7 @@ export function createTeam({ count, start, writer, events, graceMs }: TeamOption
     }
     // It ended meanwhile, and has its place filled as anybody who does.
     if (seats.get(old.number) !== old) return worker.send('drain')
-    leave(old)
+    leave(old, 'remove')
     seat(worker)
     old.send('retire')
     await endIn(old, LIMITS.retireMs + graceMs)
@@ -153,7 +153,11 @@ export function createTeam({ count, start, writer, events, graceMs }: TeamOption
     down: down.promise,
     async begin() {
       const workers = Array.from({ length: count }, (_, index) => launch(index + 1))
-      const ready = await Promise.all(workers.map((worker) => worker.ready))
+      const ready = await Promise.all(workers.map((worker) => worker.ready)).catch(async (error: unknown) => {
+        for (const worker of workers) worker.kill()
+        await Promise.all(workers.map((worker) => worker.ended))
+        throw error
+      })
       workers.forEach(seat)
       const [first] = ready
       if (first === undefined) throw new Error('a team of nobody')

@@ -13,6 +13,8 @@ export interface WorkerProcess {
   readonly startedAt: number
   /** Resolves when it can serve. Rejects with what it could not start for. */
   readonly ready: Promise<WorkerReady>
+  /** Everything that it said has been heard, and there is nothing more. */
+  readonly silent: Promise<void>
   /** How it ended: 'with status 1', 'by SIGKILL'. */
   readonly ended: Promise<string>
   /** To one that has gone, nothing is sent. */
@@ -40,13 +42,14 @@ export function startWorker(start: WorkerStart, hear: (said: Said, from: WorkerP
     number: start.number,
     startedAt: performance.now(),
     ready: ready.promise,
+    // Not 'disconnect': it never comes when the process dies with a connection on its way.
+    silent: new Promise((resolve) => child.once('close', () => resolve())),
     ended,
     send(message) {
       if (child.connected) child.send(message, () => {})
     },
     give(connection) {
-      if (child.connected) child.send('connection' satisfies ToWorker, connection, () => {})
-      else connection.destroy()
+      if (child.connected) child.send('connection' satisfies ToWorker, connection, { keepOpen: true }, () => {})
     },
     kill: () => void child.kill('SIGKILL'),
   }

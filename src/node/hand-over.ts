@@ -2,64 +2,116 @@ import type { Socket } from 'node:net'
 
 import { LIMITS } from '../limits.ts'
 
-/** One who serves connections: is given one at a time, and says when it has it. */
+/** Sends a connection to a process. This one keeps it open beside, until the other one has it. */
 export type Taker = (connection: Socket) => void
 
-/** Gives out the connections that one process accepts. */
+/** Gives out the connections that one process accepts to those that serve them. */
 export interface HandOver {
-  /** For the one whose turn it is; when none is free, for the first one that will be. */
+  /** For the one whose turn it is. */
   offer(connection: Socket): void
-  /** Somebody who may be given connections; again, when it has what it was given. */
-  free(taker: Taker): void
-  /** Nothing any more for this one. */
+  /** One more who takes connections. */
+  add(taker: Taker): void
+  /** It has what it was sent. */
+  taken(taker: Taker): void
+  /** It is sent nothing more; what it was sent it takes. */
   remove(taker: Taker): void
+  /** It has gone. What it did not take others do: nobody has read of it. */
+  lost(taker: Taker): void
   /** Cut those that wait, and every one that is still offered. */
   close(): void
 }
 
+interface Line {
+  /** On its way; one at a time. */
+  sent: Socket | undefined
+  readonly next: Socket[]
+  isLeaving: boolean
+}
+
 /**
- * In turn among those who are free. Each has as many connections as the next, which the kernel does not see to: of processes that accept
- * for themselves the first to wake takes nearly all. And one that is busy, or dead, holds up no connection that another can have.
+ * In turn: each has as many connections as the next, which the kernel does not see to. Of processes that accept for themselves, the first to
+ * wake takes nearly all. One that is slow to take them is passed over, and while there is none at all connections wait for the first.
  */
 export function createHandOver(): HandOver {
-  // A Set keeps the order: who has had none for longest comes first.
-  const free = new Set<Taker>()
+  // In the order of their turns.
+  const lines = new Map<Taker, Line>()
   const waiting = new Map<Socket, NodeJS.Timeout>()
   let isClosed = false
 
-  function drop(connection: Socket): void {
+  function forget(connection: Socket): void {
     clearTimeout(waiting.get(connection))
     waiting.delete(connection)
+  }
+
+  function drop(connection: Socket): void {
+    forget(connection)
     connection.destroy()
   }
 
-  function give(taker: Taker, connection: Socket): void {
-    free.delete(taker)
-    taker(connection)
+  function push(taker: Taker, line: Line): void {
+    if (line.sent !== undefined) return
+    line.sent = line.next.shift()
+    if (line.sent !== undefined) taker(line.sent)
+  }
+
+  function offer(connection: Socket): void {
+    if (isClosed) return void connection.destroy()
+    for (const [taker, line] of lines) {
+      if (line.isLeaving || line.next.length >= LIMITS.connectionsAhead) continue
+      lines.delete(taker)
+      lines.set(taker, line)
+      line.next.push(connection)
+      return push(taker, line)
+    }
+    if (waiting.size >= LIMITS.connectionsWaitingMax) connection.destroy()
+    else waiting.set(connection, setTimeout(drop, LIMITS.connectionWaitMs, connection))
+  }
+
+  function offerWaiting(): void {
+    const all = [...waiting.keys()]
+    all.forEach(forget)
+    all.forEach(offer)
+  }
+
+  function end(taker: Taker, line: Line, left: readonly (Socket | undefined)[]): void {
+    if (line.isLeaving && line.sent === undefined) lines.delete(taker)
+    for (const connection of left) if (connection !== undefined) offer(connection)
   }
 
   return {
-    offer(connection) {
-      const [next] = free
-      if (isClosed || (next === undefined && waiting.size >= LIMITS.connectionsWaitingMax)) connection.destroy()
-      else if (next !== undefined) give(next, connection)
-      else waiting.set(connection, setTimeout(drop, LIMITS.connectionWaitMs, connection))
+    offer,
+    add(taker) {
+      lines.set(taker, { sent: undefined, next: [], isLeaving: false })
+      offerWaiting()
     },
-    free(taker) {
-      const [first] = waiting
-      if (first === undefined) {
-        free.add(taker)
-        return
-      }
-      const [connection, timer] = first
-      clearTimeout(timer)
-      waiting.delete(connection)
-      give(taker, connection)
+    taken(taker) {
+      const line = lines.get(taker)
+      if (line === undefined) return
+      // Only here: the other one has it.
+      line.sent?.destroy()
+      line.sent = undefined
+      push(taker, line)
+      if (line.isLeaving) end(taker, line, [])
+      else offerWaiting()
     },
-    remove: (taker) => void free.delete(taker),
+    remove(taker) {
+      const line = lines.get(taker)
+      if (line === undefined) return
+      line.isLeaving = true
+      end(taker, line, line.next.splice(0))
+    },
+    lost(taker) {
+      const line = lines.get(taker)
+      if (line === undefined) return
+      const left = [line.sent, ...line.next.splice(0)]
+      line.isLeaving = true
+      line.sent = undefined
+      end(taker, line, left)
+    },
     close() {
       isClosed = true
       for (const connection of waiting.keys()) drop(connection)
+      for (const { next } of lines.values()) for (const connection of next.splice(0)) connection.destroy()
     },
   }
 }

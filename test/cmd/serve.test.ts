@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
 import path from 'node:path'
 
 import { describe, expect, it } from 'vitest'
@@ -10,6 +9,7 @@ import { buildWheel } from '../helpers/wheel.ts'
 import { testStore } from '../helpers/local-store.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
+import { slowPut } from '../helpers/slow-put.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 describe('depot serve', () => {
@@ -182,24 +182,4 @@ describe('depot serve', () => {
 
 function put(bytes: Uint8Array): RequestInit {
   return { method: 'PUT', body: Uint8Array.from(bytes) }
-}
-
-/** A PUT that sends half of its body and the rest when it is told to. */
-function slowPut(url: string, bytes: Uint8Array): { readonly started: Promise<void>; finish(): Promise<number> } {
-  const { promise: answered, resolve, reject } = Promise.withResolvers<number>()
-  answered.catch(() => {})
-  const outgoing = request(url, { method: 'PUT', headers: { 'Content-Length': bytes.byteLength } }, (answer) => {
-    answer.resume()
-    answer.once('end', () => resolve(answer.statusCode ?? 0))
-  })
-  outgoing.once('error', reject)
-  const half = bytes.byteLength >> 1
-  const started = new Promise<void>((sent) => outgoing.write(bytes.subarray(0, half), () => setTimeout(sent, 200)))
-  return {
-    started,
-    finish() {
-      outgoing.end(bytes.subarray(half))
-      return answered
-    },
-  }
 }

@@ -1,0 +1,109 @@
+import { readFile } from 'node:fs/promises'
+import { Agent, request, type IncomingHttpHeaders } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { startServerProcess, type ServerProcess, type ServerProcessOptions } from './server-process.ts'
+
+/** A server of several processes. */
+export interface WorkerServer extends ServerProcess {
+  /** Process numbers of those that serve, at this moment. */
+  workerPids(): Promise<readonly number[]>
+  /** A connection to the worker with this number; the next one of it is another connection. */
+  connectTo(worker: number): Promise<Talk>
+  /** Entries of the log. */
+  entries(): readonly LogEntry[]
+}
+
+export interface LogEntry {
+  readonly msg: string
+  readonly path?: string
+  readonly worker?: number
+  readonly ended?: number
+  readonly how?: string
+  readonly pid?: number
+  readonly level?: number
+}
+
+export interface Answered {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+}
+
+/** One connection that is kept alive, or one after another when the server ends it. */
+export interface Talk extends Disposable {
+  ask(method: string, path: string, options?: AskOptions): Promise<Answered>
+}
+
+export interface AskOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+}
+
+/** `depot serve --workers 2`, unless told otherwise. */
+export async function startWorkerServer(options: ServerProcessOptions = {}, workers = 2): Promise<WorkerServer> {
+  const args = ['--workers', String(workers), ...(options.args ?? [])]
+  const server = await startServerProcess({ ...options, args })
+  const entries = (): LogEntry[] =>
+    server
+      .logs()
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      .map((line) => JSON.parse(line) as LogEntry)
+  let count = 0
+  return {
+    ...server,
+    workerPids: () => childrenOf(server.pid),
+    entries,
+    async connectTo(worker) {
+      for (;;) {
+        const talk = talkTo(server.url)
+        const path = `/-/who-${++count}`
+        await talk.ask('GET', path)
+        if ((await answeredBy(entries, path)) === worker) return talk
+        talk[Symbol.dispose]()
+      }
+    },
+  }
+}
+
+async function answeredBy(entries: () => readonly LogEntry[], path: string): Promise<number | undefined> {
+  for (;;) {
+    const entry = entries().find((line) => line.path === path)
+    if (entry !== undefined) return entry.worker
+    await sleep(10)
+  }
+}
+
+/** Linux tells a process's children. */
+export async function childrenOf(pid: number): Promise<readonly number[]> {
+  const pids = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return pids.split(' ').filter(Boolean).map(Number)
+}
+
+/** Whether a process is there that is more than a name of the dead. */
+export async function lives(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return status !== '' && !/\) [ZX] /.test(status)
+}
+
+/** A client with one connection at a time, which it keeps alive. */
+export function talkTo(base: string): Talk {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  return {
+    ask: (method, path, { headers = {}, body = '' } = {}) =>
+      new Promise((resolve, reject) => {
+        const length = body === '' && method === 'GET' ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+        const outgoing = request(base + path, { agent, method, headers: { ...length, ...headers } }, (answer) => {
+          text(answer).then(
+            (whole) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text: whole }),
+            reject,
+          )
+        })
+        outgoing.once('error', reject)
+        outgoing.end(body)
+      }),
+    [Symbol.dispose]: () => agent.destroy(),
+  }
+}
