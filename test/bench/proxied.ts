@@ -4,7 +4,7 @@ import { createWriteStream, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 
 import { nix32 } from '../helpers/nar.ts'
-import { median, output } from './load.ts'
+import { median, output, roundsOf } from './load.ts'
 import { fileArchive } from './nar.ts'
 import type { Row } from './run.ts'
 import { memory, resetPeak, startDepot, startProxy } from './servers.ts'
@@ -22,7 +22,7 @@ export async function proxied(dir: string): Promise<readonly Row[]> {
   const name = await writeArchive(file, 1024 * MIB)
   const peaks: number[] = []
   const uploads = { direct: [] as number[], through: [] as number[] }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < roundsOf(ROUNDS); round++) {
     for (const way of ['direct', 'through'] as const) {
       // A folder of its own each time: content that is there would not be written again.
       const data = path.join(dir, 'upload', 'data')
@@ -46,7 +46,7 @@ async function downloads(dir: string, file: string, name: string): Promise<reado
   for (const suffix of ['.nar', '.nar.zst']) {
     const peaks: number[] = []
     const times = { direct: [] as number[], through: [] as number[] }
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < roundsOf(ROUNDS); round++) {
       times.direct.push(await seconds([], `${depot.url}/nix/nar/${name}${suffix}`, '200'))
       resetPeak(proxy.pid)
       times.through.push(await seconds([], `${proxy.url}/nix/nar/${name}${suffix}`, '200'))

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 
 import { startDelayed } from './delayed.ts'
-import { median } from './load.ts'
+import { median, roundsOf } from './load.ts'
 import { closureOf, timed } from './nix-closure.ts'
 import type { Row } from './run.ts'
 import { runDepot, startDepot } from './servers.ts'
@@ -18,7 +18,7 @@ export async function push(dir: string): Promise<readonly Row[]> {
   mkdirSync(dir, { recursive: true })
   const closure = await closureOf(dir, EXPRESSION)
   const seconds = { nix: [] as number[], depot: [] as number[], again: [] as number[] }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < roundsOf(ROUNDS); round++) {
     const fresh = async (name: string, work: (url: string) => Promise<void>): Promise<void> => {
       await using depot = await startDepot(path.join(dir, `${name}-${round}`, 'data'))
       await using line = await startDelayed(depot.url, DELAY_MS)

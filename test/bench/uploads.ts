@@ -4,7 +4,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execFileSync } from 'node:child_process'
 
-import { median, output } from './load.ts'
+import { median, output, roundsOf } from './load.ts'
 import { nix32 } from '../helpers/nar.ts'
 import { fileArchive } from './nar.ts'
 import type { Row } from './run.ts'
@@ -60,7 +60,7 @@ async function measure(dir: string, { name, file, peer, target, met }: Upload, c
   const remote = `${nix32(await digestOf(file))}.nar${file.endsWith('.xz') ? '.xz' : ''}`
   const ours: number[] = []
   const theirs: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < roundsOf(ROUNDS); round++) {
     if (peer !== undefined) theirs.push(await seconds(() => output(peer[0], peer[1])))
     // A folder of its own each time: content that is there would not be written again.
     await using depot = await startDepot(path.join(`${dir}-${round}`, 'data'))
