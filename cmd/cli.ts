@@ -19,6 +19,8 @@ export interface Command {
   readonly args: ArgsDef
   /** The last positional may be given several times. */
   readonly repeats?: boolean
+  /** The words that a positional takes, by its name, where they are few: completions offer them. Flags have `options`. */
+  readonly values?: Readonly<Record<string, readonly string[]>>
   /** What the help says below the options. */
   readonly notes?: string
   /** Whole command lines, each doing something a newcomer wants. */

@@ -137,6 +137,9 @@ export const COMMANDS: CommandGroup = {
     proxy: 'Lend your SSH key to clients on this machine',
     token: 'Tokens for clients that cannot use an SSH key',
     logout: 'End what login and use began',
+    completions: 'Complete commands and options in bash, zsh or fish',
+    man: 'The manual page',
+    'systemd-unit': 'A unit that runs the server, hardened',
   },
   commands: {
     serve: async () => (await import('./serve.ts')).serveCommand(process.env),
@@ -158,6 +161,10 @@ export const COMMANDS: CommandGroup = {
     proxy: async () => (await import('./proxy.ts')).proxyCommand(process.env, STDIO),
     token,
     logout: async () => (await import('./logout.ts')).logoutCommand(process.env, STDIO),
+    completions: async () => (await import('./completions.ts')).completionsCommand(COMMANDS, STDIO),
+    man: async () => (await import('./man.ts')).manCommand(COMMANDS, process.env, STDIO),
+    'systemd-unit': async () =>
+      (await import('./systemd-unit.ts')).systemdUnitCommand([process.execPath, process.argv[1] ?? ''], STDIO),
   },
 }
 

@@ -21,7 +21,7 @@ export const STORAGE_SETTINGS = {
     description: 'sqlite:///file or postgres://… (default: depot.db in the store path)',
     hint: 'URL',
   },
-  'storage-type': { type: 'string', description: 'Where blobs lie: fs or memory (default: fs)', hint: 'TYPE' },
+  'storage-type': { type: 'string', description: 'Where blobs lie (default: fs)', words: ['fs', 'memory'] },
 } as const satisfies SettingTable
 
 export const SERVE_SETTINGS = {
@@ -70,8 +70,8 @@ export const SERVE_SETTINGS = {
   },
   'read-auth': {
     type: 'string',
-    description: 'Whether reads need credentials: auto (when the auth file has an r key), always, never',
-    hint: 'WHEN',
+    description: 'Whether reads need credentials (default: auto: when the auth file has an r key)',
+    words: ['auto', 'always', 'never'],
   },
   audience: {
     type: 'list',
@@ -308,8 +308,8 @@ function workersOf(text: string | undefined): number {
 }
 
 // zod's own messages speak of JavaScript's types.
-const STORAGE_TYPE = z.enum(['fs', 'memory'], { error: 'fs or memory' })
-const READ_AUTH = z.enum(['auto', 'always', 'never'], { error: 'auto, always or never' })
+const STORAGE_TYPE = z.enum(STORAGE_SETTINGS['storage-type'].words, { error: 'fs or memory' })
+const READ_AUTH = z.enum(SERVE_SETTINGS['read-auth'].words, { error: 'auto, always or never' })
 const SWITCH = z.stringbool({ error: 'true or false' })
 const WORKERS_ERROR = { error: `auto, or a number from 1 to ${LIMITS.workersMax}` }
 const WORKERS = z

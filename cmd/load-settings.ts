@@ -25,12 +25,11 @@ export const SETTINGS_NOTE =
 /** The settings of a table as flags, for the help and the argument check. */
 export function settingArgs(table: SettingTable): ArgsDef {
   return Object.fromEntries(
-    Object.entries(table).map(([name, { type, description, hint }]) => [
-      name,
-      type === 'boolean'
-        ? { type: 'boolean' as const, description }
-        : { type: 'string' as const, description, ...(hint === undefined ? {} : { valueHint: hint }) },
-    ]),
+    Object.entries(table).map(([name, { type, description, hint, words }]) => {
+      if (type === 'boolean') return [name, { type: 'boolean' as const, description }]
+      if (words !== undefined) return [name, { type: 'enum' as const, description, options: [...words] }]
+      return [name, { type: 'string' as const, description, ...(hint === undefined ? {} : { valueHint: hint }) }]
+    }),
   )
 }
 

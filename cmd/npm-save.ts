@@ -25,7 +25,7 @@ export function npmSaveCommand(env: Environment, io: CliIo): Command {
         description: 'Only what runs there, as linux-x64-musl or darwin-arm64; may repeat (default: everything)',
         valueHint: 'OS-CPU[-LIBC]',
       },
-      omit: { type: 'string', description: 'Leave out what package.json needs for development', valueHint: 'dev' },
+      omit: { type: 'enum', description: 'Leave out what package.json needs for development', options: ['dev'] },
       ...saveArgs('npm'),
     },
     repeats: true,

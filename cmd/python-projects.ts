@@ -76,6 +76,7 @@ export function pythonStatusCommand(env: Environment, io: CliIo): Command {
       reason: { type: 'string', description: 'Why', valueHint: 'TEXT' },
       json: { type: 'boolean', description: 'One JSON object' },
     },
+    values: { status: WORDS },
     repeats: true,
     notes: `Into quarantine and out of it needs the right to administrate.\n\n${CREDENTIALS_NOTE}`,
     examples: [

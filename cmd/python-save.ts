@@ -43,10 +43,9 @@ export function pythonSaveCommand(env: Environment, io: CliIo): Command {
         valueHint: 'SYSTEM-CPU',
       },
       sdist: {
-        type: 'string',
-        description:
-          'When the source of a version is saved: always, if-needed (a wheel is missing; the default), never',
-        valueHint: 'WHEN',
+        type: 'enum',
+        description: 'When the source of a version is saved (default: if-needed: when a wheel is missing)',
+        options: [...SDIST_POLICIES],
       },
       'no-build-requirements': { type: 'boolean', description: 'Leave out what builds the sdists' },
       'index-url': {
@@ -104,9 +103,12 @@ function wantedIn(flags: ParsedArgs['flags']): Wanted {
   return { pythons: list('python').map(parsePython), platforms: list('platform').map(parsePlatform) }
 }
 
+const SDIST_POLICIES = ['always', 'if-needed', 'never'] as const satisfies readonly SdistPolicy[]
+
 function policyIn(flags: ParsedArgs['flags']): SdistPolicy {
   const policy = lastOf(flags, 'sdist') ?? 'if-needed'
-  if (policy === 'always' || policy === 'if-needed' || policy === 'never') return policy
+  const known = SDIST_POLICIES.find((each) => each === policy)
+  if (known !== undefined) return known
   throw new UsageError(`--sdist ${policy}: it is always, if-needed or never`)
 }
 

@@ -10,6 +10,8 @@ export interface Setting {
   readonly description: string
   /** Shown in the help beside the flag. */
   readonly hint?: string
+  /** The values it takes, where they are few words: completions offer them. */
+  readonly words?: readonly string[]
 }
 
 export type SettingTable = Readonly<Record<string, Setting>>

@@ -42,9 +42,9 @@ export function tokenCreateCommand(env: Environment, io: CliIo): Command {
       },
       name: { type: 'string', description: 'What it is for, in lists and in the audit log', valueHint: 'NAME' },
       print: {
-        type: 'string',
-        description: `${Object.keys(TOKEN_FORMATS).join(', ')} (default: token)`,
-        valueHint: 'AS',
+        type: 'enum',
+        description: 'In which form (default: token)',
+        options: Object.keys(TOKEN_FORMATS),
       },
       output: { type: 'string', description: 'Write it there (0600) rather than print it', valueHint: 'FILE' },
     },

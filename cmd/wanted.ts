@@ -23,6 +23,7 @@ export function wantedCommand(env: Environment, io: CliIo): Command {
       ...CLIENT_ARGS,
       clear: { type: 'boolean', description: 'Forget them all, once they are listed' },
     },
+    values: { ecosystem: Object.keys(SPECS) },
     repeats: true,
     notes:
       'The server keeps at most ten thousand names of each, and no longer tells those that it holds by now. To list them takes the\n' +

@@ -1,0 +1,116 @@
+import type { ParsedArgs } from './cli.ts'
+import { SERVE_SETTINGS } from './config.ts'
+import type { Setting } from './settings.ts'
+
+export interface UnitOptions {
+  /** The program and what stands before `serve`: Node and the script. */
+  readonly program: readonly string[]
+  /** What the server is started with, as flags of `depot serve`; files and folders by their whole path. */
+  readonly flags: ParsedArgs['flags']
+  /** A system user; without one systemd makes one for the time the server runs. */
+  readonly user: string | undefined
+  /** How long the server lets running requests finish. */
+  readonly graceMs: number
+  readonly port: number
+}
+
+/**
+ * A unit of systemd (250 and later) for `depot serve`. It may write its own folder and nothing else, and reads secret keys as
+ * credentials, so that no other service's user needs to.
+ */
+export function unitFile({ program, flags, user, graceMs, port }: UnitOptions): string {
+  const keys = flags['private-key'] ?? []
+  const folder = flags['store-path']?.at(-1)
+  const low = port > 0 && port < 1024
+  const command = [...program, 'serve'].map(quoted).concat(Object.entries(flags).flatMap(argumentsOf))
+  const lines = [
+    ...(user === undefined ? ['DynamicUser=yes'] : [`User=${user}`]),
+    ...(folder === undefined
+      ? ['StateDirectory=depot', 'StateDirectoryMode=0700', 'Environment=HOME=%S/depot DEPOT_STORE_PATH=%S/depot']
+      : [`ReadWritePaths=${quoted(folder)}`]),
+    ...keys.map((file, index) => `LoadCredential=${credential(index)}:${escaped(file)}`),
+    `ExecStart=${command.join(' ')}`,
+    // Without an auth file the signal would end the server.
+    ...(flags['auth-file'] === undefined ? [] : ['ExecReload=/bin/kill -HUP $MAINPID']),
+    `TimeoutStopSec=${Math.ceil(graceMs / 1000) + MARGIN_SECONDS}`,
+    `AmbientCapabilities=${low ? 'CAP_NET_BIND_SERVICE' : ''}`,
+    `CapabilityBoundingSet=${low ? 'CAP_NET_BIND_SERVICE' : ''}`,
+    `ProtectHome=${[...program, ...files(flags)].some(inHome) ? 'read-only' : 'yes'}`,
+  ]
+  return [...HEAD, ...lines, ...HARDENED, '', '[Install]', 'WantedBy=multi-user.target'].join('\n')
+}
+
+/** What a stop takes beyond the grace of running requests: the last commit, and the end of the worker processes. */
+const MARGIN_SECONDS = 15
+
+const HEAD = [
+  '[Unit]',
+  'Description=Depot: store paths, npm packages and Python distributions',
+  'Wants=network-online.target',
+  'After=network-online.target',
+  '',
+  '[Service]',
+  'Type=exec',
+  'Restart=on-failure',
+  'RestartSec=2',
+  // The parent ends its workers itself, one after the other.
+  'KillMode=mixed',
+  'LimitNOFILE=65536',
+  'UMask=0077',
+]
+
+/** MemoryDenyWriteExecute is left out: V8 writes machine code. AF_NETLINK is how names and interfaces are looked up. */
+const HARDENED = [
+  'ProtectSystem=strict',
+  'PrivateTmp=yes',
+  'PrivateDevices=yes',
+  'NoNewPrivileges=yes',
+  'ProtectKernelTunables=yes',
+  'ProtectKernelModules=yes',
+  'ProtectKernelLogs=yes',
+  'ProtectControlGroups=yes',
+  'ProtectClock=yes',
+  'ProtectHostname=yes',
+  'ProtectProc=invisible',
+  'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
+  'RestrictNamespaces=yes',
+  'RestrictRealtime=yes',
+  'RestrictSUIDSGID=yes',
+  'RemoveIPC=yes',
+  'LockPersonality=yes',
+  'SystemCallArchitectures=native',
+  'SystemCallFilter=@system-service',
+  'SystemCallFilter=~@privileged @resources',
+  'SystemCallErrorNumber=EPERM',
+]
+
+function argumentsOf([name, values]: readonly [string, readonly string[]]): readonly string[] {
+  const { type }: Setting = SERVE_SETTINGS[name as keyof typeof SERVE_SETTINGS] ?? { type: 'string' }
+  if (name === 'private-key') {
+    return values.map((_, index) => `--private-key=\${CREDENTIALS_DIRECTORY}/${credential(index)}`)
+  }
+  return values.map((value) => quoted(type === 'boolean' && value === 'true' ? `--${name}` : `--${name}=${value}`))
+}
+
+function credential(index: number): string {
+  return `signing-${index + 1}.key`
+}
+
+/** Values that name a file or folder which the server opens itself. */
+function files(flags: ParsedArgs['flags']): readonly string[] {
+  return Object.entries(flags).flatMap(([name, values]) => (name === 'private-key' ? [] : values))
+}
+
+function inHome(file: string): boolean {
+  return /^\/(?:home|root|run\/user)\//.test(file)
+}
+
+/** systemd.syntax(7): `%` is a specifier, `$` a variable, and quotes and backslashes are its own. */
+function quoted(word: string): string {
+  const plain = escaped(word).replaceAll('$', '$$$$')
+  return /^[\w@%+=:,./$-]+$/.test(plain) ? plain : `"${plain.replaceAll(/[\\"]/g, '\\$&')}"`
+}
+
+function escaped(word: string): string {
+  return word.replaceAll('%', '%%')
+}
