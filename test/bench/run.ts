@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
@@ -98,6 +99,9 @@ function sectionsOf(names: readonly string[]): readonly (readonly [string, Secti
 /** Measure one section and write its table; whether that went well. */
 async function measured(name: string, { measure, needs }: Section): Promise<boolean> {
   const dir = await mkdtemp(path.join(tmpdir(), 'depot-bench-'))
+  const clear = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
+  // Some gigabytes, also when it is interrupted.
+  process.once('exit', clear)
   const began = performance.now()
   process.stdout.write(`${name} …\n`)
   try {
@@ -111,7 +115,8 @@ async function measured(name: string, { measure, needs }: Section): Promise<bool
     process.stderr.write(`${name} failed after ${minutes(began)}: ${inspect(error)}\n`)
     return false
   } finally {
-    await rm(dir, { recursive: true, force: true, maxRetries: 3 })
+    process.off('exit', clear)
+    clear()
   }
 }
 
