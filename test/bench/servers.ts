@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 
@@ -16,10 +17,26 @@ export interface BenchServer extends AsyncDisposable {
   readonly coldStartMs: number
 }
 
+/** The launcher beside the built depot, as in an installation: in a checkout it would start the sources. */
+const launcher = lazily(() => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'depot-installed-'))
+  mkdirSync(path.join(dir, 'cmd'))
+  writeFileSync(path.join(dir, 'package.json'), '{"type":"module"}')
+  copyFileSync(path.join(ROOT, 'cmd', 'launch.js'), path.join(dir, 'cmd', 'launch.js'))
+  symlinkSync(path.join(ROOT, 'dist'), path.join(dir, 'dist'))
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
+  return path.join(dir, 'cmd', 'launch.js')
+})
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
 /** The built depot on a data folder, its access log on and written to a file. */
 export async function startDepot(dataDir: string, args: readonly string[] = []): Promise<BenchServer> {
   const port = await freePort()
-  const script = path.join(ROOT, 'dist', 'cmd', 'depot.js')
+  const script = launcher()
   const log = path.join(dataDir, '..', 'depot.log')
   mkdirSync(dataDir, { recursive: true })
   const command = `exec "$0" "$@" 2>>'${log}'`
