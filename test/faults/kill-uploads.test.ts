@@ -1,5 +1,3 @@
-import { readdir } from 'node:fs/promises'
-import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -8,7 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-import { artifactMaker, seededRandom, type Artifact } from './artifacts.ts'
+import { artifactMaker, seededRandom, type ArtifactMaker } from './artifacts.ts'
+import { broken, stagedFiles, type Journal } from './journal.ts'
 
 const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 25)
@@ -21,7 +20,7 @@ describe('a server that is killed while clients upload', () => {
     async () => {
       const random = seededRandom(SEED)
       const maker = artifactMaker(SEED, random)
-      const journal = new Map<Artifact, 'sent' | 'acknowledged'>()
+      const journal: Journal = new Map()
       await using dir = await tempDir('kill')
       const dataDir = dir.join('data')
 
@@ -53,8 +52,8 @@ describe('a server that is killed while clients upload', () => {
 /** Push one artifact after another until the server is gone. Only what was answered with 2xx counts as acknowledged. */
 async function write(
   server: ServerProcess,
-  next: () => Promise<readonly Artifact[]>,
-  journal: Map<Artifact, 'sent' | 'acknowledged'>,
+  next: () => ReturnType<ArtifactMaker['next']>,
+  journal: Journal,
 ): Promise<void> {
   for (;;) {
     for (const artifact of await next()) {
@@ -65,30 +64,4 @@ async function write(
       journal.set(artifact, 'acknowledged')
     }
   }
-}
-
-/** What is lost or wrong: an acknowledged artifact must be whole, one that was only sent may be absent too. */
-async function broken(
-  server: ServerProcess,
-  journal: ReadonlyMap<Artifact, 'sent' | 'acknowledged'>,
-): Promise<string[]> {
-  const queue = [...journal]
-  const problems: string[] = []
-  async function reader(): Promise<void> {
-    for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
-      const [artifact, state] = entry
-      const found = await artifact.verify(server.url)
-      if (found !== 'whole' && (found !== 'absent' || state === 'acknowledged'))
-        problems.push(`${state} ${artifact.name}: ${found}`)
-    }
-  }
-  await Promise.all(Array.from({ length: WRITERS }, reader))
-  return problems
-}
-
-/** Files that uploads had begun; none may survive a start. */
-async function stagedFiles(dataDir: string): Promise<string[]> {
-  const entries = await readdir(dataDir, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
-  return files.filter((file) => path.basename(path.dirname(file)) === 'tmp')
 }

@@ -1,0 +1,78 @@
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { describe, expect, it } from 'vitest'
+
+import { runDepot } from '../helpers/run-depot.ts'
+import { startWorkerServer, type WorkerServer } from '../helpers/worker-server.ts'
+import { artifactMaker, seededRandom, type ArtifactMaker } from './artifacts.ts'
+import { broken, stagedFiles, type Journal } from './journal.ts'
+
+const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
+const KILLS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 12)
+const WRITERS = 8
+
+describe('workers that are killed while clients upload', () => {
+  it(
+    `lose nothing that they acknowledged, hold up nobody, and are replaced, ${KILLS} times (DEPOT_TEST_SEED=${SEED})`,
+    { timeout: 600_000 },
+    async () => {
+      const random = seededRandom(SEED)
+      const maker = artifactMaker(SEED, random)
+      const journal: Journal = new Map()
+      await using server = await startWorkerServer()
+      const stop = new AbortController()
+      const writers = Array.from({ length: WRITERS }, (_, client) =>
+        write(server, () => maker.next(client), { journal, stop: stop.signal }),
+      )
+      for (let kill = 0; kill < KILLS; kill++) {
+        await sleep(100 + random() * 1500)
+        const pids = await server.workerPids()
+        const victim = pids[Math.floor(random() * pids.length)]
+        if (victim !== undefined) process.kill(victim, 'SIGKILL')
+      }
+      stop.abort()
+      await Promise.all(writers)
+      const before = journal.size
+      expect([...journal.values()].filter((state) => state === 'sent')).toEqual([])
+      expect(before).toBeGreaterThan(KILLS)
+      expect(await broken(server, journal)).toEqual([])
+      await expect.poll(async () => (await server.workerPids()).length, { timeout: 60_000 }).toBe(2)
+      await expect.poll(() => stagedFiles(server.dataDir), { timeout: 60_000 }).toEqual([])
+      const levels = server.entries().filter(({ level = 0, msg }) => level >= 50 && msg !== 'worker ended')
+      expect(levels).toEqual([])
+      expect(await server.stop()).toBe(0)
+      for (const check of [
+        ['fsck', '--full'],
+        ['audit', 'verify'],
+      ]) {
+        const { status, stdout } = await runDepot([...check, '--store-path', server.dataDir])
+        expect(stdout).not.toMatch(/^error/m)
+        expect(status).toBe(0)
+      }
+    },
+  )
+})
+
+interface Writing {
+  readonly journal: Journal
+  readonly stop: AbortSignal
+}
+
+/** Push one artifact after another, each again until it is acknowledged: what a client does whose connection is cut. */
+async function write(
+  server: WorkerServer,
+  next: () => ReturnType<ArtifactMaker['next']>,
+  { journal, stop }: Writing,
+): Promise<void> {
+  while (!stop.aborted) {
+    for (const artifact of await next()) {
+      journal.set(artifact, 'sent')
+      for (let status: number | 'cut' = 'cut'; status === 'cut';) {
+        status = await artifact.send(server.url).catch(() => 'cut' as const)
+        if (status !== 'cut' && (status < 200 || status > 299)) throw new Error(`${artifact.name}: ${status}`)
+      }
+      journal.set(artifact, 'acknowledged')
+    }
+  }
+}
