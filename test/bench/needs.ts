@@ -25,6 +25,7 @@ export const NEEDS = {
   devpi: installed(TOOLS.devpi, 'test/tools.sh peers'),
   pypiserver: installed(TOOLS.pypiserver, 'test/tools.sh peers'),
   npm: installed(TOOLS.npm12, 'test/tools.sh'),
+  pnpm: installed(TOOLS.pnpm, 'test/tools.sh'),
   uv: installed(TOOLS.uv, 'test/tools.sh'),
   twine: installed(TOOLS.twine, 'test/tools.sh'),
 } satisfies Record<string, Need>

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 
@@ -34,7 +34,6 @@ const LOCK_ONLY = ['install', '--package-lock-only']
 
 async function pnpmInstalls(dir: string, registries: Readonly<Record<string, string>>): Promise<readonly Row[]> {
   const script = tool('pnpm', 'PNPM', 'node_modules/.bin/pnpm')
-  if (!existsSync(script)) return []
   const fresh = await mediansInTurn(ROUNDS, registries, (registry, name, round) => {
     const app = folder(dir, `pnpm-${round}`, name)
     const flags = ['--ignore-scripts', '--no-frozen-lockfile', '--reporter=silent', `--registry=${registry}/`]

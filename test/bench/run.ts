@@ -44,7 +44,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   'nix-clients': { measure: nixClients, needs: ['wrk', 'nginx', 'nix'] },
   save: { measure: save, needs: ['uv'] },
   push: { measure: push, needs: ['nix'] },
-  npm: { measure: npmRegistry, needs: ['wrk', 'nginx', 'curl', 'verdaccio', 'npm'] },
+  npm: { measure: npmRegistry, needs: ['wrk', 'nginx', 'curl', 'verdaccio', 'npm', 'pnpm'] },
   python: { measure: pythonIndex, needs: ['wrk', 'nginx', 'devpi', 'pypiserver', 'uv', 'twine'] },
   bundle: { measure: bundles, needs: [] },
   memory: { measure: coldStartAndMemory, needs: ['wrk'] },
