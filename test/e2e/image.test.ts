@@ -5,7 +5,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 
 import { lineKey } from '../helpers/auth-lines.ts'
 import { describeWith } from '../helpers/have.ts'
@@ -17,6 +17,9 @@ import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
 const ROOT = path.join(import.meta.dirname, '..', '..')
 const MAKE_LIMIT_MS = 300_000
 const run = promisify(execFile)
+
+// Each runs programs that take seconds on a busy host.
+vi.setConfig({ testTimeout: 120_000 })
 
 describeWith(['debian', 'npm', 'npmRegistry', 'nobody'], 'e2e/image', () => {
   let dir: TempDir

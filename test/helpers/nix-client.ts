@@ -39,7 +39,7 @@ export async function nixClientOf(part: 'nix' | 'nixNew', ...trustedKeys: readon
   const certificates = home.join('certificates.pem')
   const env = cleanEnv(home.join('home'), { NIX_CONF_DIR: home.join('conf'), NIX_SSL_CERT_FILE: certificates })
   await mkdir(home.join('conf'))
-  await writeFile(home.join('conf', 'nix.conf'), configuration(home.join('registry.json'), trustedKeys))
+  await writeFile(home.join('conf', 'nix.conf'), nixConfiguration(home.join('registry.json'), trustedKeys))
   await writeFile(home.join('registry.json'), '{"version":2,"flakes":[]}')
   const root = home.join('root')
 
@@ -90,7 +90,7 @@ export async function nixClientOf(part: 'nix' | 'nixNew', ...trustedKeys: readon
 }
 
 /** One user and no daemon; nothing from elsewhere; what it remembers of a cache is asked again. */
-function configuration(registry: string, trustedKeys: readonly string[]): string {
+export function nixConfiguration(registry: string, trustedKeys: readonly string[]): string {
   const settings = {
     'build-users-group': '',
     sandbox: 'false',

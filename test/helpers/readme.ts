@@ -27,3 +27,10 @@ export function unclaimedBlocks(): readonly string[] {
     .filter(([, claim]) => claim === undefined)
     .map(([, , script = '']) => script.trim())
 }
+
+/** The flake of a NixOS machine that the README shows. */
+export function readmeNix(): string {
+  const [, text] = /```nix\n(.*?)```/s.exec(readFileSync(README, 'utf8')) ?? []
+  if (text === undefined) throw new Error('the README shows no flake')
+  return text
+}
