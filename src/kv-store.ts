@@ -205,6 +205,11 @@ export interface KvStore extends AsyncDisposable {
   audit(after: number, limit: number): MaybePromise<readonly AuditRow[]>
   /** Number of its last line; 0 when it has none. Whoever remembers it hears of every change that follows by reading on behind it. */
   auditHead(): MaybePromise<number>
+  /**
+   * Called when a request has come from its socket: the reads from here to the end of this turn of the event loop may see one state of the
+   * database, no older than this turn. What this process has committed is seen all the same.
+   */
+  readTogether?(): void
   /** Cheap proof that the database answers, for readiness. */
   ping(): Promise<void>
 }

@@ -22,11 +22,16 @@ export function rawRequestOf(incoming: IncomingMessage, address: string): RawReq
 /** Node keeps the first of several, and a proxy on the way may have looked at the last: together they are no credentials. */
 function everyAuthorization({ headers, rawHeaders }: IncomingMessage): string | undefined {
   if (headers.authorization === undefined) return undefined
-  const values = rawHeaders.filter((_, index) => index % 2 === 1 && AUTHORIZATION.test(rawHeaders[index - 1] ?? ''))
+  const values: string[] = []
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (name.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION)
+      values.push(rawHeaders[index + 1] ?? '')
+  }
   return values.length === 1 ? headers.authorization : values.join(', ')
 }
 
-const AUTHORIZATION = /^authorization$/i
+const AUTHORIZATION = 'authorization'
 
 export interface IncomingBody {
   readonly read: DepotRequest['body']

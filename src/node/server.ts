@@ -79,7 +79,10 @@ function httpServer({ app, accessLog, trustedProxies = [], graceMs = LIMITS.shut
   server.maxHeadersCount = LIMITS.headersMax
   server.timeout = LIMITS.idleTimeoutMs
   const { retire, close, abort } = orderlyClose(server, graceMs)
-  server.on('request', (incoming, outgoing) => listen(incoming, outgoing, false))
+  server.on('request', (incoming, outgoing) => {
+    if (incoming.method === 'GET') app.depot.kv.readTogether?.()
+    listen(incoming, outgoing, false)
+  })
   // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => listen(incoming, outgoing, true))
   return {

@@ -18,6 +18,7 @@ import { checkKeyCount, checkPageLimit, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
 import { translatedSqlite } from '../sqlite-errors.ts'
+import type { SharedTurn } from './sqlite-turn.ts'
 
 const { and, asc, desc, eq, gt, gte, lt, ne, sql } = orm
 const { drizzle } = loadDrizzle('drizzle-orm/better-sqlite3') as typeof SqliteDriver
@@ -39,17 +40,22 @@ export interface SqliteReader {
   auditHead(): number
 }
 
-/** Reads over one connection; every query is prepared once, here. */
-export function sqliteReader(connection: Database): SqliteReader {
+/** Reads over one connection; every query is prepared once, here. The hot ones tell `turn` before they begin. */
+export function sqliteReader(connection: Database, turn: Pick<SharedTurn, 'beforeRead'>): SqliteReader {
   const queries = prepareQueries(connection)
   const document = documentQuery(connection)
   const blobOf = blobOfQuery(connection)
   const record = recordQuery(connection)
   const present = presentQuery(connection)
+  const hot = <T>(read: () => T): T =>
+    translatedSqlite(() => {
+      turn.beforeRead()
+      return read()
+    })
   return {
-    document: (key) => translatedSqlite(() => document(key)),
+    document: (key) => hot(() => document(key)),
     cache: (name) => translatedSqlite(() => queries.cache.get({ name })),
-    get: (cache, kind, key) => translatedSqlite(() => record(cache, kind, key)),
+    get: (cache, kind, key) => hot(() => record(cache, kind, key)),
     present(cache, kind, keys) {
       checkKeyCount(keys)
       return translatedSqlite(() => present.all(JSON.stringify(keys), cache, kind))
@@ -59,7 +65,7 @@ export function sqliteReader(connection: Database): SqliteReader {
       const query = queries.list(inclusive, options.to !== undefined)
       return translatedSqlite(() => query.all({ cache, kind, start, to: options.to, limit: options.limit }))
     },
-    blobOf: (cache, kindPrefix, digest) => translatedSqlite(() => blobOf(cache, kindPrefix, digest)),
+    blobOf: (cache, kindPrefix, digest) => hot(() => blobOf(cache, kindPrefix, digest)),
     holders(cache, kindPrefix, digest, limit) {
       checkPageLimit(limit)
       const bounds = { kindPrefix, kindEnd: prefixEnd(kindPrefix) }

@@ -9,8 +9,10 @@ import { checkCommit } from './checks.ts'
 import { migrateSqlite } from './migrate.ts'
 import { journalModeFor, openConnection, type ConnectionOptions } from './sqlite-connection.ts'
 import { translatedSqlite } from '../sqlite-errors.ts'
+import type { Write } from './sqlite-commit.ts'
 import { openWriteQueue, type WriteQueue } from './sqlite-queue.ts'
 import { sqliteReader } from './sqlite-reader.ts'
+import { sharedTurn } from './sqlite-turn.ts'
 import { writerThread } from './sqlite-thread.ts'
 
 export interface SqliteKvOptions {
@@ -39,21 +41,33 @@ export async function openSqliteKv(given: SqliteKvOptions): Promise<KvStore> {
       ? prepareFile(resolve(file), warn)
       : { file: resolve(file), journal: journalModeFor(resolve(file), () => {}) }
   const connection = translatedSqlite(() => openConnection({ ...options, readonly: true }))
-  const reader = sqliteReader(connection)
+  const turn = sharedTurn(connection)
+  const reader = sqliteReader(connection, turn)
   const queue = openWriteQueue(writer ?? writerThread(options))
+
+  async function write(change: Write): Promise<void> {
+    try {
+      await queue.write(change)
+    } finally {
+      turn.refresh()
+    }
+  }
 
   return {
     ...reader,
+    // Without a write-ahead log a reader keeps writers out, so it had better be done soon.
+    ...(options.journal === 'wal' ? { readTogether: turn.open } : {}),
     async commit(commit) {
       checkCommit(commit)
-      await queue.write({ commit })
+      await write({ commit })
     },
-    setBlobState: (domain, digest, state) => queue.write({ blobState: { domain, digest, state } }),
+    setBlobState: (domain, digest, state) => write({ blobState: { domain, digest, state } }),
     async ping() {
       reader.cache('main')
     },
     async [Symbol.asyncDispose]() {
       await queue.drain()
+      turn.close()
       // The last connection to close folds the log into the file, which a read-only one cannot.
       connection.close()
       await queue[Symbol.asyncDispose]()
