@@ -9,6 +9,7 @@ import { sshTokenSource } from '../../auth/ssh-token-source.ts'
 import type { TokenSource } from '../../src/client/token-source.ts'
 import { fillNix } from './fill.ts'
 import { drive, median, sideBySide } from './load.ts'
+import { refusalRow } from './refusals.ts'
 import type { Row } from './run.ts'
 import { startDepot, type BenchServer } from './servers.ts'
 
@@ -36,8 +37,16 @@ export async function auth(dir: string): Promise<readonly Row[]> {
     rows.push(await flooded(depot, target, await badLogin(victim, depot.url)))
   }
   await using depot = await startDepot(data, ['--auth-file', authFile, '--read-auth', 'always'])
+  rows.push(await closed(depot, target, keyFile))
   rows.push(await removed(depot, target, { keyFile, authFile, left: line('w', victim) }))
   return rows
+}
+
+/** Reads of those who show nothing, where everybody must. */
+async function closed(depot: BenchServer, target: string, keyFile: string): Promise<Row> {
+  const load = { url: depot.url + target, connections: 16, seconds: SECONDS }
+  const headers = { authorization: await read(await sourceOf(keyFile, depot.url)) }
+  return refusalRow('narinfo GET without credentials (401), 16 connections', load, { ...load, headers })
 }
 
 async function filled(data: string): Promise<string> {

@@ -60,7 +60,9 @@ async function startBare(files: string): Promise<BenchServer> {
 const KEPT = ['content-type', 'content-encoding', 'cache-control', 'vary']
 
 /** The bytes as they are sent: `fetch` would decode them. */
-async function answerTo({ url, headers = {} }: Asked): Promise<BareAnswer & { readonly body: Buffer }> {
+async function answerTo({ url, headers: sent = {} }: Asked): Promise<BareAnswer & { readonly body: Buffer }> {
+  // What a client has already is for the load alone.
+  const { 'if-none-match': _, ...headers } = sent
   const [answer] = (await once(get(url, { headers }), 'response')) as [IncomingMessage]
   const body = Buffer.concat(await Array.fromAsync(answer as AsyncIterable<Buffer>))
   if (answer.statusCode !== 200) throw new Error(`GET ${url}: ${answer.statusCode}`)

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { tarGz } from '../helpers/wheel.ts'
 import { publishBody } from './fill.ts'
 import { startCeilings } from './ceilings.ts'
-import { drive, inTurn, type Load, median, output, roundsOf, secondsOf } from './load.ts'
+import { drive, inTurn, limits, type Load, median, output, roundsOf, secondsOf } from './load.ts'
 import { npmInstalls } from './npm-installs.ts'
 import { packageTree, publishAll, writeVerdaccioStorage, type MadePackage } from './npm-storage.ts'
 import { ownPeer, startVerdaccio } from './peers.ts'
@@ -15,8 +15,12 @@ import { memory, resetPeak, runDepot, startDepot, type BenchServer } from './ser
 
 const ROUNDS = 3
 const MIB = 1024 * 1024
+/** A run that is only to see that everything works has few of all. */
+const WHOLE = limits() === ''
+const TREE = WHOLE ? 300 : 40
 /** As many as `typescript` has, with manifests as long as its own. */
-const LARGE: MadePackage = { name: 'large', versions: 3478, developmentDependencies: 60 }
+const LARGE: MadePackage = { name: 'large', versions: WHOLE ? 3478 : 100, developmentDependencies: 60 }
+const LARGE_NAME = `packument of ${LARGE.versions.toLocaleString('en')} versions`
 const SMALL: MadePackage = { name: 'small', versions: 4, developmentDependencies: 4, sizeBytes: 3000 }
 const CORGI = { accept: 'application/vnd.npm.install-v1+json', 'accept-encoding': 'gzip' }
 
@@ -24,7 +28,7 @@ const CORGI = { accept: 'application/vnd.npm.install-v1+json', 'accept-encoding'
 export async function npmRegistry(dir: string): Promise<readonly Row[]> {
   const storage = path.join(dir, 'storage')
   mkdirSync(storage, { recursive: true })
-  writeVerdaccioStorage(storage, [SMALL, LARGE, ...packageTree(300)])
+  writeVerdaccioStorage(storage, [SMALL, LARGE, ...packageTree(TREE)])
   const theirs = path.join(dir, 'verdaccio-storage')
   cpSync(storage, theirs, { recursive: true })
   await using verdaccio = await startVerdaccio(path.join(dir, 'verdaccio'), theirs)
@@ -36,7 +40,7 @@ export async function npmRegistry(dir: string): Promise<readonly Row[]> {
   const others = { Verdaccio: verdaccio.url, ...(own && { peer: own.url }) }
   return [
     ...(await hotReads(dir, registry, others)),
-    ...(await npmInstalls(path.join(dir, 'installs'), { ...others, depot: registry })),
+    ...(await npmInstalls(path.join(dir, 'installs'), TREE, { ...others, depot: registry })),
     ...memoryRows(depot.pid, { Verdaccio: verdaccio.pid, ...(own?.pid && { peer: own.pid }) }),
     ...(await publishes(dir, depot, verdaccio)),
     await readsWhilePublishing(registry),
@@ -65,7 +69,16 @@ const READS: readonly Read[] = [
     anyPeer: true,
   },
   {
-    name: 'packument of 3,478 versions, 4 connections',
+    name: 'small packument that the client has (304), 8 connections',
+    path: `/${SMALL.name}`,
+    connections: 8,
+    seconds: 4,
+    headers: { ...CORGI, 'if-none-match': '*' },
+    aims: { Verdaccio: { ratio: 20 } },
+    anyPeer: true,
+  },
+  {
+    name: `${LARGE_NAME}, 4 connections`,
     path: `/${LARGE.name}`,
     connections: 4,
     // Verdaccio has some five answers a second.
@@ -188,7 +201,7 @@ async function readsWhilePublishing(registry: string): Promise<Row> {
   const { perSecond, p99Ms, failures } = await reading
   if (failures > 0) throw new Error(`${failures} reads failed`)
   return {
-    name: 'packument of 3,478 versions, 8 readers, a version published each second',
+    name: `${LARGE_NAME}, 8 readers, a version published each second`,
     ours: `${perSecond.toFixed(0)}/s, p99 ${p99Ms.toFixed(0)} ms`,
     peer: '',
     ratio: undefined,

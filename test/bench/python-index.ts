@@ -8,16 +8,18 @@ import process from 'node:process'
 import { buildWheel } from '../helpers/wheel.ts'
 import { tool } from '../helpers/tools.ts'
 import { startCeilings } from './ceilings.ts'
-import { inTurn, type Load, median, mediansInTurn, output, roundsOf, secondsFor } from './load.ts'
+import { inTurn, limits, type Load, median, mediansInTurn, output, roundsOf, secondsFor } from './load.ts'
 import { type Devpi, ownPeer, startDevpi, startPypiserver } from './peers.ts'
+import { fileReads, NARROW } from './python-files.ts'
 import type { Row } from './report.ts'
 import { EQUAL, memoryRows, rateRows, timeRows } from './rows.ts'
 import { memory, resetPeak, runDepot, startDepot, type BenchServer } from './servers.ts'
 
 const ROUNDS = 3
-const PROJECTS = 40
+/** A run that is only to see that everything works has few. */
+const PROJECTS = limits() === '' ? 40 : 4
 /** With four versions more of most projects: as many files as a team's folder of wheels has. */
-const FILES = 188
+const FILES = limits() === '' ? 188 : 6
 const PASSWORD = 'secret'
 
 /** A package index of one's own beside devpi and pypiserver: the same wheels in all three, the same clients before them. */
@@ -30,10 +32,14 @@ export async function pythonIndex(dir: string): Promise<readonly Row[]> {
   await using devpi = await startDevpi(path.join(dir, 'devpi'))
   await using pypiserver = await startPypiserver(served)
   await using depot = await startDepot(path.join(dir, 'data'))
+  const narrow = path.join(dir, 'narrow')
+  writeWheel(narrow, NARROW, '1.0', 108_000)
   const own = ownPeer('python')
   if (own !== undefined) await uvPublish(wheels, process.env['BENCH_PEER_UPLOAD_URL'] ?? own.url)
   const published = await publishes(path.join(dir, 'publish'), wheels, devpi)
   await runDepot(['python', 'import', wheels, depot.url])
+  await runDepot(['python', 'import', narrow, depot.url])
+  await uvPublish(narrow, `${await devpi.index('narrow')}/`)
   const others = {
     // Filled by the first round of uploads.
     devpi: `${devpi.url}/root/round-0/+simple`,
@@ -43,6 +49,7 @@ export async function pythonIndex(dir: string): Promise<readonly Row[]> {
   return [
     ...published,
     ...(await pages(dir, depot, others)),
+    ...(await fileReads(dir, depot, { devpi: `${devpi.url}/root/narrow/+simple` })),
     ...(await installs(dir, { ...others, depot: `${depot.url}/python/simple` })),
     ...memoryRows(depot.pid, { devpi: devpi.pid, pypiserver: pypiserver.pid, ...(own?.pid && { peer: own.pid }) }),
     ...(await largeUpload(dir, depot)),
@@ -53,11 +60,15 @@ export async function pythonIndex(dir: string): Promise<readonly Row[]> {
 function writeWheels(dir: string): void {
   for (let index = 0; index < FILES; index++) {
     const name = `project-${String(index % PROJECTS).padStart(2, '0')}`
-    const content = randomBytes(1_150_000)
-    const version = `1.${Math.floor(index / PROJECTS)}`
-    const { filename, bytes } = buildWheel({ name, version, extra: [{ name: `${name}.bin`, content }] })
-    writeFileSync(path.join(dir, filename), bytes)
+    writeWheel(dir, name, `1.${Math.floor(index / PROJECTS)}`, 1_150_000)
   }
+}
+
+function writeWheel(dir: string, name: string, version: string, sizeBytes: number): void {
+  mkdirSync(dir, { recursive: true })
+  const content = randomBytes(sizeBytes)
+  const { filename, bytes } = buildWheel({ name, version, extra: [{ name: `${name}.bin`, content }] })
+  writeFileSync(path.join(dir, filename), bytes)
 }
 
 /** `uv publish` of the whole folder, one file after the other as uv does it, into indexes that are empty. */

@@ -1,9 +1,11 @@
 import { cpSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 
+import { busyReads } from './busy-reads.ts'
 import { startCeilings } from './ceilings.ts'
 import { fillNix, fillNpm, fillPython, fillRecords } from './fill.ts'
 import { drive, inTurn, type Load, sideBySide } from './load.ts'
+import { refusalRow } from './refusals.ts'
 import type { Row } from './report.ts'
 import { type Aim, rateRows } from './rows.ts'
 import { startDepot, takesWorkers } from './servers.ts'
@@ -33,7 +35,7 @@ export async function reads(dir: string): Promise<readonly Row[]> {
   const cases = await prepare(data)
   const rows = await besideCeilings(dir, data, cases)
   const again = cases.filter(({ crowded: wanted = false }) => wanted)
-  return [...rows, ...(await crowded(dir, data, again))]
+  return [...rows, ...(await besideItself(dir, data, cases)), ...(await crowded(dir, data, again))]
 }
 
 async function besideCeilings(dir: string, data: string, cases: readonly Case[]): Promise<readonly Row[]> {
@@ -54,6 +56,18 @@ async function besideCeilings(dir: string, data: string, cases: readonly Case[])
       rows.push(...rateRows({ name: `${name}, two workers`, ours: both, peers, aims: { nginx: aimOfTwo } }))
   }
   return rows
+}
+
+/** What is missing, and hot documents while an archive comes in. */
+async function besideItself(dir: string, data: string, [narinfo]: readonly Case[]): Promise<readonly Row[]> {
+  if (narinfo === undefined) return []
+  await using depot = await startDepot(data)
+  const found = loadOf(depot.url, narinfo)
+  const missing = { ...found, url: `${depot.url}/nix/${'z'.repeat(32)}.narinfo` }
+  return [
+    await refusalRow('narinfo that is not there (404), 16 connections', missing, found),
+    await busyReads(path.join(dir, 'busy'), depot, narinfo.path),
+  ]
 }
 
 /** The same documents with 120,000 more records: one database beside the other, in turn. */
@@ -98,6 +112,13 @@ async function prepare(data: string): Promise<readonly Case[]> {
       connections: 16,
       aim: { ratio: 0.45, p99Ms: 5 },
       two: { ratio: 0.7 },
+    },
+    {
+      name: 'narinfo that the client has (304), 16 connections',
+      path: small.narinfoPath,
+      connections: 16,
+      headers: { 'if-none-match': '*' },
+      aim: { ratio: 0.45 },
     },
     {
       name: '10 kB `.nar.zst` GET, 16 connections',

@@ -90,14 +90,14 @@ async function put(url: string, file: string): Promise<void> {
   if (status !== '201') throw new Error(`PUT ${url}: ${status}`)
 }
 
-async function digestOf(file: string): Promise<Buffer> {
+export async function digestOf(file: string): Promise<Buffer> {
   const hash = createHash('sha256')
   for await (const bytes of createReadStream(file, { highWaterMark: MIB })) hash.update(bytes as Buffer)
   return hash.digest()
 }
 
 /** Programs, libraries and texts of this machine as one file in an archive, cut to size: bytes as store paths have them. */
-async function treeArchive(file: string, sizeBytes: number): Promise<string> {
+export async function treeArchive(file: string, sizeBytes: number): Promise<string> {
   const { head, tail } = fileArchive(sizeBytes)
   const quoted = (bytes: Buffer): string => [...bytes].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
   const tree = `tar -cf - /usr/lib /usr/share /usr/bin 2>/dev/null | head -c ${sizeBytes}`
