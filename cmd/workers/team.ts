@@ -2,8 +2,7 @@ import { createHandOver, type HandOver, type Taker } from '../../src/node/hand-o
 import type { Events } from '../../src/events.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { messageOf } from '../../src/thrown.ts'
-import { outcomeOf } from '../../storage/kv/batch-writer.ts'
-import type { WriteQueue } from '../../storage/kv/sqlite-queue.ts'
+import { applyThrough, type WriteQueue } from '../../storage/kv/sqlite-queue.ts'
 import type { ToWorker, WorkerReady, WorkerStart } from './messages.ts'
 import { createNewsDesk } from './news-desk.ts'
 import { startWorker, type Said, type WorkerProcess } from './worker-process.ts'
@@ -57,11 +56,9 @@ export function createTeam({ count, start, writer, events, graceMs }: TeamOption
     else news.heard(said.heard, from)
   }
 
-  /** Each of them joins what waits at this moment, whoever sent it: they share transactions. */
   async function write(writes: Extract<Said, { writes: unknown }>['writes'], from: WorkerProcess): Promise<void> {
     if (writer === undefined) throw new Error('a worker has its parent commit, which has no writer')
-    const outcomes = writes.map((one) => writer.write(one).then(() => undefined, outcomeOf))
-    from.send({ outcomes: await Promise.all(outcomes) })
+    from.send({ outcomes: await applyThrough(writer, writes) })
   }
 
   function launch(number: number): WorkerProcess {

@@ -1,6 +1,6 @@
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { errorOf, type BatchWriter, type Outcome } from './batch-writer.ts'
+import { errorOf, outcomeOf, type BatchWriter, type Outcome } from './batch-writer.ts'
 import type { Write } from './sqlite-commit.ts'
 
 /** The way to the writer. */
@@ -81,6 +81,14 @@ export function openWriteQueue(writer: BatchWriter): WriteQueue {
       await writer.close()
     },
   }
+}
+
+/** Have a queue that others use as well apply a batch: what waits at that moment shares transactions, whoever sent it. */
+export async function applyThrough(
+  queue: Pick<WriteQueue, 'write'>,
+  writes: readonly Write[],
+): Promise<readonly Outcome[]> {
+  return Promise.all(writes.map((write) => queue.write(write).then(() => undefined, outcomeOf)))
 }
 
 function settle({ resolve, reject }: Waiting, outcome: Outcome): void {
