@@ -12,8 +12,12 @@ const ROUNDS = 3
 /** Nobody waits for a funding list, an audit or a newer npm. */
 const NPM_FLAGS = ['--no-audit', '--no-fund', '--ignore-scripts', '--no-update-notifier', '--loglevel=error']
 
-/** What a user waits for: 300 packages from each registry in turn, each time with an empty cache, with and without a lock file. */
-export async function npmInstalls(dir: string, registries: Readonly<Record<string, string>>): Promise<readonly Row[]> {
+/** What a user waits for: so many packages from each registry in turn, each time with an empty cache, with and without a lock file. */
+export async function npmInstalls(
+  dir: string,
+  count: number,
+  registries: Readonly<Record<string, string>>,
+): Promise<readonly Row[]> {
   for (const [name, url] of Object.entries(registries)) await npm(folder(dir, 'lock', name), url, LOCK_ONLY)
   const fresh = await mediansInTurn(ROUNDS, registries, (url, name, round) =>
     npm(folder(dir, `install-${round}`, name), url, ['install']),
@@ -24,17 +28,20 @@ export async function npmInstalls(dir: string, registries: Readonly<Record<strin
     return npm(app, url, ['ci'])
   })
   return [
-    ...rows('`npm install` of 300 packages without a lock file', fresh),
-    ...rows('`npm ci` of 300 packages', clean),
-    ...(await pnpmInstalls(dir, registries)),
+    ...rows(`\`npm install\` of ${count} packages without a lock file`, fresh),
+    ...rows(`\`npm ci\` of ${count} packages`, clean),
+    ...rows(`\`pnpm install\` of ${count} packages without a lock file`, await pnpmInstalls(dir, registries)),
   ]
 }
 
 const LOCK_ONLY = ['install', '--package-lock-only']
 
-async function pnpmInstalls(dir: string, registries: Readonly<Record<string, string>>): Promise<readonly Row[]> {
+function pnpmInstalls(
+  dir: string,
+  registries: Readonly<Record<string, string>>,
+): Promise<Readonly<Record<string, number>>> {
   const script = tool('pnpm', 'PNPM', 'node_modules/.bin/pnpm')
-  const fresh = await mediansInTurn(ROUNDS, registries, (registry, name, round) => {
+  return mediansInTurn(ROUNDS, registries, (registry, name, round) => {
     const app = folder(dir, `pnpm-${round}`, name)
     const flags = ['--ignore-scripts', '--no-frozen-lockfile', '--reporter=silent', `--registry=${registry}/`]
     const own = ['home', 'store', 'cache'].map((part) => path.join(app, part))
@@ -43,7 +50,6 @@ async function pnpmInstalls(dir: string, registries: Readonly<Record<string, str
     const env = ['-i', `HOME=${home}`, `PATH=${path.dirname(process.execPath)}:${process.env['PATH'] ?? ''}`]
     return secondsFor(() => output('env', [...env, script, 'install', ...flags, ...folders]))
   })
-  return rows('`pnpm install` of 300 packages without a lock file', fresh)
 }
 
 function rows(name: string, { depot = NaN, ...peers }: Readonly<Record<string, number>>): readonly Row[] {
