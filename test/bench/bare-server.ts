@@ -24,7 +24,8 @@ function serve(folder: string, port: number): void {
   createServer((request, response) => {
     const answer = answers.get(request.url ?? '')
     if (answer === undefined) response.writeHead(request.url === '/healthz' ? 200 : 404).end()
-    else if (request.headers['if-none-match'] === answer.etag) response.writeHead(304, { ETag: answer.etag }).end()
+    else if (['*', answer.etag].includes(request.headers['if-none-match'] ?? ''))
+      response.writeHead(304, { ETag: answer.etag }).end()
     else response.writeHead(200, answer.headers).end(answer.body)
   }).listen(port, '127.0.0.1')
 }

@@ -8,7 +8,7 @@ import { drive, inTurn, type Load, sideBySide } from './load.ts'
 import { refusalRow } from './refusals.ts'
 import type { Row } from './report.ts'
 import { type Aim, rateRows } from './rows.ts'
-import { startDepot, takesWorkers } from './servers.ts'
+import { startDepot } from './servers.ts'
 
 const ROUNDS = 3
 const SECONDS = 4
@@ -42,13 +42,13 @@ async function besideCeilings(dir: string, data: string, cases: readonly Case[])
   const copy = path.join(dir, 'two', 'data')
   cpSync(data, copy, { recursive: true })
   await using depot = await startDepot(data)
-  await using two = (await takesWorkers()) ? await startDepot(copy, ['--workers', '2']) : undefined
+  await using two = await startDepot(copy, ['--workers', '2'])
   const asked = cases.map(({ path: where, headers = {} }) => ({ url: depot.url + where, headers }))
   await using ceilings = await startCeilings(path.join(dir, 'ceilings'), asked)
   const rows: Row[] = []
   for (const [index, item] of cases.entries()) {
     const { name, aim, two: aimOfTwo } = item
-    const ofTwo: Record<string, Load> = aimOfTwo && two ? { two: loadOf(two.url, item) } : {}
+    const ofTwo: Record<string, Load> = aimOfTwo ? { two: loadOf(two.url, item) } : {}
     const beside = ceilings.loads(index, loadOf('', item))
     const { one, two: both, ...peers } = await inTurn(ROUNDS, { ...beside, one: loadOf(depot.url, item), ...ofTwo })
     if (one) rows.push(...rateRows({ name, ours: one, peers, aims: { nginx: aim } }))

@@ -36,7 +36,7 @@ interface Section {
 
 /** One line for each section, in the order in which they are measured and written. */
 const SECTIONS: Readonly<Record<string, Section>> = {
-  reads: { measure: reads, needs: ['wrk', 'nginx'] },
+  reads: { measure: reads, needs: ['wrk', 'nginx', 'curl'] },
   uploads: { measure: uploads, needs: ['zstd', 'xz', 'curl'] },
   proxy: { measure: proxied, needs: ['curl'] },
   auth: { measure: auth, needs: ['wrk'] },

@@ -48,11 +48,6 @@ export async function startDepot(dataDir: string, args: readonly string[] = []):
   )
 }
 
-/** Whether the built depot can serve with several processes. */
-export async function takesWorkers(): Promise<boolean> {
-  return (await runDepot(['serve', '--help'])).includes('--workers')
-}
-
 /** Run a command of the built depot to its end, in a HOME without keys. @throws Error when it fails */
 export async function runDepot(args: readonly string[]): Promise<string> {
   const script = path.join(ROOT, 'dist', 'cmd', 'depot.js')
