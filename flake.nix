@@ -158,7 +158,7 @@
             packageLock = buildLock stdenv.hostPlatform.node lock;
           };
           inherit (importNpmLock) npmConfigHook;
-          # The native packages bring their code compiled (`allowScripts` of package.json refuses to compile it).
+          # The native packages bring their code compiled, for any Linux: autoPatchelfHook makes it find the libraries of nixpkgs.
           npmRebuildFlags = [ "--ignore-scripts" ];
 
           nativeBuildInputs = [ installShellFiles ] ++ lib.optional stdenv.hostPlatform.isLinux autoPatchelfHook;
