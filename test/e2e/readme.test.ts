@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
@@ -139,6 +139,24 @@ describeWith(['nix', 'npm', 'openssh'], 'e2e/readme: who may do what', () => {
     expect(printed).toMatch(/:_authToken=dpt_/)
     expect(printed).toMatch(/head \d+:[0-9a-f]{64}/)
     await execute('chmod', ['-R', 'u+w', home.path])
+  }, 120_000)
+})
+
+describeWith(['npm', 'npmRegistry'], 'e2e/readme: installing with npm', () => {
+  it('takes a newcomer from a checkout to an installed depot', async () => {
+    await using home = await tempDir('readme')
+    const left = ['node_modules', 'dist', '.git', 'test'].map((name) => path.join(ROOT, name))
+    const checkout = home.join('checkout')
+    await cp(ROOT, checkout, { recursive: true, filter: (file) => !left.includes(file) })
+    symlinkSync(path.join(ROOT, 'node_modules'), path.join(checkout, 'node_modules'))
+    const env = cleanEnv(home.path, {
+      npm_config_registry: have.paths.npmRegistry,
+      npm_config_prefix: home.join('global'),
+    })
+    const searched = `${home.join('global/bin')}:${path.dirname(process.execPath)}:${env['PATH'] ?? ''}`
+    await runShell(readmeScript('install'), { ...env, PATH: searched }, checkout)
+    expect(await readFile(path.join(checkout, 'depot.bash'), 'utf8')).toContain('complete -F _depot depot')
+    expect(await readFile(path.join(checkout, 'depot.1'), 'utf8')).toContain('.SH NAME')
   }, 120_000)
 })
 
