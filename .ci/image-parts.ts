@@ -22,11 +22,7 @@ const execute = promisify(execFile)
 
 /** Debian's libraries, certificates, a user and the folders. @throws Error when apt cannot download */
 export async function stageBase(folder: string, scratch: string): Promise<void> {
-  await run('apt-get', ['download', ...DEBIAN_PACKAGES], scratch).catch((error: unknown) => {
-    throw new Error('the image needs packages of Debian: run `apt-get update` on a Debian that reaches its mirror', {
-      cause: error,
-    })
-  })
+  await download(scratch)
   const certificates: string[] = []
   for (const archive of (await readdir(scratch)).filter((file) => file.endsWith('.deb')).toSorted()) {
     const unpacked = path.join(scratch, 'unpacked')
@@ -78,6 +74,20 @@ export async function stageDepot(folder: string): Promise<void> {
 export async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
   const { stdout } = await execute(command, args, { cwd, maxBuffer: 64 * 1024 * 1024 })
   return stdout
+}
+
+/** @throws Error when apt cannot download */
+async function download(scratch: string): Promise<void> {
+  try {
+    await run('apt-get', ['download', ...DEBIAN_PACKAGES], scratch)
+    // Named by its version: the licence of the two libraries of GCC lies there.
+    const depends = await run('apt-cache', ['depends', 'libgcc-s1'], scratch)
+    await run('apt-get', ['download', ...(depends.match(/\bgcc-\d+-base\b/) ?? [])], scratch)
+  } catch (error) {
+    throw new Error('the image needs packages of Debian: run `apt-get update` on a Debian that reaches its mirror', {
+      cause: error,
+    })
+  }
 }
 
 async function stageDebian(unpacked: string, folder: string): Promise<void> {

@@ -70,6 +70,8 @@ describeWith(['debian', 'npm', 'npmRegistry', 'nobody'], 'e2e/image', () => {
     expect(owned.stdout).toBe('/data 10001:10001 700\n')
     const writable = await run('find', [root, '-perm', '/022', '-not', '-type', 'l', '-printf', '/%P %m\n'])
     expect(writable.stdout).toBe('/tmp 1777\n')
+    const licences = await readdir(path.join(root, 'usr/share/doc'))
+    expect(licences).toEqual(expect.arrayContaining(['libc6', expect.stringMatching(/^gcc-\d+-base$/)]))
     expect(await readFile(path.join(root, 'etc/ssl/certs/ca-certificates.crt'), 'utf8')).toMatch(/BEGIN CERTIFICATE/)
   })
 
