@@ -29,8 +29,8 @@ interface Line {
 }
 
 /**
- * In turn: each has as many connections as the next, which the kernel does not see to. Of processes that accept for themselves, the first to
- * wake takes nearly all. One that is slow to take them is passed over, and while there is none at all connections wait for the first.
+ * In turn: each has as many connections as the next. One that is slow to take them is passed over, what was on its way to one that dies goes to
+ * another, and while there is none at all connections wait for the first: none of which processes that accept for themselves would do.
  */
 export function createHandOver(): HandOver {
   // In the order of their turns.

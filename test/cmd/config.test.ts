@@ -29,6 +29,7 @@ describe('serveConfig', () => {
       readAuth: 'auto',
       audiences: [],
       trustedProxies: [],
+      workers: 1,
       graceMs: 120_000,
       verbose: false,
     })
@@ -53,6 +54,9 @@ describe('serveConfig', () => {
     ['database-url', 'mysql://db/depot'],
     ['database-url', 'sqlite://relative.db'],
     ['shutdown-grace', 'soon'],
+    ['workers', '0'],
+    ['workers', '129'],
+    ['workers', 'many'],
     ['insecure-open', 'perhaps'],
     ['require-references', 'perhaps'],
     ['require-trusted-signature', 'true'],
