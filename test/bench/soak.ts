@@ -1,5 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,10 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { findSigners } from '../../auth/identity.ts'
 import { sshTokenSource } from '../../auth/ssh-token-source.ts'
 import type { TokenSource } from '../../src/client/token-source.ts'
-import { freePort } from '../helpers/free-port.ts'
 import { heapGrowth, type HeapGrowth } from './heap-growth.ts'
 import type { Row } from './report.ts'
-import { memory, started, type BenchServer } from './servers.ts'
+import { memory, startDepot, type BenchServer } from './servers.ts'
 import { soakLoad } from './soak-load.ts'
 
 const MINUTES = Number(process.env['BENCH_SOAK_MINUTES'] ?? 60)
@@ -23,7 +22,6 @@ const SAMPLE_EVERY_MS = 5000
 /** Until then, caches are filled. */
 const WARM_SHARE = 0.1
 const MB = 1024 * 1024
-const ROOT = path.join(import.meta.dirname, '..', '..')
 
 interface Sample {
   readonly seconds: number
@@ -102,14 +100,15 @@ function sample(pid: number, seconds: number): Sample {
 
 /** The built depot, which writes a heap snapshot when it gets a SIGUSR2. */
 async function startWatched(dir: string, snapshots: string): Promise<BenchServer> {
-  const port = await freePort()
-  const log = openSync(path.join(dir, 'depot.log'), 'a')
-  const node = ['--heapsnapshot-signal=SIGUSR2', `--diagnostic-dir=${snapshots}`]
-  const flags = ['--listen-addr', `127.0.0.1:${port}`, '--store-path', path.join(dir, 'data')]
-  const args = [path.join(ROOT, 'dist', 'cmd', 'depot.js'), 'serve', ...flags]
-  const closed = ['--auth-file', path.join(dir, 'auth.keys'), '--read-auth', 'always']
-  const child = spawn(process.execPath, [...node, ...args, ...closed], { stdio: ['ignore', log, log] })
-  return started(child, port, '/healthz')
+  const own = process.env['NODE_OPTIONS']
+  process.env['NODE_OPTIONS'] = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${snapshots}`
+  try {
+    const closed = ['--auth-file', path.join(dir, 'auth.keys'), '--read-auth', 'always']
+    return await startDepot(path.join(dir, 'data'), closed)
+  } finally {
+    if (own === undefined) delete process.env['NODE_OPTIONS']
+    else process.env['NODE_OPTIONS'] = own
+  }
 }
 
 async function logins(identity: string, url: string): Promise<() => TokenSource> {
