@@ -303,7 +303,17 @@
             "localhost:"
             "[::1]:"
           ];
-          settings = cfg.settings // lib.optionalAttrs (cfg.authFile != null) { auth-file = "${cfg.authFile}"; };
+          # systemd hands secret keys over, so that they may belong to root alone.
+          keys = lib.imap1 (number: file: {
+            name = "signing-${toString number}.key";
+            inherit file;
+          }) (lib.toList (cfg.settings.private-key or [ ]));
+          settings =
+            cfg.settings
+            // lib.optionalAttrs (keys != [ ]) {
+              private-key = map ({ name, ... }: "/run/credentials/depot.service/${name}") keys;
+            }
+            // lib.optionalAttrs (cfg.authFile != null) { auth-file = "${cfg.authFile}"; };
         in
         {
           options.services.depot = {
@@ -415,6 +425,7 @@
               }
               # Without an auth file the signal would end the server.
               // lib.optionalAttrs (settings ? auth-file) { ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID"; }
+              // lib.optionalAttrs (keys != [ ]) { LoadCredential = map ({ name, file }: "${name}:${file}") keys; }
               // lib.optionalAttrs (cfg.environmentFile != null) { EnvironmentFile = cfg.environmentFile; }
               // lib.optionalAttrs (cfg.settings.store-path != stateDir) { ReadWritePaths = [ cfg.settings.store-path ]; };
             };

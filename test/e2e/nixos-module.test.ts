@@ -111,19 +111,26 @@ describeWith(['nix', 'nixNew', 'npm', 'npmRegistry'], 'e2e/the NixOS module', ()
     expect(Object.keys(unit.serviceConfig).filter((key) => !(key in printed))).toEqual(['Group', 'User'])
   })
 
-  it('may take a low port, write another folder and read secrets from a file', async () => {
+  it('may take a low port, write another folder and read secrets that belong to root', async () => {
     const host = await machine(
       'nix',
       `services.depot = {
         enable = true; openFirewall = true; environmentFile = "/run/secrets/depot";
-        settings = { listen-addr = "[::1]:80"; store-path = "/srv/depot"; shutdown-grace = 10; };
+        settings = {
+          listen-addr = "[::1]:80"; store-path = "/srv/depot"; shutdown-grace = 10; private-key = [ "/root/a.key" "/root/b.key" ];
+        };
       };`,
+    )
+    const credentials = '/run/credentials/depot.service'
+    expect(await configured('nix', host)).toContain(
+      `private-key = ["${credentials}/signing-1.key","${credentials}/signing-2.key"]\n`,
     )
     expect(host).toMatchObject({ ports: [80], refused: [] })
     expect(host.unit.serviceConfig).toMatchObject({
       AmbientCapabilities: 'CAP_NET_BIND_SERVICE',
       CapabilityBoundingSet: 'CAP_NET_BIND_SERVICE',
       EnvironmentFile: '/run/secrets/depot',
+      LoadCredential: ['signing-1.key:/root/a.key', 'signing-2.key:/root/b.key'],
       ReadWritePaths: ['/srv/depot'],
       TimeoutStopSec: 25,
     })
