@@ -15,6 +15,7 @@ import { coldStartAndMemory } from './memory.ts'
 import { ensureBuilt, howToInstall, missingOf, type NeedName, versionsOf } from './needs.ts'
 import { nixClients } from './nix-clients.ts'
 import { npmRegistry } from './npm-registry.ts'
+import { packageSize } from './package.ts'
 import { proxied } from './proxied.ts'
 import { push } from './push.ts'
 import { pythonIndex } from './python-index.ts'
@@ -48,6 +49,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   python: { measure: pythonIndex, needs: ['wrk', 'nginx', 'devpi', 'pypiserver', 'uv', 'twine'] },
   bundle: { measure: bundles, needs: [] },
   memory: { measure: coldStartAndMemory, needs: ['wrk'] },
+  package: { measure: packageSize, needs: [] },
   holds: { measure: holds, needs: [] },
   scale: { measure: scale, needs: ['wrk', 'nginx', 'verdaccio'] },
   soak: { measure: soak, needs: [], onlyNamed: true },
