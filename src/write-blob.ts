@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { BlobStore, StagedBytes } from './blob-store.ts'
 import { blobLocation } from './blob-location.ts'
 import { frameBuffers } from './buffer-pool.ts'
-import { compressFrame, packFrames } from './codec/frames.ts'
+import { frameCompressor, packFrames } from './codec/frames.ts'
 import type { Hasher, StagedBlob, StageOptions } from './depot.ts'
 import { DepotError } from './errors.ts'
 import type { Events } from './events.ts'
@@ -26,7 +26,7 @@ export async function stageBlob(
   const staged = await ports.blobs.stage()
   try {
     const hashes = hashersFor(options)
-    const encoder = options.encoding === 'zstd' ? framesInto(staged) : rawInto(staged)
+    using encoder = options.encoding === 'zstd' ? framesInto(staged) : rawInto(staged)
     const sizeBytes = await pour(content, encoder, hashes, options)
     const digests = new Map([...hashes].map(([name, hasher]) => [name, hasher.digestHex()]))
     return stagedBlob(ports, domain, staged, { sizeBytes, digests, ...(await encoder.end()) })
@@ -36,7 +36,7 @@ export async function stageBlob(
   }
 }
 
-interface Encoder {
+interface Encoder extends Disposable {
   write(bytes: Uint8Array): Promise<void> | undefined
   /** Without a stored digest the bytes are stored as they came, and the content's own holds. */
   end(): Promise<{ storedBytes?: number; storedSha256?: string; frames?: Uint8Array }>
@@ -71,14 +71,15 @@ function cryptoHasher(hash: Hash): Hasher {
 }
 
 function rawInto(staged: StagedBytes): Encoder {
-  return { write: (bytes) => staged.write(bytes), end: async () => ({}) }
+  return { write: (bytes) => staged.write(bytes), end: async () => ({}), [Symbol.dispose]: () => {} }
 }
 
 /** Cuts content into frames and compresses a few of them side by side, writing them in order. */
 function framesInto(staged: StagedBytes): Encoder {
   const stored = createHash('sha256')
   const lengths: number[] = []
-  const inFlight: Promise<Uint8Array>[] = []
+  const compressor = frameCompressor()
+  const inFlight: Promise<readonly Uint8Array[]>[] = []
   let storedBytes = 0
   let frame: Uint8Array<ArrayBuffer> | undefined
   let filled = 0
@@ -86,15 +87,18 @@ function framesInto(staged: StagedBytes): Encoder {
   async function writeOldest(): Promise<void> {
     const compressed = await inFlight.shift()
     if (compressed === undefined) return
-    stored.update(compressed)
-    lengths.push(compressed.byteLength)
-    storedBytes += compressed.byteLength
-    await staged.write(compressed)
+    const sizeBytes = compressed.reduce((sum, piece) => sum + piece.byteLength, 0)
+    lengths.push(sizeBytes)
+    storedBytes += sizeBytes
+    for (const piece of compressed) {
+      stored.update(piece)
+      await staged.write(piece)
+    }
   }
 
   function launch(): void {
     const content = frame ?? frameBuffers.take()
-    const compressed = compressFrame(content.subarray(0, filled)).finally(() => frameBuffers.giveBack(content))
+    const compressed = compressor.compress(content.subarray(0, filled)).finally(() => frameBuffers.giveBack(content))
     // It is awaited in its turn; until then a failure must not count as unhandled.
     compressed.catch(() => {})
     inFlight.push(compressed)
@@ -128,6 +132,7 @@ function framesInto(staged: StagedBytes): Encoder {
       while (inFlight.length > 0) await writeOldest()
       return { storedBytes, storedSha256: stored.digest('hex'), frames: packFrames(lengths) }
     },
+    [Symbol.dispose]: () => compressor[Symbol.dispose](),
   }
 }
 

@@ -1,9 +1,8 @@
-import { zstdCompress, zstdDecompress, constants } from 'node:zlib'
+import { constants, createZstdCompress, zstdDecompress, type ZstdCompress } from 'node:zlib'
 import { promisify } from 'node:util'
 
 import { LIMITS } from '../limits.ts'
 
-const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
 /** How hard to compress: what zstd itself takes without further options. */
@@ -15,11 +14,65 @@ const PARAMS = {
   [constants.ZSTD_c_checksumFlag]: 1,
 }
 
-/** Compress the content of one frame: at most `LIMITS.frameBytes`. Frames joined are one valid zstd file (RFC 8878 §3.1). */
-export function compressFrame(content: Uint8Array, level: number = ZSTD_LEVELS.usual): Promise<Uint8Array> {
-  // The default output chunk of 16 KiB halves the speed; the bound of zstd for incompressible input is below this.
-  const chunkSize = content.byteLength + (content.byteLength >> 7) + 1024
-  return compress(content, { params: { ...PARAMS, [constants.ZSTD_c_compressionLevel]: level }, chunkSize })
+/** Compresses the frames of one file, several side by side; disposing it lets go of what they were compressed in. */
+export interface FrameCompressor extends Disposable {
+  /**
+   * One frame of at most `LIMITS.frameBytes` of content, in pieces. Frames joined are one valid zstd file (RFC 8878 §3.1). The content must
+   * not change before they are there.
+   */
+  compress(content: Uint8Array): Promise<readonly Uint8Array[]>
+}
+
+/** Contexts and output are used again from frame to frame: megabytes that come and go have the collector run all the time. */
+export function frameCompressor(level: number = ZSTD_LEVELS.usual): FrameCompressor {
+  const idle: ZstdCompress[] = []
+  let disposed = false
+  return {
+    async compress(content) {
+      const compressor = idle.pop() ?? openCompressor(level, content.byteLength)
+      const pieces = await compressedBy(compressor, content)
+      if (disposed) compressor.destroy()
+      else idle.push(compressor)
+      return pieces
+    },
+    [Symbol.dispose]() {
+      disposed = true
+      for (const compressor of idle) compressor.destroy()
+    },
+  }
+}
+
+/** @param sizeBytes of the first content: of a file with more than one frame, none is larger */
+function openCompressor(level: number, sizeBytes: number): ZstdCompress {
+  const options = {
+    params: { ...PARAMS, [constants.ZSTD_c_compressionLevel]: level },
+    // The default output of 16 KiB halves the speed; the bound of zstd for incompressible input is below this.
+    chunkSize: sizeBytes + (sizeBytes >> 7) + 1024,
+    // Each write is a whole frame, whose size is known when it begins.
+    flush: constants.ZSTD_e_end,
+    // So that pieces are handed out as they are, rather than joined.
+    readableObjectMode: true,
+  }
+  // A failure also comes out of the write.
+  return createZstdCompress(options).on('error', () => {})
+}
+
+function compressedBy(compressor: ZstdCompress, content: Uint8Array): Promise<readonly Uint8Array[]> {
+  return new Promise((resolve, reject) => {
+    compressor.write(content, (error) => {
+      if (error) {
+        reject(error)
+        return
+      }
+      const pieces: Uint8Array[] = []
+      for (let piece = next(compressor); piece !== null; piece = next(compressor)) pieces.push(piece)
+      resolve(pieces)
+    })
+  })
+}
+
+function next(compressor: ZstdCompress): Uint8Array | null {
+  return compressor.read() as Uint8Array | null
 }
 
 /** Decompress one frame; never more than `sizeBytes`, the content it must have. */

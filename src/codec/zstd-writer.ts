@@ -1,6 +1,6 @@
 import { frameBuffers } from '../buffer-pool.ts'
 import { LIMITS } from '../limits.ts'
-import { compressFrame, ZSTD_LEVELS } from './frames.ts'
+import { frameCompressor, ZSTD_LEVELS } from './frames.ts'
 
 /**
  * Content as a zstd file of frames, a few of them compressed side by side. Empty content makes one frame too, so that it is a file.
@@ -11,13 +11,14 @@ export async function* writeZstd(
   content: AsyncIterable<Uint8Array>,
   level: number = ZSTD_LEVELS.usual,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const inFlight: Promise<Uint8Array>[] = []
+  using compressor = frameCompressor(level)
+  const inFlight: Promise<readonly Uint8Array[]>[] = []
   let frame = frameBuffers.take()
   let filled = 0
   let begun = false
   const launch = (): void => {
     const full = frame
-    const compressed = compressFrame(full.subarray(0, filled), level).finally(() => frameBuffers.giveBack(full))
+    const compressed = compressor.compress(full.subarray(0, filled)).finally(() => frameBuffers.giveBack(full))
     // It is awaited in its turn; until then a failure must not count as unhandled.
     compressed.catch(() => {})
     inFlight.push(compressed)
@@ -33,14 +34,14 @@ export async function* writeZstd(
       offset += piece.byteLength
       if (filled < LIMITS.frameBytes) continue
       launch()
-      for (let oldest = next(inFlight); oldest !== undefined; oldest = next(inFlight)) yield await oldest
+      for (let oldest = next(inFlight); oldest !== undefined; oldest = next(inFlight)) yield* await oldest
     }
   }
   if (filled > 0 || !begun) launch()
-  for (const compressed of inFlight) yield await compressed
+  for (const compressed of inFlight) yield* await compressed
 }
 
 /** The oldest frame, once as many are under way as may be. */
-function next(inFlight: Promise<Uint8Array>[]): Promise<Uint8Array> | undefined {
+function next<T>(inFlight: Promise<T>[]): Promise<T> | undefined {
   return inFlight.length >= LIMITS.framesInFlight ? inFlight.shift() : undefined
 }

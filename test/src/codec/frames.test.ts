@@ -2,16 +2,52 @@ import { randomBytes } from 'node:crypto'
 
 import { describe, expect, it } from 'vitest'
 
-import { compressFrame, decompressFrame, framesOf, packFrames } from '../../../src/codec/frames.ts'
+import { decompressFrame, frameCompressor, framesOf, packFrames } from '../../../src/codec/frames.ts'
 import { LIMITS } from '../../../src/limits.ts'
 
 const MIB = LIMITS.frameBytes
+
+async function compressFrame(content: Uint8Array): Promise<Buffer> {
+  using compressor = frameCompressor()
+  return Buffer.concat(await compressor.compress(content))
+}
 
 describe('frames', () => {
   it.each([0, 1, 1000, MIB])('come back as they were, %i bytes of noise', async (sizeBytes) => {
     const content = randomBytes(sizeBytes)
     expect(Buffer.from(await decompressFrame(await compressFrame(content), sizeBytes)).equals(content)).toBe(true)
   })
+
+  it('are each whole and of their own, however many one compressor has made', async () => {
+    using compressor = frameCompressor()
+    const contents = [randomBytes(MIB), Buffer.alloc(MIB, 'depot '), randomBytes(MIB), randomBytes(5)]
+    const frames = []
+    for (const content of contents) frames.push(Buffer.concat(await compressor.compress(content)))
+    const together = await Promise.all(contents.map((content) => compressor.compress(content)))
+    expect(together.map((pieces) => Buffer.concat(pieces))).toEqual(frames)
+    for (const [index, frame] of frames.entries()) {
+      const content = contents[index] ?? Buffer.alloc(0)
+      expect(Buffer.from(await decompressFrame(frame, content.byteLength)).equals(content)).toBe(true)
+    }
+  })
+
+  it('are made to their end when their compressor is disposed meanwhile', async () => {
+    const content = randomBytes(MIB)
+    const compressor = frameCompressor()
+    const compressing = compressor.compress(content)
+    compressor[Symbol.dispose]()
+    const frame = Buffer.concat(await compressing)
+    expect(Buffer.from(await decompressFrame(frame, MIB)).equals(content)).toBe(true)
+  })
+
+  it.each([0, 3, MIB])(
+    'say how large their content is, %i bytes, so that a decoder allocates once',
+    async (sizeBytes) => {
+      // RFC 8878 §3.1.1.1.1: the bits of the descriptor that tell of a field with the size, and of a segment that is decoded in one go.
+      const [descriptor = 0] = (await compressFrame(Buffer.alloc(sizeBytes))).subarray(4)
+      expect(descriptor & 0b1110_0000).not.toBe(0)
+    },
+  )
 
   it('find a flipped bit by their checksum', async () => {
     const frame = Buffer.from(await compressFrame(Buffer.alloc(10_000, 'depot ')))
