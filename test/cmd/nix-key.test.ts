@@ -51,12 +51,12 @@ describe('depot key', () => {
     [['key', 'generate', '--name', 'two words'], '--name takes'],
     [['key', 'generate', '--name', 'a:b'], '--name takes'],
     [['key', 'public'], 'which key?'],
-    [['key', 'public', '/nowhere/a.key'], 'is not there'],
+    [['key', 'public', '/proc/nowhere/a.key'], 'is not there'],
     [['key', 'public', '/proc/self/mem'], 'cannot be read'],
     [['key', 'public', '/etc/hostname'], 'is not a Nix secret key'],
-    [['key', 'rotate', '--store-path', '/nowhere'], 'no key in /nowhere yet'],
-    [['key', 'rotate', '--private-key', '/nowhere/a.key'], 'named by --private-key'],
-    [['key', 'list', '--private-key', '/nowhere/a.key'], 'is not there'],
+    [['key', 'rotate', '--store-path', '/proc/nowhere'], 'no key in /proc/nowhere yet'],
+    [['key', 'rotate', '--private-key', '/proc/nowhere/a.key'], 'named by --private-key'],
+    [['key', 'list', '--private-key', '/proc/nowhere/a.key'], 'is not there'],
     [['key', 'rotat'], "unknown command 'key rotat'"],
   ])('%j is refused with a reason', async (args, reason) => {
     const { status, stdout, stderr } = await runDepot(args)

@@ -12,6 +12,7 @@ import { describeWith, have } from '../helpers/have.ts'
 import { npmClient, publishFrom, type NpmClient } from '../helpers/npm-client.ts'
 import { publish } from '../helpers/npm-world.ts'
 import { runDepot } from '../helpers/run-depot.ts'
+import { SEED } from '../helpers/seed.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { startVerdaccio } from '../helpers/verdaccio.ts'
 import { startWorld } from '../helpers/world.ts'
@@ -51,8 +52,6 @@ async function foundFor(registry: string, packageJson: object): Promise<Readonly
   expect(problems.filter(({ optional }) => !optional)).toEqual([])
   return new Set([...packages].flatMap(([name, versions]) => [...versions].map((version) => `${name}@${version}`)))
 }
-
-const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 
 describeWith('npm12', 'e2e/npm-save: versions', () => {
   it(`that npm locks are among those that are saved, for projects of all kinds (DEPOT_TEST_SEED=${SEED})`, async () => {

@@ -13,10 +13,10 @@ import { startNixCache, type CachedPath, type TestCache } from '../helpers/nix-c
 import { PUBLIC } from '../helpers/nix-upload.ts'
 import { killedWhen } from '../helpers/killed-depot.ts'
 import { runDepot } from '../helpers/run-depot.ts'
+import { SEED } from '../helpers/seed.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { seededRandom } from './artifacts.ts'
 
-const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
 /** More than are fetched until the last kill: a round gets some thirty. */
 const PATHS = ROUNDS * 40

@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest'
 
 import { saver, type Saver } from '../helpers/python-save.ts'
 import { provenanceOf, pythonUpstream } from '../helpers/python-upstream.ts'
+import { SEED } from '../helpers/seed.ts'
 import { buildWheel, type BuiltFile } from '../helpers/wheel.ts'
 import { seededRandom } from './artifacts.ts'
 
-const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
 const PROJECTS = 150
 /** A page and three files for each, and half as much again for what is asked anew: most of them are there in the end. */

@@ -9,10 +9,10 @@ import { packageLock } from '../helpers/npm-lock.ts'
 import { startNpmUpstream } from '../helpers/npm-upstream.ts'
 import { killedWhen } from '../helpers/killed-depot.ts'
 import { runDepot } from '../helpers/run-depot.ts'
+import { SEED } from '../helpers/seed.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { seededRandom } from './artifacts.ts'
 
-const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 34)
 const PACKAGES = ROUNDS * 20
 /** Two for each package: so many at most that each round brings some, and not all of them are there in the end. */

@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
 import { runDepot } from '../helpers/run-depot.ts'
+import { SEED } from '../helpers/seed.ts'
 import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { artifactMaker, seededRandom, type ArtifactMaker } from './artifacts.ts'
 import { broken, stagedFiles, type Journal } from './journal.ts'
 
-const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 25)
 const WRITERS = 8
 

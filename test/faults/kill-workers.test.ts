@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
 import { runDepot } from '../helpers/run-depot.ts'
+import { SEED } from '../helpers/seed.ts'
 import { startWorkerServer, type WorkerServer } from '../helpers/worker-server.ts'
 import { artifactMaker, seededRandom, type ArtifactMaker } from './artifacts.ts'
 import { broken, stagedFiles, type Journal } from './journal.ts'
 
-const SEED = Number(process.env['DEPOT_TEST_SEED'] ?? Date.now() % 1_000_000)
 const KILLS = Number(process.env['DEPOT_TEST_ROUNDS'] ?? 12)
 const WRITERS = 8
 

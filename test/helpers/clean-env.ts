@@ -3,7 +3,7 @@ import path from 'node:path'
 import process from 'node:process'
 
 /** What a client may see of the runner's environment: `npm test` exports `npm_config_*` that an inner npm would obey. Whom to trust is the network's. */
-const INHERITED = ['PATH', 'LANG', 'TMPDIR', 'NODE_EXTRA_CA_CERTS']
+const INHERITED = ['PATH', 'LANG', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'NODE_COMPILE_CACHE']
 
 /**
  * The environment for a client under test: an allow-list of ours, HOME and XDG folders below `home` (created), and `extra`.
