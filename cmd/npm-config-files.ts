@@ -20,23 +20,45 @@ export interface NpmSettingsOptions {
   readonly registry: string | undefined
 }
 
+/** One place that npm reads settings from. */
+export interface NpmSource {
+  readonly kind: 'environment' | 'project' | 'user' | 'global'
+  /** Its file; the environment has none. */
+  readonly file?: string
+  readonly config: NpmConfig
+}
+
 /**
  * The settings that npm itself would go by: command line, environment, the project's .npmrc, the user's, the machine's where a
  * variable names it.
  *
  * @throws DepotError naming a file that cannot be read
  */
-export async function loadNpmSettings({ env, folder, registry }: NpmSettingsOptions): Promise<NpmSettings> {
+export async function loadNpmSettings({ registry, ...place }: NpmSettingsOptions): Promise<NpmSettings> {
+  const typed: NpmConfig = new Map(registry === undefined ? [] : [['registry', registry]])
+  return npmSettings([typed, ...(await readNpmSources(place)).map(({ config }) => config)])
+}
+
+/** Those settings one by one, strongest first, without the command line's. @throws DepotError naming a file that cannot be read */
+export async function readNpmSources({
+  env,
+  folder,
+}: Omit<NpmSettingsOptions, 'registry'>): Promise<readonly NpmSource[]> {
   const fromEnv = npmEnvironment(env)
   const user = fromEnv.get('userconfig') ?? path.join(homeOf(env), '.npmrc')
+  const project = path.join(await projectFolder(folder), '.npmrc')
   const machine = fromEnv.get('globalconfig')
-  const files = [path.join(await projectFolder(folder), '.npmrc'), user, ...(machine === undefined ? [] : [machine])]
-  const read = [...new Set(files)].map(async (file): Promise<NpmConfig> => {
-    const text = await readUserFile(file)
-    return parseNpmrc(asText(text ?? ''), env)
+  const files = [
+    // npm takes the user's own file for no project's.
+    ...(project === user ? [] : [{ kind: 'project', file: project } as const]),
+    { kind: 'user', file: user } as const,
+    ...(machine === undefined ? [] : [{ kind: 'global', file: machine } as const]),
+  ]
+  const read = files.map(async (each): Promise<NpmSource> => {
+    const text = await readUserFile(each.file)
+    return { ...each, config: parseNpmrc(asText(text ?? ''), env) }
   })
-  const typed: NpmConfig = new Map(registry === undefined ? [] : [['registry', registry]])
-  return npmSettings([typed, fromEnv, ...(await Promise.all(read))])
+  return [{ kind: 'environment', config: fromEnv }, ...(await Promise.all(read))]
 }
 
 /** The nearest folder, upwards, with a package.json or node_modules; else the one itself. */

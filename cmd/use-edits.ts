@@ -72,7 +72,7 @@ function uvEdits({ url, env }: UseRequest): readonly Edit[] {
 }
 
 /** curl knows no other place; Python's clients and uv obey the variable. */
-function netrcFile(env: Environment): string {
+export function netrcFile(env: Environment): string {
   return named(env['NETRC']) ?? path.join(homeOf(env), '.netrc')
 }
 

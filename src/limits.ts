@@ -333,8 +333,6 @@ export const LIMITS = {
   doctorMs: 8 * SECOND,
   /** One question that it asks the network, or a program that is not a package manager. */
   doctorProbeMs: 2500,
-  /** A package manager that is asked for its settings: npm alone takes a second to start. */
-  doctorProgramMs: 7 * SECOND,
   /** And for a lock of the database: writers of ours take milliseconds. */
   doctorLockMs: 1 * SECOND,
   /** What a server answers it: a page of the index of one project. */

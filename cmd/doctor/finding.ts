@@ -56,5 +56,5 @@ export function printed({ check, status, message, fix }: Reported, width: number
 }
 
 function clean(text: string): string {
-  return plain(redacted(withoutUserinfo(text)))
+  return plain(redacted(withoutUserinfo(text)).replaceAll(/\s*\n\s*/g, '; '))
 }

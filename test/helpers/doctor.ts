@@ -26,22 +26,30 @@ export interface Examined {
   readonly troubles: readonly FoundByDoctor[]
 }
 
-/** Let the doctor look, as this user in their HOME, within this process. */
+/** Tests run side by side, and package managers then take long to start. */
+const PATIENCE = ['--timeout', '60']
+
+/** Let the doctor look, as this user, in their HOME or another folder, within this process. */
 export async function examine(
   user: CliUser,
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
+  cwd = user.path,
 ): Promise<Examined> {
   const lines: string[] = []
   const io = { out: (line: string) => void lines.push(line), err: () => {} }
-  const command = doctorCommand({ env: { ...user.env, ...env }, io, cwd: user.path })
-  const status = await command.run(parseArguments(command, ['--json', ...args]))
+  const command = doctorCommand({ env: { ...user.env, ...env }, io, cwd })
+  const status = await command.run(parseArguments(command, ['--json', ...PATIENCE, ...args]))
   return examined(status, lines)
 }
 
 /** The same by the program itself. */
-export async function examineByProcess(user: CliUser, args: readonly string[] = []): Promise<Examined> {
-  const { status, stdout, stderr } = await user.run(['doctor', '--json', ...args])
+export async function examineByProcess(
+  user: CliUser,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Examined> {
+  const { status, stdout, stderr } = await user.run(['doctor', '--json', ...PATIENCE, ...args], env)
   if (stdout === '') throw new Error(`the doctor said nothing: ${stderr}`)
   return examined(status, stdout.trim().split('\n'))
 }

@@ -1,0 +1,75 @@
+import type { CliIo, ParsedArgs } from '../cli.ts'
+import { below } from '../depot-url.ts'
+import type { Environment } from '../settings.ts'
+import { askOnce, isWelcome, type Answer } from './ask.ts'
+import { rootsIn, shakeHands, trustingFile } from './certificates.ts'
+import { skip, type Finding } from './finding.ts'
+import { messageOf, systemCode } from '../../src/thrown.ts'
+
+/** What the checks of a client's machine start from; what several of them want to know is asked once. */
+export interface ClientContext {
+  readonly url: URL
+  readonly env: Environment
+  readonly cwd: string
+  readonly flags: ParsedArgs['flags']
+  /** How long all checks may take. */
+  readonly limitMs: number
+  readonly io: CliIo
+  /** A file by which the depot's certificate can be trusted, where Node itself does not; undefined when none is needed, or known. */
+  caFile(): Promise<string | undefined>
+  /** GET below the depot, by roots that somebody here trusts. @throws Error of the network */
+  ask(path: `/${string}`, headers?: Readonly<Record<string, string>>): Promise<Answer>
+  /** Why no depot answers there; undefined when one does. */
+  silence(): Promise<string | undefined>
+  /** Its nix-cache-info as anybody gets it. @throws Error of the network */
+  cacheInfo(): Promise<Answer>
+}
+
+export type ClientBase = Pick<ClientContext, 'url' | 'env' | 'cwd' | 'flags' | 'io' | 'limitMs'>
+
+/** Begin to examine how a depot looks from here. */
+export function clientContext(base: ClientBase): ClientContext {
+  const { url, env } = base
+  const caFile = once(() => neededFile(url, env))
+  const ask: ClientContext['ask'] = async (path, headers) => {
+    const file = await caFile()
+    const ca = file === undefined ? undefined : (await rootsIn(file, '')).pem
+    return askOnce({ url: below(url, path), ca, ...(headers === undefined ? {} : { headers }) })
+  }
+  return {
+    ...base,
+    caFile,
+    ask,
+    silence: once(() => whySilent(ask)),
+    cacheInfo: once(() => ask('/nix/nix-cache-info')),
+  }
+}
+
+/** A check that needs the depot to answer. */
+export function withDepot(
+  look: (context: ClientContext) => Promise<readonly Finding[]>,
+): (context: ClientContext) => Promise<readonly Finding[]> {
+  return async (context) => ((await context.silence()) === undefined ? look(context) : [skip('no depot answers')])
+}
+
+async function neededFile(url: URL, env: Environment): Promise<string | undefined> {
+  if (url.protocol === 'http:') return undefined
+  const { fault } = await shakeHands(url)
+  return fault === undefined ? undefined : trustingFile(url, env)
+}
+
+async function whySilent(ask: ClientContext['ask']): Promise<string | undefined> {
+  try {
+    const answer = await ask('/')
+    if (isWelcome(answer)) return undefined
+    const to = answer.headers['location']
+    return to === undefined ? `status ${answer.status}, and no depot's words` : `it sends us to ${to}`
+  } catch (error) {
+    return systemCode(error) ?? messageOf(error)
+  }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
+}

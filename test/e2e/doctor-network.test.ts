@@ -1,0 +1,210 @@
+import { once } from 'node:events'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { makeAuthority, type Authority } from '../helpers/certificates.ts'
+import { cliUser, type CliUser } from '../helpers/cli-user.ts'
+import { binOf, examine, examineByProcess, paste } from '../helpers/doctor.ts'
+import { freePort } from '../helpers/free-port.ts'
+import { describeWith, have } from '../helpers/have.ts'
+import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
+
+let user: CliUser
+let depot: ServerProcess
+beforeAll(async () => {
+  user = await cliUser()
+  depot = await startServerProcess()
+})
+afterAll(async () => {
+  await depot[Symbol.asyncDispose]()
+  await user[Symbol.asyncDispose]()
+})
+
+/** Each package manager is started several times, on a machine that may be busy. */
+const LIMIT_MS = 180_000
+
+const NETWORK = 'address,tls,proxy,depot,clock,account'
+
+async function listening(server: Server): Promise<AsyncDisposable & { readonly url: string }> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.close()
+    },
+  }
+}
+
+function answering(listener: RequestListener): ReturnType<typeof listening> {
+  return listening(createHttpServer({ keepAlive: false }, listener))
+}
+
+/** What it finds wrong with the way to this depot. */
+async function wrongWith(url: string): Promise<readonly string[]> {
+  const { troubles } = await examine(user, [url, '--only', NETWORK])
+  return troubles.map(({ check, status, message }) => `${check} ${status}: ${message}`)
+}
+
+describe('e2e/doctor: the way to a depot', () => {
+  it('tells a port where nobody listens, and what would', async () => {
+    const port = await freePort()
+    const { troubles, status } = await examine(user, [`http://127.0.0.1:${port}`, '--only', NETWORK])
+    expect(troubles.map(({ check }) => check)).toEqual(['address', 'depot'])
+    expect(troubles[0]).toMatchObject({ fix: `depot serve --listen-addr 127.0.0.1:${port}` })
+    expect(troubles[0]?.message).toContain('ECONNREFUSED')
+    expect(status).toBe(1)
+  })
+
+  it('tells a name that has no address', async () => {
+    expect((await wrongWith('http://depot.invalid'))[0]).toMatch(
+      /^address fail: there is no address for depot\.invalid/,
+    )
+  })
+
+  it('comes to an end where nothing ever answers', async () => {
+    const sockets: AsyncDisposable[] = []
+    await using silent = await listening(
+      createServer((socket) => void sockets.push({ [Symbol.asyncDispose]: async () => void socket.destroy() })),
+    )
+    const { findings, status } = await examineByProcess(user, [silent.url])
+    for (const socket of sockets) await socket[Symbol.asyncDispose]()
+    expect(status).toBe(1)
+    expect(findings.find(({ check }) => check === 'depot')?.message).toContain('no answer in time')
+    expect(findings.find(({ check }) => check === 'account')).toMatchObject({ status: 'skip' })
+  })
+
+  it('comes to an end where packets vanish', async () => {
+    // An address of documentation (RFC 5737): nobody has it.
+    const { findings, status } = await examineByProcess(user, ['http://192.0.2.1:8080'])
+    expect(status).toBe(1)
+    expect(findings.find(({ check }) => check === 'address')).toMatchObject({ status: 'fail' })
+  })
+
+  it('tells something else than a depot from one', async () => {
+    await using other = await answering((_request, response) => response.end('<html>It works!</html>'))
+    expect(await wrongWith(other.url)).toEqual([
+      `depot fail: no depot at ${other.url}: status 200, and no depot's words`,
+    ])
+  })
+
+  it('names where a redirect leads, and looks there', async () => {
+    await using other = await answering((_request, response) => response.writeHead(301, { location: depot.url }).end())
+    const { troubles } = await examine(user, [other.url, '--only', NETWORK])
+    expect(troubles).toMatchObject([{ check: 'depot', status: 'fail', fix: `depot doctor ${depot.url}` }])
+    expect((await paste(user, troubles[0]?.fix ?? '')).stdout).toContain(`${depot.url} answers, and is ready`)
+  })
+
+  it('tells a clock that is off', async () => {
+    const welcome = await (await fetch(`${depot.url}/`)).text()
+    await using other = await answering((_request, response) => {
+      response.writeHead(200, { date: new Date(Date.now() - 600_000).toUTCString() }).end(welcome)
+    })
+    const { troubles } = await examine(user, [other.url, '--only', 'clock'])
+    expect(troubles).toMatchObject([{ check: 'clock', status: 'fail', fix: 'timedatectl set-ntp true' }])
+    expect(troubles[0]?.message).toMatch(/^this machine is (?:599|60\d) s ahead of the depot/)
+  })
+
+  it('finds a depot below a path, and takes one of its own addresses for it', async () => {
+    expect(await wrongWith(`${depot.url}/npm/`)).toEqual([])
+  })
+})
+
+const PROGRAMS = { npm: have.paths.npm, pip: have.paths.pip, uv: have.paths.uv }
+
+/** Each client's own words for "do you reach it?"; pip's and uv's is a name that nobody has. */
+const REACHES: Readonly<Record<string, (url: string) => readonly [string, RegExp]>> = {
+  npm: (url) => [`npm ping --fetch-retries=0 --registry ${url}/npm/`, /PONG/],
+  nix: (url) => [
+    `nix store ping --refresh --extra-experimental-features nix-command --store ${url}/nix && echo reached`,
+    /reached/,
+  ],
+  pip: (url) => [
+    `pip download --no-deps --retries 0 --index-url ${url}/python/simple/ nobody-has-it || true`,
+    /No matching distribution/,
+  ],
+  uv: (url) => [
+    `uv pip install --no-cache --python '${have.paths.python}' --target t --default-index ${url}/python/simple/ nobody-has-it || true`,
+    /not found in the package registry/,
+  ],
+}
+
+describeWith(['openssl', 'faketime', 'nix', 'npm', 'pip', 'uv', 'python'], 'e2e/doctor: a depot behind TLS', () => {
+  let authority: Authority
+  beforeAll(async () => {
+    authority = await makeAuthority()
+  })
+  afterAll(() => authority[Symbol.asyncDispose]())
+
+  it(
+    'tells for each client whether it trusts the certificate, and what makes it trust',
+    async () => {
+      await using front = await authority.front(depot.url, 'DNS:localhost,IP:127.0.0.1')
+      const url = `https://localhost:${front.port}`
+      // Whatever the host of the tests has set, it does not know this authority; pip has a file of its own in /etc here and there.
+      const path = `${await binOf(user, PROGRAMS)}:${user.env['PATH'] ?? ''}`
+      const first = await examineByProcess(user, [url], { PATH: path, NODE_EXTRA_CA_CERTS: '' })
+      const wrong = first.troubles.filter(({ status }) => status === 'fail')
+      expect(wrong.map(({ check }) => check)).toEqual(['tls', 'depot', 'nix', 'npm', 'pip', 'uv'])
+      expect(wrong[0]?.message).toContain('issued by Authority of the test')
+      expect(wrong[0]?.fix).toMatch(/^export NODE_EXTRA_CA_CERTS=ca\.pem/)
+
+      const extra = { PATH: path, NODE_EXTRA_CA_CERTS: authority.file }
+      const second = await examineByProcess(user, [url], extra)
+      const left = second.troubles.filter(({ status }) => status === 'fail')
+      expect(left.map(({ check }) => check)).toEqual(['nix', 'pip', 'uv'])
+      const { env } = await paste(
+        user,
+        ['export NODE_EXTRA_CA_CERTS=' + authority.file, ...left.map(({ fix }) => fix)].join('\n'),
+        PROGRAMS,
+      )
+      const trusting = { ...extra, ...pick(env, 'NIX_SSL_CERT_FILE', 'SSL_CERT_FILE') }
+      await user.ok(['use', url], trusting)
+      expect((await examineByProcess(user, [url], trusting)).troubles).toEqual([])
+
+      const exports = Object.entries(trusting).map(([name, value]) => `export ${name}='${value}'`)
+      for (const [client, reach] of Object.entries(REACHES)) {
+        const [line, good] = reach(url)
+        expect((await paste(user, `${exports.join('\n')}\n{ ${line}; } 2>&1`, PROGRAMS)).stdout).toMatch(good)
+        // nix remembers a cache for days, and pip says the same of an index that it does not trust.
+        if (client === 'nix' || client === 'pip') continue
+        await expect(
+          paste(
+            user,
+            `export NODE_EXTRA_CA_CERTS= PIP_CONFIG_FILE=/dev/null\n{ ${line}; } 2>&1 | grep -Eq '${good.source}'`,
+            PROGRAMS,
+          ),
+        ).rejects.toThrow()
+      }
+    },
+    LIMIT_MS,
+  )
+
+  it('tells a certificate that is for another name', async () => {
+    await using front = await authority.front(depot.url, 'DNS:depot.example.org')
+    const args = [`https://localhost:${front.port}`, '--only', 'tls']
+    const { troubles } = await examineByProcess(user, args, { NODE_EXTRA_CA_CERTS: authority.file })
+    expect(troubles).toMatchObject([{ status: 'fail', fix: `depot doctor https://depot.example.org:${front.port}` }])
+    expect(troubles[0]?.message).toBe('the certificate is for depot.example.org, not for localhost')
+  })
+
+  it('tells one that has expired', async () => {
+    await using front = await authority.front(depot.url, 'DNS:localhost', '2020-01-01 00:00:00')
+    const args = [`https://localhost:${front.port}`, '--only', 'tls']
+    const { troubles } = await examineByProcess(user, args, { NODE_EXTRA_CA_CERTS: authority.file })
+    expect(troubles).toMatchObject([{ check: 'tls', status: 'fail' }])
+    expect(troubles[0]?.message).toContain('it has expired')
+  })
+
+  it('tells a server that speaks no TLS', async () => {
+    const url = depot.url.replace('http:', 'https:')
+    const { troubles } = await examine(user, [url, '--only', 'tls'])
+    expect(troubles).toMatchObject([{ check: 'tls', status: 'fail', fix: `depot doctor ${depot.url}` }])
+  })
+})
+
+function pick(env: Readonly<Record<string, string>>, ...names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const])))
+}
