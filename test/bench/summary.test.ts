@@ -4,7 +4,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 import { parseTables, report, type Row, table, writtenRows } from './report.ts'
-import { rateRows } from './rows.ts'
+import { rateRows, timeRows } from './rows.ts'
 import { chartOf, unmeasured, withFirstScreen } from './summary.ts'
 
 const ROOT = path.join(import.meta.dirname, '..', '..')
@@ -47,6 +47,12 @@ describe('the first screen', () => {
     const line = '| narinfo GET, 16 connections | 100/s, p99 2.0 ms | nginx 1,000/s, p99 2.0 ms |'
     expect(withFirstScreen(README, tablesOf(0.45))).toContain(`${line} **0.10**, aim >= 0.45 |\n`)
     expect(withFirstScreen(README, tablesOf(0.1))).toContain(`${line} 0.10 |\n`)
+  })
+
+  it('sets the depot beside the fastest where it names nobody', () => {
+    const taken = timeRows('`uv publish` of 188 files', 4, { devpi: 30, pypiserver: 2 }, { devpi: 5, pypiserver: 0.95 })
+    const written = withFirstScreen(README, new Map([['python', table('', taken)]]))
+    expect(written).toContain('| `uv publish` of 188 files | 4.00 s | pypiserver 2.00 s | **0.50**, aim >= 0.95 |\n')
   })
 
   it('leaves the rest of the README as it is, and says what was not measured', () => {
