@@ -13,7 +13,8 @@ const run = promisify(execFile)
 
 /** What is typed, and what is offered: one word of several, or the only one. */
 const OFFERS: readonly (readonly [typed: string, offered: readonly string[]])[] = [
-  ['depot sys', []],
+  ['depot sys', ['systemd-unit']],
+  ['depot zzz', []],
   ['depot inv', ['inventory']],
   ['depot npm re', ['rewrite-lock']],
   ['depot bundle diff --he', ['--help']],
