@@ -7,7 +7,7 @@ import { forge, loginFor, makeLoginKey, type LoginKey } from '../helpers/forged-
 import { tempDir } from '../helpers/temp-dir.ts'
 import { startWorkerServer, type Answered, type Talk, type WorkerServer } from '../helpers/worker-server.ts'
 
-const TIME = { timeout: 120_000 }
+const TIME = { timeout: 240_000 }
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 describe('credentials that are shown to several workers', () => {

@@ -15,7 +15,7 @@ import { tempDir } from '../helpers/temp-dir.ts'
 import { buildWheel } from '../helpers/wheel.ts'
 import { lives, startWorkerServer, talkTo, type Talk, type WorkerServer } from '../helpers/worker-server.ts'
 
-const TIME = { timeout: 120_000 }
+const TIME = { timeout: 240_000 }
 const POLL = { timeout: 60_000 }
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -276,7 +276,7 @@ describe('a restart in turn', () => {
       ...Array.from({ length: 4 }, () => ask(() => talkTo(server.url), 5)),
     ]
     process.kill(server.pid, 'SIGUSR2')
-    await expect.poll(() => server.logs(), { timeout: 100_000 }).toContain('the workers are replaced')
+    await expect.poll(() => server.logs(), { timeout: 200_000 }).toContain('the workers are replaced')
     isDone = true
     await Promise.all(clients)
     expect(failures).toEqual([])
