@@ -68,7 +68,6 @@ export async function startDevpi(dir: string): Promise<Devpi> {
     }),
     port,
     '/+api',
-    90_000,
   )
   const login = await call(`${running.url}/+login`, 'POST', { user: 'root', password: 'secret' })
   const token = Buffer.from(`root:${(login as { result: { password: string } }).result.password}`).toString('base64')

@@ -94,7 +94,7 @@ export async function started(
   child: ChildProcess,
   port: number,
   probe: string,
-  timeoutMs = 30_000,
+  timeoutMs = 90_000,
 ): Promise<BenchServer> {
   const since = performance.now()
   const url = `http://127.0.0.1:${port}`
