@@ -54,7 +54,8 @@ export async function flakeWorld(part: 'nix' | 'nixNew'): Promise<FlakeWorld> {
   await writeFile(path.join(nixpkgs, 'host.json'), JSON.stringify(host()))
   await mkdir(home.join('conf'))
   const programs = [process.execPath, have.paths.npm].map((file) => path.dirname(path.dirname(file)))
-  const settings = `extra-sandbox-paths = ${programs.join(' ')}\n`
+  // Tarballs are fetched side by side, into a store that nobody keeps.
+  const settings = `extra-sandbox-paths = ${programs.join(' ')}\nmax-jobs = 16\nfsync-metadata = false\n`
   await writeFile(home.join('conf', 'nix.conf'), nixConfiguration(home.join('registry.json'), []) + settings)
   await writeFile(home.join('registry.json'), '{"version":2,"flakes":[]}')
   const env = cleanEnv(home.join('home'), { NIX_CONF_DIR: home.join('conf'), NIX_SSL_CERT_FILE: certificates() })
