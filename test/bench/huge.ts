@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 
 import { nix32 } from '../helpers/nar.ts'
@@ -15,7 +15,7 @@ export interface Sent {
 }
 
 /**
- * Send an archive of one file to a depot. The name must be the hash, so the same pseudo-random content is made twice: once to hash it, once to
+ * Send an archive of one file to a depot. The name must be the hash, so the same content is made twice: once to hash it, once to
  * send it.
  */
 export async function sendHuge(url: string, sizeBytes: number): Promise<Sent> {
@@ -41,15 +41,18 @@ export async function sendHuge(url: string, sizeBytes: number): Promise<Sent> {
   return { name, digest: digest.toString('hex'), seconds: (performance.now() - since) / 1000 }
 }
 
+/** More than a compressor looks back: what comes again is no match to it. */
+const PIECE_BYTES = 16_000_000
+let piece: Buffer | undefined
+
+/** Of random bytes, the same each time, so that what is stored is as long as what was sent. */
 function* hugeContent(sizeBytes: number): Generator<Buffer> {
   const { head, tail } = fileArchive(sizeBytes)
+  piece ??= randomBytes(PIECE_BYTES)
   yield head
-  // One megabyte that hardly compresses, numbered so that no two pieces are alike.
-  const piece = Buffer.alloc(1_000_000)
-  for (let at = 0; at < piece.length; at++) piece[at] = Math.imul(at, 2_654_435_761) >>> 24
-  for (let sent = 0; sent < sizeBytes; sent += piece.length) {
-    const next = Buffer.from(piece.subarray(0, Math.min(piece.length, sizeBytes - sent)))
-    next.writeUInt32LE(sent / piece.length, 0)
+  for (let sent = 0; sent < sizeBytes; sent += PIECE_BYTES) {
+    const next = Buffer.from(piece.subarray(0, Math.min(PIECE_BYTES, sizeBytes - sent)))
+    next.writeUInt32LE(sent / PIECE_BYTES, 0)
     yield next
   }
   yield tail
