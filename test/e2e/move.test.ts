@@ -152,7 +152,7 @@ describeWith(['devpi', 'twine', 'pip', 'python'], 'e2e/move: a devpi', () => {
         '-p',
         'secret',
         '--repository-url',
-        `${server.index}/`,
+        `${await server.index('dev')}/`,
       ]
       await client.ok(have.paths.twine, [...upload, ...(await client.save(wheel))])
     }

@@ -35,7 +35,7 @@ export async function fillOldServers(home: TempDir): Promise<void> {
   await mkdir(home.join('devpi'))
   await using server = await startDevpi(home.join('devpi'))
   const tool = await client.save(buildWheel({ name: 'old-tool', version: '3.0' }))
-  await client.ok(have.paths.twine, [...upload, `${server.index}/`, ...tool])
+  await client.ok(have.paths.twine, [...upload, `${await server.index('dev')}/`, ...tool])
 }
 
 async function fillVerdaccio(home: TempDir): Promise<void> {
