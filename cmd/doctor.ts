@@ -9,11 +9,13 @@ import { printed, reported, type Check } from './doctor/finding.ts'
 import { runChecks } from './doctor/run-checks.ts'
 import { SERVER_CHECKS } from './doctor/server-checks.ts'
 import { serverContext } from './doctor/server-context.ts'
+import { useCommandFor } from './doctor/use-command.ts'
 import { isOn, lastOf } from './flags.ts'
 import { CONFIG_ARGS, settingArgs } from './load-settings.ts'
 import { plainJson } from './plain.ts'
 import { readProfiles } from './profiles.ts'
 import type { Environment } from './settings.ts'
+import type { UsedClient } from './use-edits.ts'
 
 export interface DoctorOptions {
   readonly env: Environment
@@ -56,8 +58,10 @@ export function doctorCommand(options: DoctorOptions): Command {
     async run({ flags, positionals: [typed] }) {
       if (typed === undefined) return examine(SERVER_CHECKS, serverContext(flags, env), { ...options, flags })
       const limitMs = limitOf(flags)
-      const { url } = findDepot({ ...options, url: typed === '-' ? undefined : typed }, await readProfiles(env))
-      return examine(CLIENT_CHECKS, clientContext({ ...options, url, flags, limitMs }), { ...options, flags })
+      const profiles = await readProfiles(env)
+      const { url } = findDepot({ ...options, url: typed === '-' ? undefined : typed }, profiles)
+      const use = (client: UsedClient): string => useCommandFor(url, profiles, client)
+      return examine(CLIENT_CHECKS, clientContext({ ...options, url, flags, limitMs, use }), { ...options, flags })
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { CliIo, ParsedArgs } from '../cli.ts'
 import { below } from '../depot-url.ts'
 import type { Environment } from '../settings.ts'
+import type { UsedClient } from '../use-edits.ts'
 import { askOnce, isWelcome, type Answer } from './ask.ts'
 import { rootsIn, shakeHands, trustingFile } from './certificates.ts'
 import { skip, type Finding } from './finding.ts'
@@ -15,6 +16,8 @@ export interface ClientContext {
   /** How long all checks may take. */
   readonly limitMs: number
   readonly io: CliIo
+  /** The command that sets a client to this depot. */
+  readonly use: (client: UsedClient) => string
   /** A file by which the depot's certificate can be trusted, where Node itself does not; undefined when none is needed, or known. */
   caFile(): Promise<string | undefined>
   /** GET below the depot, by roots that somebody here trusts. @throws Error of the network */
@@ -25,7 +28,7 @@ export interface ClientContext {
   cacheInfo(): Promise<Answer>
 }
 
-export type ClientBase = Pick<ClientContext, 'url' | 'env' | 'cwd' | 'flags' | 'io' | 'limitMs'>
+export type ClientBase = Pick<ClientContext, 'url' | 'env' | 'cwd' | 'flags' | 'io' | 'limitMs' | 'use'>
 
 /** Begin to examine how a depot looks from here. */
 export function clientContext(base: ClientBase): ClientContext {

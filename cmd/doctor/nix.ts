@@ -30,7 +30,7 @@ export async function checkNix(context: ClientContext): Promise<readonly Finding
     })),
   ]
   const isSubstituter = config.substituters.some((address) => isOf(context.url, address))
-  const use = `depot use ${depotKey(context.url)} --nix`
+  const use = context.use('nix')
   const named = isSubstituter
     ? [ok(`${nixCache(context.url)} is among its substituters`)]
     : [warn('nix does not install from here: it is not among its substituters', use)]
@@ -92,7 +92,7 @@ function judgeStore(info: string, { env }: ClientContext): readonly Finding[] {
 
 /** The keys that it offers, and whether what is there has their signatures. */
 async function judgeTrusted(context: ClientContext, config: NixConfig, info: string): Promise<readonly Finding[]> {
-  const keys = judgeKeys(info, config, `depot use ${depotKey(context.url)} --nix`)
+  const keys = judgeKeys(info, config, context.use('nix'))
   return keys.some(({ status }) => status === 'fail') ? keys : [...keys, ...(await judgeSignature(context, config))]
 }
 
@@ -126,9 +126,7 @@ async function judgeSignature(context: ClientContext, config: NixConfig): Promis
   const keys = config.trustedKeys.map(parsePublicKey)
   const signed = fingerprint({ ...info, baseName: info.storePath.baseName, narHash: nix32OfHex(info.narHash) })
   if (goodSignatures(signed, info.signatures, keys).length > 0) return [ok(`${first} has a signature that nix trusts`)]
-  return info.ca === undefined
-    ? [warn(`${first} has no signature that nix trusts`, `depot use ${depotKey(context.url)} --nix`)]
-    : []
+  return info.ca === undefined ? [warn(`${first} has no signature that nix trusts`, context.use('nix'))] : []
 }
 
 const DAEMON = '/nix/var/nix/daemon-socket/socket'

@@ -24,7 +24,7 @@ export async function checkNpm(context: ClientContext): Promise<readonly Finding
     fix: (file) => `npm config set cafile=${file} --location=user`,
   })
   return [
-    ...judgeRegistry(context.url, said, sources),
+    ...judgeRegistry(context, said, sources),
     ...judgeScopes(context.url, sources),
     ...trust,
     ...judgeStrictness(sources),
@@ -34,11 +34,15 @@ export async function checkNpm(context: ClientContext): Promise<readonly Finding
 }
 
 /** Where npm goes, and which of its files says so. */
-function judgeRegistry(url: URL, said: string, sources: readonly NpmSource[]): readonly Finding[] {
+function judgeRegistry(
+  { url, use: useOf }: ClientContext,
+  said: string,
+  sources: readonly NpmSource[],
+): readonly Finding[] {
   if (isOf(url, said)) return [ok(`its registry is ${npmRegistry(url)}`)]
   const saying = sources.find(({ config }) => config.has('registry'))
   const behind = sources.some(({ config }) => isOf(url, config.get('registry') ?? ''))
-  const use = `depot use ${depotKey(url)} --npm`
+  const use = useOf('npm')
   if (!behind)
     return [
       warn(
@@ -130,7 +134,7 @@ async function judgeLock({ url, cwd }: ClientContext, sources: readonly NpmSourc
 }
 
 async function judgeToken(
-  { url, silence, ask, cacheInfo }: ClientContext,
+  { url, silence, ask, cacheInfo, use: useOf }: ClientContext,
   settings: NpmSettings,
   sources: readonly NpmSource[],
 ): Promise<readonly Finding[]> {
@@ -139,7 +143,7 @@ async function judgeToken(
   if (ping.status !== 200) return [fail(`npm ping: status ${ping.status}`, `curl -v ${npmRegistry(url)}-/ping`)]
   const closed = (await cacheInfo()).status === 401
   const authorization = settings.authorization(new URL(npmRegistry(url)))
-  const use = `depot use ${depotKey(url)} --npm`
+  const use = useOf('npm')
   if (authorization === undefined) {
     const near = sources
       .flatMap(({ config }) => [...config.keys()])

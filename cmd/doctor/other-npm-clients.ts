@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { depotKey } from '../depot-url.ts'
 import { npmRegistry } from '../token-formats.ts'
 import type { ClientContext } from './client-context.ts'
 import { ok, skip, warn, type Finding } from './finding.ts'
@@ -12,11 +11,7 @@ export async function checkPnpm(context: ClientContext): Promise<readonly Findin
   const said = await runProgram('pnpm', ['config', 'get', 'registry'], context)
   if (said === undefined) return [skip('pnpm is not installed here')]
   const ours = said.replace(/\/*$/, '/') === npmRegistry(context.url)
-  return [
-    ours
-      ? ok(`its registry is ${said}`)
-      : warn(`pnpm installs from ${said}`, `depot use ${depotKey(context.url)} --npm`),
-  ]
+  return [ours ? ok(`its registry is ${said}`) : warn(`pnpm installs from ${said}`, context.use('npm'))]
 }
 
 /** yarn 4 reads no .npmrc. It is not started: the `yarn` of corepack would be downloaded first. */

@@ -1,5 +1,4 @@
 import { isLoopback } from '../../src/network.ts'
-import { depotKey } from '../depot-url.ts'
 import { pythonIndex } from '../token-formats.ts'
 import { bundledRoots, rootsIn, systemRoots, type Roots } from './certificates.ts'
 import type { ClientContext } from './client-context.ts'
@@ -22,17 +21,17 @@ export async function checkPip(context: ClientContext): Promise<readonly Finding
   })
   const index = config.get('index-url')?.value
   return [
-    ...judgeMain(context.url, config, program),
+    ...judgeMain(context, config, program),
     ...judgeOthers(context.url, config, program),
-    ...judgeTrustedHost(context.url, config, program),
+    ...judgeTrustedHost(context, config, program),
     ...trust,
     ...(await judgeIndex(context, 'pip', index !== undefined && isDepotIndex(context.url, index) ? index : undefined)),
   ]
 }
 
 /** The index that counts, and who says so. */
-function judgeMain(url: URL, config: PipConfig, program: string): readonly Finding[] {
-  const use = `depot use ${depotKey(url)} --pip`
+function judgeMain({ url, use: useOf }: ClientContext, config: PipConfig, program: string): readonly Finding[] {
+  const use = useOf('pip')
   const none = config.get('no-index')
   if (none !== undefined && /^(?:1|true|yes|on)$/i.test(none.value))
     return [fail('pip asks no index at all (no-index)', removal(none.from, 'no-index', program))]
@@ -64,7 +63,7 @@ function judgeOthers(url: URL, config: PipConfig, program: string): readonly Fin
   ]
 }
 
-function judgeTrustedHost(url: URL, config: PipConfig, program: string): readonly Finding[] {
+function judgeTrustedHost({ url, use }: ClientContext, config: PipConfig, program: string): readonly Finding[] {
   const setting = config.get('trusted-host')
   const names = setting?.value.split(/\s+/) ?? []
   const trusts = names.includes(url.host) || names.includes(url.hostname)
@@ -76,9 +75,7 @@ function judgeTrustedHost(url: URL, config: PipConfig, program: string): readonl
       ),
     ]
   if (url.protocol === 'http:' && !isLoopback(url.hostname) && !trusts)
-    return [
-      fail('pip refuses an index on plain http that it was not told to trust', `depot use ${depotKey(url)} --pip`),
-    ]
+    return [fail('pip refuses an index on plain http that it was not told to trust', use('pip'))]
   return []
 }
 

@@ -1,9 +1,12 @@
+import { z } from 'zod'
+
 import { PUBLIC_INDEX } from '../../protocols/python/save/index-client.ts'
 import { depotKey } from '../depot-url.ts'
 import { pythonAuthorization } from '../python-settings.ts'
 import { pythonIndex } from '../token-formats.ts'
 import { netrcFile } from '../use-edits.ts'
 import { asText, readUserFile } from '../user-file.ts'
+import type { Answer } from './ask.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, type Finding } from './finding.ts'
 
@@ -28,7 +31,7 @@ export function bareAddress(text: string): string {
 
 /** Ask for the index as pip and uv do: with the credentials of its address, or of the netrc. */
 export async function judgeIndex(
-  { url, env, silence, ask }: ClientContext,
+  { url, env, silence, ask, use: useOf }: ClientContext,
   client: 'pip' | 'uv',
   index: string | undefined,
 ): Promise<readonly Finding[]> {
@@ -43,10 +46,21 @@ export async function judgeIndex(
     accept,
     ...(authorization === undefined ? {} : { authorization }),
   })
-  const use = `depot use ${depotKey(url)} --${client}`
+  const use = useOf(client)
   if (page.status === 401) return [fail(`reading needs credentials, and ${client} has no good ones in ${file}`, use)]
+  if (authorization !== undefined && !readsPython(await ask('/-/session', { authorization })))
+    return [fail(`the credentials that ${client} has in ${file} are not for Python`, use)]
   const type = (page.headers['content-type'] ?? '').replace(/;.*$/, '')
   if (page.status === 404 || (page.status === 200 && accept.includes(type)))
     return [ok(`${pythonIndex(url)} lets ${client} in`)]
   return [fail(`${pythonIndex(url)} answers ${client} with ${page.status}, ${type}`, `curl -v ${pythonIndex(url)}`)]
+}
+
+const SESSION = z.object({ grants: z.array(z.string()) })
+
+/** A name that one may not read is answered as one that is not there: only the grants tell. */
+function readsPython({ status, text }: Answer): boolean {
+  if (status !== 200) return true
+  const { grants } = SESSION.parse(JSON.parse(text))
+  return grants.some((grant) => /^(?:python|\*):/.test(grant))
 }

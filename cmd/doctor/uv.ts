@@ -1,4 +1,3 @@
-import { depotKey } from '../depot-url.ts'
 import { pythonIndex } from '../token-formats.ts'
 import { bundledRoots, rootsIn, systemRoots, type Roots } from './certificates.ts'
 import type { ClientContext } from './client-context.ts'
@@ -20,7 +19,7 @@ export async function checkUv(context: ClientContext): Promise<readonly Finding[
     fix: (file) => `export SSL_CERT_FILE=${file}`,
   })
   return [
-    ...judgeMain(url, sources),
+    ...judgeMain(context, sources),
     ...judgeOthers(url, sources),
     ...judgeStrategy(sources),
     ...judgeInsecure(url, sources),
@@ -46,9 +45,9 @@ function defaultIndex(sources: readonly UvSource[]): Said | undefined {
   return defaults(sources)[0]
 }
 
-function judgeMain(url: URL, sources: readonly UvSource[]): readonly Finding[] {
+function judgeMain({ url, use: useOf }: ClientContext, sources: readonly UvSource[]): readonly Finding[] {
   const [main, ...hidden] = defaults(sources)
-  const use = `depot use ${depotKey(url)} --uv`
+  const use = useOf('uv')
   if (main === undefined) return [warn('uv installs from pypi.org', use)]
   if (isDepotIndex(url, main.url)) return [ok(`its index is ${pythonIndex(url)}`)]
   const message = `uv installs from ${bareAddress(main.url)}`
