@@ -10,7 +10,8 @@ import { depotKey, IN_CLEAR, isInClear } from './depot-url.ts'
 import { parseDuration } from './duration.ts'
 import { planEdits, replacedBy, showPlan, writePlan, type FilePlan } from './edit-plan.ts'
 import { isOn, lastOf } from './flags.ts'
-import { changeProfiles, withDepot, type Profiles } from './profiles.ts'
+import { changeProfiles, readProfiles, withDepot, type Profiles } from './profiles.ts'
+import { setUpClients } from './set-up-clients.ts'
 import type { Environment } from './settings.ts'
 import { madeToken } from './token-formats.ts'
 import { USED_CLIENTS, useEdits, type UsedClient } from './use-edits.ts'
@@ -55,7 +56,8 @@ export function useCommand(env: Environment, io: CliIo): Command {
         return 0
       }
       if (!session.open && isInClear(depot.url)) io.err(IN_CLEAR)
-      const grants = usedGrants(session.grants, clients, isOn(flags, 'write'))
+      const sharing = writesNetrc(plan) ? netrcReaders(depot.url, await readProfiles(env)) : []
+      const grants = usedGrants(session.grants, new Set([...clients, ...sharing]), isOn(flags, 'write'))
       if (!session.open && grants.length === 0)
         throw new DepotError('FORBIDDEN', `${depotKey(depot.url)} lets you do nothing for ${[...clients].join(', ')}`)
       await carryOut({ depot, plan, env, io, token: session.open ? undefined : { grants, ...seconds } })
@@ -75,6 +77,15 @@ function hasDaemon(): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+function writesNetrc(plan: readonly FilePlan[]): boolean {
+  return plan.some(({ edits }) => edits.some(({ kind }) => kind === 'netrc'))
+}
+
+/** A netrc has one token a host: what is written there for one client must not take the others' rights away. */
+function netrcReaders(url: URL, profiles: Profiles): readonly UsedClient[] {
+  return setUpClients(url, profiles).filter((client) => client !== 'npm')
 }
 
 interface Work {

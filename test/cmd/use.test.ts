@@ -90,6 +90,24 @@ describeWith('openssh', 'depot use', () => {
     expect(await user.ok(['token', 'list', depot.url, '--json'])).toContain('"grants":["nix:write:*"]')
   })
 
+  it('leaves the clients that read the same netrc their rights when another one is set', async () => {
+    await using user = await cliUser()
+    const key = await user.key()
+    await using depot = await depotFor(user, [{ right: 'w', key }])
+    await user.ok(['use', depot.url, '--pip'])
+    await user.ok(['use', depot.url, '--nix'])
+    const token = /dpt_\w+/.exec((await user.read('.netrc')) ?? '')?.[0] ?? ''
+    const authorization = `Basic ${Buffer.from(`depot:${token}`).toString('base64')}`
+    const statuses = ['/python/simple/', '/nix/nix-cache-info', '/npm/-/whoami'].map(
+      async (path) => (await fetch(`${depot.url}${path}`, { headers: { authorization } })).status,
+    )
+    expect(await Promise.all(statuses)).toEqual([200, 200, 200])
+    const used = (await user.ok(['token', 'list', depot.url, '--json'])).split('\n').filter((line) => line !== '')
+    expect(used.filter((line) => !line.includes('"state":"revoked"'))).toEqual([
+      expect.stringContaining('"grants":["nix:read:*","python:read:*"]'),
+    ])
+  })
+
   it('says that a second depot on the same host takes the place in the netrc, and leaves it that at logout', async () => {
     await using user = await cliUser()
     const key = await user.key()
