@@ -31,6 +31,7 @@ export function systemdUnitCommand(program: readonly string[], io: CliIo): Comma
     async run({ flags }) {
       const { user: _user, ...given } = flags
       const settings = wholePaths(given)
+      refuseBreaks(settings)
       const { graceMs, port } = serveConfig(mergeSettings(SERVE_SETTINGS, { flags: settings, env: {} }), {}, '/')
       const user = lastOf(flags, 'user')
       if (user !== undefined && !USER.test(user)) throw new UsageError(`--user ${user}: that is no name of a user`)
@@ -53,6 +54,13 @@ const NOTES =
   'Data lies in /var/lib/depot (StateDirectory) unless --store-path is given, settings that are not given come from\n' +
   '/etc/depot/depot.toml. Keys that --private-key names are read by systemd and handed over as credentials. systemctl reload\n' +
   'reads the auth file again. A password of a database belongs into the configuration file: units can be read by everyone.'
+
+/** A unit has a setting a line, a backslash at its end goes on in the next one, and blanks there are dropped. */
+function refuseBreaks(flags: ParsedArgs['flags']): void {
+  for (const [name, values] of Object.entries(flags))
+    if (values.some((value) => /\p{Cc}|[\s\\]$/u.test(value)))
+      throw new UsageError(`--${name}: no unit takes line breaks, nor a blank or a backslash at the end`)
+}
 
 /** The unit is started in no folder of ours. */
 function wholePaths(flags: ParsedArgs['flags']): ParsedArgs['flags'] {

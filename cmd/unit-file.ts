@@ -22,14 +22,16 @@ export function unitFile({ program, flags, user, graceMs, port }: UnitOptions): 
   const keys = flags['private-key'] ?? []
   const folder = flags['store-path']?.at(-1)
   const low = port > 0 && port < 1024
-  const command = [...program, 'serve'].map(quoted).concat(Object.entries(flags).flatMap(argumentsOf))
+  const [binary = '', ...before] = program
+  // Variables are looked for behind the program only, and `$$` means `$` there alone.
+  const words = [...before.map(argument), 'serve', ...Object.entries(flags).flatMap(argumentsOf)]
   const lines = [
     ...(user === undefined ? ['DynamicUser=yes'] : [`User=${user}`]),
     ...(folder === undefined
       ? ['StateDirectory=depot', 'StateDirectoryMode=0700', 'Environment=HOME=%S/depot DEPOT_STORE_PATH=%S/depot']
       : [`ReadWritePaths=${quoted(folder)}`]),
     ...keys.map((file, index) => `LoadCredential=${credential(index)}:${escaped(file)}`),
-    `ExecStart=${command.join(' ')}`,
+    `ExecStart=${[quoted(binary), ...words].join(' ')}`,
     // Without an auth file the signal would end the server.
     ...(flags['auth-file'] === undefined ? [] : ['ExecReload=/bin/kill -HUP $MAINPID']),
     `TimeoutStopSec=${Math.ceil(graceMs / 1000) + MARGIN_SECONDS}`,
@@ -89,7 +91,7 @@ function argumentsOf([name, values]: readonly [string, readonly string[]]): read
   if (name === 'private-key') {
     return values.map((_, index) => `--private-key=\${CREDENTIALS_DIRECTORY}/${credential(index)}`)
   }
-  return values.map((value) => quoted(type === 'boolean' && value === 'true' ? `--${name}` : `--${name}=${value}`))
+  return values.map((value) => argument(type === 'boolean' && value === 'true' ? `--${name}` : `--${name}=${value}`))
 }
 
 function credential(index: number): string {
@@ -105,9 +107,13 @@ function inHome(file: string): boolean {
   return /^\/(?:home|root|run\/user)\//.test(file)
 }
 
-/** systemd.syntax(7): `%` is a specifier, `$` a variable, and quotes and backslashes are its own. */
+function argument(word: string): string {
+  return quoted(word.replaceAll('$', '$$$$'))
+}
+
+/** systemd.syntax(7): `%` is a specifier, and quotes and backslashes are its own. */
 function quoted(word: string): string {
-  const plain = escaped(word).replaceAll('$', '$$$$')
+  const plain = escaped(word)
   return /^[\w@%+=:,./$-]+$/.test(plain) ? plain : `"${plain.replaceAll(/[\\"]/g, '\\$&')}"`
 }
 

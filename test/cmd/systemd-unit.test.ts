@@ -77,6 +77,17 @@ describe('the systemd unit', () => {
     expect(settings(unitFile({ ...OPTIONS, flags })).get('ExecStart')).toMatch(
       / "--npm-advisories=\/srv\/50%% \\"of\\" \$\$all"$/,
     )
+    const folder = { 'store-path': ['/srv/$a %b "c"'] }
+    expect(settings(unitFile({ ...OPTIONS, flags: folder, user: 'depot' })).get('ReadWritePaths')).toBe(
+      '"/srv/$a %%b \\"c\\""',
+    )
+  })
+
+  it('takes no value that would begin a line of its own', async () => {
+    for (const value of ['/etc/a\nUser=root', '/etc/a\\', '/etc/a ', '/etc/a\r']) {
+      const { status, stdout, stderr } = await runDepot(['systemd-unit', '--private-key', value])
+      expect([status, stdout, stderr]).toEqual([2, '', expect.stringContaining('--private-key: no unit takes')])
+    }
   })
 
   it('names a command that serves, and that a reload does not end', async () => {
