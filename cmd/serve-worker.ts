@@ -18,7 +18,8 @@ process.on('message', (message: ToWorker, connection) => {
   if (typeof message === 'object' && 'start' in message) {
     shareAmong(message.start.config.workers)
     void begin(message.start)
-  } else if (worker !== undefined) worker.hear(message, connection)
+  } else if (message === 'pulse') tell('pulse')
+  else if (worker !== undefined) worker.hear(message, connection)
   // One that is told to end before it has begun has nothing to close.
   else if (message === 'drain' || message === 'abort' || message === 'retire') process.exit(0)
   // And nothing that it remembers.

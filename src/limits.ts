@@ -433,6 +433,9 @@ export const LIMITS = {
   workerSteadyMs: 10 * SECOND,
   workerPauseMsMin: 100,
   workerPauseMsMax: 5 * SECOND,
+  /** A process is asked this often whether it still answers; one that did not so many times in a row hangs, and is killed and replaced. */
+  workerPulseMs: 5 * SECOND,
+  workerPulsesMissedMax: 4,
   /** Without any process for this long the server ends and says why: whoever watches over it must hear of it. */
   workersDownMsMax: 60 * SECOND,
   /** What a process may take, beyond the grace of running requests, to close what it has open; then it is killed. */

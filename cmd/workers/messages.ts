@@ -40,6 +40,8 @@ export type ToWorker =
   | { readonly news: News; readonly id: number }
   /** All others have heard what was told under this number. */
   | { readonly heard: number }
+  /** To be answered with the same. */
+  | 'pulse'
   /** Another one takes its place. */
   | 'retire'
   /** The server stops. */
@@ -52,6 +54,7 @@ export type FromWorker =
   | { readonly failed: StartFailure }
   /** It has the connection that it was given. */
   | 'taken'
+  | 'pulse'
   | { readonly writes: readonly Write[] }
   | { readonly news: News; readonly id: number }
   | { readonly heard: number }

@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { FromWorker, ToWorker, WorkerReady, WorkerStart } from './messages.ts'
+import { watchPulse, type Pulse } from './pulse.ts'
 import { errorOfStart } from './start-failure.ts'
 
 /** A process that serves, as its parent sees it. */
@@ -24,7 +25,7 @@ export interface WorkerProcess {
 }
 
 /** What a worker says once it serves. */
-export type Said = Exclude<FromWorker, { ready: unknown } | { failed: unknown }>
+export type Said = Exclude<FromWorker, { ready: unknown } | { failed: unknown } | 'pulse'>
 
 /** Start a process that serves. */
 export function startWorker(start: WorkerStart, hear: (said: Said, from: WorkerProcess) => void): WorkerProcess {
@@ -36,7 +37,8 @@ export function startWorker(start: WorkerStart, hear: (said: Said, from: WorkerP
   const ready = Promise.withResolvers<WorkerReady>()
   // Whoever waits for it waits for all of them, one after another.
   ready.promise.catch(() => {})
-  const ended = endOf(child)
+  let isHung = false
+  const ended = endOf(child).then((how) => (isHung ? `${how}, because it did not answer any more` : how))
   void ended.then((how) => ready.reject(new Error(`worker ${start.number} ended ${how} before it could serve`)))
   const worker: WorkerProcess = {
     number: start.number,
@@ -53,13 +55,22 @@ export function startWorker(start: WorkerStart, hear: (said: Said, from: WorkerP
     },
     kill: () => void child.kill('SIGKILL'),
   }
+  let pulse: Pulse | undefined
+  function killHung(): void {
+    isHung = true
+    worker.kill()
+  }
   child.on('message', (message) => {
     const said = message as FromWorker
-    if (typeof said === 'object' && 'ready' in said) ready.resolve(said.ready)
+    if (said === 'pulse') pulse?.answered()
+    else if (typeof said === 'object' && 'ready' in said) ready.resolve(said.ready)
     else if (typeof said === 'object' && 'failed' in said) ready.reject(errorOfStart(said.failed))
     else hear(said, worker)
   })
   worker.send({ start })
+  // Not before: to load and open everything may take long on a busy machine.
+  void ready.promise.then(() => (pulse = watchPulse(() => worker.send('pulse'), killHung))).catch(() => {})
+  void ended.then(() => pulse?.[Symbol.dispose]())
   return worker
 }
 

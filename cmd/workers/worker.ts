@@ -11,7 +11,7 @@ import { parentWriter } from './parent-writer.ts'
 
 /** A process that serves, from within. */
 export interface Worker {
-  hear(message: ToWorker, connection: unknown): void
+  hear(message: Exclude<ToWorker, 'pulse'>, connection: unknown): void
   /** The parent has gone. */
   orphaned(): void
 }
@@ -56,7 +56,7 @@ export async function startWorker(
     ending ??= end()
   }
 
-  function hear(message: ToWorker, connection: unknown): void {
+  function hear(message: Exclude<ToWorker, 'pulse'>, connection: unknown): void {
     if (message === 'connection') {
       tell('taken')
       // A client that has gone meanwhile leaves nothing.

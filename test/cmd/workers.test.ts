@@ -173,6 +173,20 @@ describe('a worker that is killed', () => {
     ).toHaveLength(3)
   })
 
+  it('may be one that hangs: it is killed and replaced, and what was on its way to it is answered', TIME, async () => {
+    await using server = await startWorkerServer()
+    const [victim = 0] = await server.workerPids()
+    process.kill(victim, 'SIGSTOP')
+    const statuses = await Promise.all(
+      Array.from({ length: 24 }, () => fetch(`${server.url}/healthz`).then(({ status }) => status)),
+    )
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    await expect.poll(() => lives(victim), POLL).toBe(false)
+    const ends = () => server.entries().filter(({ msg }) => msg === 'worker ended')
+    await expect.poll(() => ends().length, POLL).toBe(1)
+    expect(ends()[0]?.how).toBe('ended by SIGKILL, because it did not answer any more')
+  })
+
   it('takes nobody with it: connections wait when all are gone at once', TIME, async () => {
     await using server = await startWorkerServer()
     for (const pid of await server.workerPids()) process.kill(pid, 'SIGKILL')
