@@ -37,7 +37,10 @@ export async function bootKeys({
     attempts,
   })
   siblings.hear((news) => {
-    if (news === 'credentials changed') access.forget()
+    if (news !== 'credentials changed') return
+    access.forget()
+    // A view from before it would have the credential remembered again.
+    depot.kv.readAnew?.()
   })
   const tokens = {
     ...stored,

@@ -206,10 +206,12 @@ export interface KvStore extends AsyncDisposable {
   /** Number of its last line; 0 when it has none. Whoever remembers it hears of every change that follows by reading on behind it. */
   auditHead(): MaybePromise<number>
   /**
-   * Called when a request has come from its socket: the reads from here to the end of this turn of the event loop may see one state of the
-   * database, no older than this turn. What this process has committed is seen all the same.
+   * Called for a request that was on its way before this turn of the event loop: the reads from here to the end of the turn may see one
+   * state of the database, no older than the turn. What this process has committed is seen all the same.
    */
   readTogether?(): void
+  /** What anybody has committed up to here is seen by every read from here on, in this turn too. */
+  readAnew?(): void
   /** Cheap proof that the database answers, for readiness. */
   ping(): Promise<void>
 }

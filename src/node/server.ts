@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { App } from '../app.ts'
 import { LIMITS } from '../limits.ts'
 import type { AccessLog } from './access-log.ts'
+import { watchArrivals } from './arrivals.ts'
 import { clientAddress } from './client-address.ts'
 import { listener } from './listener.ts'
 import { oneAtATime } from './one-at-a-time.ts'
@@ -79,12 +80,17 @@ function httpServer({ app, accessLog, trustedProxies = [], graceMs = LIMITS.shut
   server.maxHeadersCount = LIMITS.headersMax
   server.timeout = LIMITS.idleTimeoutMs
   const { retire, close, abort } = orderlyClose(server, graceMs)
-  server.on('request', (incoming, outgoing) => {
-    if (incoming.method === 'GET') app.depot.kv.readTogether?.()
-    listen(incoming, outgoing, false)
-  })
+  const wasOnItsWay = watchArrivals(server)
+  const { kv } = app.depot
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean): void => {
+    // Its client may know what another process committed a moment ago.
+    if (!wasOnItsWay(incoming)) kv.readAnew?.()
+    else if (incoming.method === 'GET') kv.readTogether?.()
+    listen(incoming, outgoing, expectsContinue)
+  }
+  server.on('request', (incoming, outgoing) => answer(incoming, outgoing, false))
   // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.
-  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => listen(incoming, outgoing, true))
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => answer(incoming, outgoing, true))
   return {
     server,
     ending: {

@@ -12,14 +12,14 @@ export interface SharedTurn {
   close(): void
 }
 
-/** A shared view is given up when it is older than this: a commit of another process takes longer than that to reach anyone. */
+/** A shared view is given up when it is older than this: a long turn would keep what is written from being folded into the file. */
 const AGE_MS_MAX = 1
 
 /**
  * One view of the database for the reads of one turn, from the second one on: alone a read is cheaper without.
  *
  * A turn must be opened by what arrived from a socket in it. The loop looks for news once a turn, before anything of it is handled: whoever
- * asks after another process has told him of a commit is heard in a later turn.
+ * asks after another process has told him of a commit is heard in a later turn. Where that is not sure, `refresh` makes it so.
  */
 export function sharedTurn(connection: Database): SharedTurn {
   const begin = connection.prepare('BEGIN')

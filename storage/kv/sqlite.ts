@@ -56,7 +56,7 @@ export async function openSqliteKv(given: SqliteKvOptions): Promise<KvStore> {
   return {
     ...reader,
     // Without a write-ahead log a reader keeps writers out, so it had better be done soon.
-    ...(options.journal === 'wal' ? { readTogether: turn.open } : {}),
+    ...(options.journal === 'wal' ? { readTogether: turn.open, readAnew: turn.refresh } : {}),
     async commit(commit) {
       checkCommit(commit)
       await write({ commit })

@@ -57,6 +57,19 @@ describe('reads of one turn', () => {
     expect(shared).toBeGreaterThan(0)
   })
 
+  it('see what another process has committed when one of them has to', async () => {
+    await using both = await openBoth()
+    for (let round = 1; round <= 50; round++) {
+      both.kv.readTogether?.()
+      await both.read()
+      await both.read()
+      both.writeElsewhere(String(round))
+      both.kv.readAnew?.()
+      expect(await both.read()).toBe(String(round))
+      await nextTurn()
+    }
+  })
+
   it('see what this process has committed, from the moment on at which it is told', async () => {
     await using both = await openBoth()
     for (let round = 1; round <= 100; round++) {
