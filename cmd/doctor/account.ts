@@ -10,6 +10,8 @@ import { fail, ok, skip, warn, type Finding } from './finding.ts'
 export async function checkAccount(context: ClientContext): Promise<readonly Finding[]> {
   const { url, env, io, flags } = context
   if ((await context.caFile()) !== undefined) return [skip('depot does not trust the certificate')]
+  // Whoever signs waits longer for an answer than all of this may take.
+  await context.ask('/-/session')
   // Nobody is asked for a passphrase: this command is to end by itself.
   const silent = { ...env, SSH_ASKPASS_REQUIRE: 'force', SSH_ASKPASS: '' }
   try {

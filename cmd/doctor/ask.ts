@@ -1,7 +1,11 @@
 import http from 'node:http'
 import https from 'node:https'
 
+import type { z } from 'zod'
+
+import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { messageOf, systemCode } from '../../src/thrown.ts'
 import { clientName } from '../version.ts'
 
 /** An answer over HTTP. */
@@ -21,7 +25,7 @@ export interface Question {
 /**
  * GET, once: no redirect is followed, no proxy used, nothing kept open.
  *
- * @throws Error of the network, with its code, or one that says that no answer came
+ * @throws Error of the network, with its code, or DepotError `STORAGE_DOWN` for one that is late, or too long
  */
 export function askOnce({ url, headers = {}, ca }: Question): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -33,6 +37,7 @@ export function askOnce({ url, headers = {}, ca }: Question): Promise<Answer> {
       headers: { 'user-agent': clientName(), ...headers },
       ...(ca === undefined ? {} : { ca: [...ca] }),
     } as const
+    const failed = (error: unknown): void => reject(signal.aborted ? late() : error)
     const request = get(url, options, (response) => {
       collect(response).then(
         (text) =>
@@ -43,11 +48,21 @@ export function askOnce({ url, headers = {}, ca }: Question): Promise<Answer> {
             ),
             text,
           }),
-        reject,
+        failed,
       )
     })
-    request.on('error', (error) => reject(signal.aborted ? new Error('no answer in time') : error))
+    request.on('error', failed)
   })
+}
+
+/** Nothing came in the time that one question has. */
+export function late(): DepotError {
+  return new DepotError('STORAGE_DOWN', 'no answer in time')
+}
+
+/** Why no answer came, in a word where the system has one. */
+export function whyNot(error: unknown): string {
+  return error instanceof DepotError ? error.message : (systemCode(error) ?? messageOf(error))
 }
 
 async function collect(from: http.IncomingMessage): Promise<string> {
@@ -56,10 +71,19 @@ async function collect(from: http.IncomingMessage): Promise<string> {
   for await (const piece of from) {
     const part = piece as Buffer
     bytes += part.length
-    if (bytes > LIMITS.doctorAnswerBytesMax) throw new Error('its answer is too long')
+    if (bytes > LIMITS.doctorAnswerBytesMax) throw new DepotError('STORAGE_DOWN', 'its answer is too long')
     pieces.push(part)
   }
   return Buffer.concat(pieces).toString('utf8')
+}
+
+/** What an answer in JSON says; undefined when it is something else. */
+export function jsonOf<T>({ text }: Answer, schema: z.ZodType<T>): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether this is the start page of a depot. */

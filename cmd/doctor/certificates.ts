@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import tls, { type PeerCertificate } from 'node:tls'
 
 import { LIMITS } from '../../src/limits.ts'
 import type { Environment } from '../settings.ts'
+import { asText, readUserFile } from '../user-file.ts'
+import { late } from './ask.ts'
 
 /** What a server showed, and what is wrong with it under some roots. */
 export interface Handshake {
@@ -26,7 +27,7 @@ export function hostOf(url: URL): string {
  * Meet a server and judge its certificate; nothing is sent.
  *
  * @param ca roots to judge by, PEM; by default Node's own
- * @throws Error when it does not speak TLS, or not in time
+ * @throws Error when it does not speak TLS, or DepotError when not in time
  */
 export function shakeHands(url: URL, ca?: readonly string[]): Promise<Handshake> {
   const host = hostOf(url)
@@ -38,7 +39,7 @@ export function shakeHands(url: URL, ca?: readonly string[]): Promise<Handshake>
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(ca === undefined ? {} : { ca: [...ca] }),
     })
-    socket.setTimeout(LIMITS.doctorProbeMs, () => socket.destroy(new Error('no answer in time')))
+    socket.setTimeout(LIMITS.doctorProbeMs, () => socket.destroy(late()))
     socket.once('error', reject)
     socket.once('secureConnect', () => {
       const fault = socket.authorized ? undefined : String(socket.authorizationError)
@@ -58,7 +59,9 @@ export interface Roots {
 /** A file of roots; empty when it cannot be read, and then nothing is trusted, as by the client itself. */
 export async function rootsIn(file: string, setting: string): Promise<Roots> {
   return {
-    pem: [await readFile(file, 'utf8').catch(() => '')].filter((text) => text.includes('BEGIN')),
+    pem: [asText((await readUserFile(file, LIMITS.doctorAnswerBytesMax).catch(() => '')) ?? '')].filter((text) =>
+      text.includes('BEGIN'),
+    ),
     from: `${setting} ${file}`,
   }
 }

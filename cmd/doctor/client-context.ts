@@ -2,10 +2,9 @@ import type { CliIo, ParsedArgs } from '../cli.ts'
 import { below } from '../depot-url.ts'
 import type { Environment } from '../settings.ts'
 import type { UsedClient } from '../use-edits.ts'
-import { askOnce, isWelcome, type Answer } from './ask.ts'
+import { askOnce, isWelcome, whyNot, type Answer } from './ask.ts'
 import { rootsIn, shakeHands, trustingFile } from './certificates.ts'
 import { skip, type Finding } from './finding.ts'
-import { messageOf, systemCode } from '../../src/thrown.ts'
 
 /** What the checks of a client's machine start from; what several of them want to know is asked once. */
 export interface ClientContext {
@@ -68,7 +67,7 @@ async function whySilent(ask: ClientContext['ask']): Promise<string | undefined>
     const to = answer.headers['location']
     return to === undefined ? `status ${answer.status}, and no depot's words` : `it sends us to ${to}`
   } catch (error) {
-    return systemCode(error) ?? messageOf(error)
+    return whyNot(error)
   }
 }
 

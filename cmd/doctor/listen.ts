@@ -6,7 +6,7 @@ import { messageOf, systemCode } from '../../src/thrown.ts'
 import { parseDatabaseUrl } from '../../storage/database-url.ts'
 import type { ServeConfig } from '../config.ts'
 import { readSigningKeys } from '../signing-keys.ts'
-import { askOnce, isWelcome } from './ask.ts'
+import { askOnce, isWelcome, whyNot } from './ask.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
 import { holdersOf, listenersOn, type Holder } from './processes.ts'
 
@@ -79,7 +79,7 @@ export async function checkPublicUrl(config: ServeConfig): Promise<readonly Find
       : [warn('none: npm gets no tarballs beyond this machine', 'depot serve --public-url https://depot.example.org')]
   const look = `curl -v ${publicUrl}/healthz`
   const url = new URL(`${publicUrl}/nix/nix-cache-info`)
-  const answer = await askOnce({ url }).catch((error: unknown) => systemCode(error) ?? messageOf(error))
+  const answer = await askOnce({ url }).catch(whyNot)
   if (typeof answer === 'string') return [warn(`${publicUrl} does not answer from here: ${answer}`, look)]
   if (answer.status === 401) return [ok(`${publicUrl} answers, and asks for credentials`)]
   if (answer.status !== 200) return [fail(`${publicUrl} answers as no depot does: status ${answer.status}`, look)]

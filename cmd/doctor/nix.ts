@@ -11,7 +11,7 @@ import { netrcLogin } from '../config-files/netrc.ts'
 import { depotKey } from '../depot-url.ts'
 import { netrcHost, nixCache } from '../token-formats.ts'
 import { asText, readUserFile } from '../user-file.ts'
-import type { Answer } from './ask.ts'
+import { jsonOf, type Answer } from './ask.ts'
 import { rootsIn, systemRoots, type Roots } from './certificates.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
@@ -83,7 +83,7 @@ async function askAsNix(
 }
 
 function judgeStore(info: string, { env }: ClientContext): readonly Finding[] {
-  const theirs = /^StoreDir: (?<dir>\S+)/m.exec(info)?.groups?.['dir']
+  const theirs = /^StoreDir: (?<dir>\S+)/m.exec(info)?.groups?.['dir'] ?? 'no folder that it names'
   const ours = env['NIX_STORE_DIR'] ?? '/nix/store'
   return theirs === ours
     ? []
@@ -116,7 +116,7 @@ const PAGE = z.object({ paths: z.array(z.object({ path: z.string() })) })
 /** One path that is there, as Nix would judge it. */
 async function judgeSignature(context: ClientContext, config: NixConfig): Promise<readonly Finding[]> {
   const page = await askAsNix(context, config, '/nix/-/paths?limit=1')
-  const first = page.status === 200 ? PAGE.safeParse(JSON.parse(page.text)).data?.paths[0]?.path : undefined
+  const first = page.status === 200 ? jsonOf(page, PAGE)?.paths[0]?.path : undefined
   const hash = /\/(?<hash>[0-9a-z]{32})-/.exec(first ?? '')?.groups?.['hash']
   if (hash === undefined) return []
   const answer = await askAsNix(context, config, `/nix/${hash}.narinfo`)

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { npmRegistry } from '../token-formats.ts'
+import { asText, readUserFile } from '../user-file.ts'
 import type { ClientContext } from './client-context.ts'
 import { ok, skip, warn, type Finding } from './finding.ts'
 import { runProgram } from './run-program.ts'
@@ -30,8 +30,9 @@ export async function checkYarn({ url, cwd, env }: ClientContext): Promise<reado
 /** Of the nearest .yarnrc.yml; empty where it does not say. */
 async function berryRegistry(folder: string): Promise<string | undefined> {
   for (let at = folder; ; at = path.dirname(at)) {
-    const text = await readFile(path.join(at, '.yarnrc.yml'), 'utf8').catch(() => undefined)
-    if (text !== undefined) return /^npmRegistryServer:\s*["']?(?<url>[^"'\s]+)/m.exec(text)?.groups?.['url'] ?? ''
+    const text = await readUserFile(path.join(at, '.yarnrc.yml')).catch(() => undefined)
+    if (text !== undefined)
+      return /^npmRegistryServer:\s*["']?(?<url>[^"'\s]+)/m.exec(asText(text))?.groups?.['url'] ?? ''
     if (path.dirname(at) === at) return undefined
   }
 }

@@ -6,7 +6,7 @@ import { pythonAuthorization } from '../python-settings.ts'
 import { pythonIndex } from '../token-formats.ts'
 import { netrcFile } from '../use-edits.ts'
 import { asText, readUserFile } from '../user-file.ts'
-import type { Answer } from './ask.ts'
+import { jsonOf, type Answer } from './ask.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, type Finding } from './finding.ts'
 
@@ -59,8 +59,7 @@ export async function judgeIndex(
 const SESSION = z.object({ grants: z.array(z.string()) })
 
 /** A name that one may not read is answered as one that is not there: only the grants tell. */
-function readsPython({ status, text }: Answer): boolean {
-  if (status !== 200) return true
-  const { grants } = SESSION.parse(JSON.parse(text))
-  return grants.some((grant) => /^(?:python|\*):/.test(grant))
+function readsPython(answer: Answer): boolean {
+  if (answer.status !== 200) return true
+  return jsonOf(answer, SESSION)?.grants.some((grant) => /^(?:python|\*):/.test(grant)) ?? true
 }

@@ -5,6 +5,7 @@ import { LIMITS } from '../../src/limits.ts'
 import { isLoopback } from '../../src/network.ts'
 import { messageOf, systemCode } from '../../src/thrown.ts'
 import { depotKey, isInClear } from '../depot-url.ts'
+import { whyNot } from './ask.ts'
 import { faultText, hostOf, portOf, shakeHands, trustingFile } from './certificates.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
@@ -60,7 +61,7 @@ export async function checkTls({ url, env }: ClientContext): Promise<readonly Fi
       : [skip('plain http, on this machine')]
   const { certificate, fault } = await shakeHands(url).catch((error: unknown) => ({
     certificate: undefined,
-    fault: systemCode(error) ?? messageOf(error),
+    fault: whyNot(error),
   }))
   if (certificate === undefined)
     return [fail(`no TLS at ${url.host}: ${fault}`, `depot doctor ${depotKey(url).replace(/^https:/, 'http:')}`)]
@@ -72,7 +73,7 @@ export async function checkTls({ url, env }: ClientContext): Promise<readonly Fi
     return [
       fail(
         `the certificate is for ${names}, not for ${url.hostname}`,
-        `depot doctor https://${name}${url.port === '' ? '' : `:${url.port}`}`,
+        `depot doctor ${shellWord(`https://${name}${url.port === '' ? '' : `:${url.port}`}`)}`,
       ),
     ]
   }

@@ -12,6 +12,15 @@ export interface ProgramPlace {
   readonly limitMs: number
 }
 
+/** What keeps these programs from asking for newer ones, and from fetching the very version that a project names. */
+const QUIET = {
+  npm_config_update_notifier: 'false',
+  npm_config_manage_package_manager_versions: 'false',
+  COREPACK_ENABLE_NETWORK: '0',
+  PIP_DISABLE_PIP_VERSION_CHECK: '1',
+  NO_COLOR: '1',
+}
+
 /**
  * What a client's program prints, asked in somebody's environment and folder.
  *
@@ -24,7 +33,7 @@ export function runProgram(
   { env, cwd, limitMs }: ProgramPlace,
 ): Promise<string | undefined> {
   const options = {
-    env: { ...env, npm_config_update_notifier: 'false', PIP_DISABLE_PIP_VERSION_CHECK: '1', NO_COLOR: '1' },
+    env: { ...env, ...QUIET },
     cwd,
     timeout: limitMs,
     killSignal: 'SIGKILL',

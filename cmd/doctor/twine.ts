@@ -6,6 +6,7 @@ import { homeOf } from '../home.ts'
 import { asText, readUserFile } from '../user-file.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, type Finding } from './finding.ts'
+import { shellWord } from './shell-word.ts'
 
 /** Where uploads go: twine's .pypirc, and the variables of twine and uv. */
 export async function checkUploads({ url, env }: ClientContext): Promise<readonly Finding[]> {
@@ -21,7 +22,9 @@ export async function checkUploads({ url, env }: ClientContext): Promise<readonl
       ? ok(`${from} uploads to ${address}`)
       : fail(
           `${from} uploads to ${address}, where no uploads are taken`,
-          from === file ? `sed -i 's|${address}|${legacy}|' ${file}` : `export ${from}=${legacy}`,
+          from === file
+            ? `sed -i ${shellWord(`s|${address}|${legacy}|`)} ${shellWord(file)}`
+            : `export ${from}=${legacy}`,
         ),
   )
 }

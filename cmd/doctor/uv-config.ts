@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { parse } from 'smol-toml'
@@ -8,6 +7,7 @@ import { messageOf } from '../../src/thrown.ts'
 import { UsageError } from '../cli.ts'
 import { configHome } from '../home.ts'
 import type { Environment } from '../settings.ts'
+import { asText, readUserFile } from '../user-file.ts'
 
 const INDEX = z.object({
   name: z.string().optional(),
@@ -45,8 +45,8 @@ export async function readUvSources(env: Environment, cwd: string): Promise<read
       : [named]
   const found: UvSource[] = [variables]
   for (const file of files) {
-    const text = await readFile(file, 'utf8').catch(() => undefined)
-    if (text !== undefined) found.push({ from: file, settings: parseUvSettings(file, text) })
+    const text = await readUserFile(file).catch(() => undefined)
+    if (text !== undefined) found.push({ from: file, settings: parseUvSettings(file, asText(text)) })
   }
   return found
 }
@@ -88,13 +88,7 @@ async function projectFiles(folder: string): Promise<readonly string[]> {
   for (let at = folder; ; at = path.dirname(at)) {
     for (const name of ['uv.toml', 'pyproject.toml']) {
       const file = path.join(at, name)
-      if (
-        await readFile(file, 'utf8').then(
-          () => true,
-          () => false,
-        )
-      )
-        return [file]
+      if ((await readUserFile(file).catch(() => undefined)) !== undefined) return [file]
     }
     if (path.dirname(at) === at) return []
   }

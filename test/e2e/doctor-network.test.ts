@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 
@@ -9,6 +11,7 @@ import { cliUser, type CliUser } from '../helpers/cli-user.ts'
 import { binOf, examine, examineByProcess, paste } from '../helpers/doctor.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { describeWith, have } from '../helpers/have.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
 import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
 
 let user: CliUser
@@ -81,6 +84,41 @@ describe('e2e/doctor: the way to a depot', () => {
     const { findings, status } = await examineByProcess(user, ['http://192.0.2.1:8080'])
     expect(status).toBe(1)
     expect(findings.find(({ check }) => check === 'address')).toMatchObject({ status: 'fail' })
+  })
+
+  it('comes to an end where every answer but the first drips, and takes none of it for a bug', async () => {
+    const welcome = await (await fetch(`${depot.url}/`)).text()
+    await using other = await answering((request, response) => {
+      if (request.url === '/') return void response.end(welcome)
+      const timer = setInterval(() => response.write('a'), 100)
+      response.on('close', () => clearInterval(timer))
+    })
+    const { troubles, status } = await examineByProcess(user, [other.url, '--only', 'depot,clock,account'])
+    expect(status).toBe(1)
+    expect(troubles.map(({ check }) => check)).toEqual(['depot', 'clock', 'account'])
+    for (const { message } of troubles) expect(message).toBe('it cannot be looked at: no answer in time')
+  })
+
+  it('takes answers that are no JSON for no bug', async () => {
+    const welcome = await (await fetch(`${depot.url}/`)).text()
+    const token = ['machine 127.0.0.1', 'login me', 'password any'].join(' ')
+    await using other = await answering((request, response) =>
+      response.end(request.url === '/' ? welcome : '\x1b[31m{'),
+    )
+    await using netrc = await tempDir('netrc')
+    await writeFile(netrc.join('netrc'), token, { mode: 0o600 })
+    const { troubles } = await examine(user, [other.url], { NETRC: netrc.join('netrc') })
+    expect(troubles.map(({ check }) => check)).toEqual(expect.arrayContaining(['account']))
+    for (const { message } of troubles) expect(message).not.toMatch(/bug|\x1b|any$/)
+  })
+
+  it('waits for no pipe that stands where a file is to be', async () => {
+    await using dir = await tempDir('pipe')
+    execFileSync('mkfifo', [dir.join('.yarnrc.yml'), dir.join('uv.toml')])
+    const env = { UV_CONFIG_FILE: dir.join('uv.toml'), SSL_CERT_FILE: dir.join('uv.toml') }
+    const { findings } = await examine(user, [depot.url, '--only', 'yarn,uv,tls'], env, dir.path)
+    expect(findings.map(({ check }) => check)).toEqual(expect.arrayContaining(['tls', 'yarn', 'uv']))
+    for (const { message } of findings) expect(message).not.toContain('not done in')
   })
 
   it('tells something else than a depot from one', async () => {
@@ -188,6 +226,13 @@ describeWith(['openssl', 'faketime', 'nix', 'npm', 'pip', 'uv', 'python'], 'e2e/
     const { troubles } = await examineByProcess(user, args, { NODE_EXTRA_CA_CERTS: authority.file })
     expect(troubles).toMatchObject([{ status: 'fail', fix: `depot doctor https://depot.example.org:${front.port}` }])
     expect(troubles[0]?.message).toBe('the certificate is for depot.example.org, not for localhost')
+  })
+
+  it('quotes what a certificate has for a name before anybody pastes it', async () => {
+    await using front = await authority.front(depot.url, 'DNS:depot.example.org|id')
+    const args = [`https://localhost:${front.port}`, '--only', 'tls']
+    const { troubles } = await examineByProcess(user, args, { NODE_EXTRA_CA_CERTS: authority.file })
+    expect(troubles).toMatchObject([{ fix: `depot doctor 'https://depot.example.org|id:${front.port}'` }])
   })
 
   it('tells one that has expired', async () => {
