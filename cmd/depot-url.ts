@@ -25,7 +25,8 @@ export function parseDepotUrl(text: string): DepotUrl {
 
 /** An http(s) URL that can be written anywhere: no credentials, query or fragment. @throws UsageError as `parseDepotUrl` */
 export function parsePlainUrl(text: string, what: string): URL {
-  const url = URL.parse(text)
+  // A parser of URLs drops line breaks in silence; whoever writes the text down does not.
+  const url = /\p{Cc}/u.test(text) ? null : URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new UsageError(`not the URL of ${what}: it begins with http:// or https://`)
   }

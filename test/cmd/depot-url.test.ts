@@ -20,9 +20,12 @@ describe('parseDepotUrl', () => {
     expect(below(url, '/npm/').href).toBe(`${key}/npm/`)
   })
 
-  it.each(['depot.example', 'ftp://h/', '/npm', 'http://h/?a=b', 'http://h/#a', ''])('refuses %j', (text) => {
-    expect(() => parseDepotUrl(text)).toThrow(UsageError)
-  })
+  it.each(['depot.example', 'ftp://h/', '/npm', 'http://h/?a=b', 'http://h/#a', '', 'http://h/\nA=b', 'http://h/\r'])(
+    'refuses %j',
+    (text) => {
+      expect(() => parseDepotUrl(text)).toThrow(UsageError)
+    },
+  )
 
   it.each(["http://h/';id;'", 'http://h/$(id)', 'http://h/a&b', 'http://h/a*', 'http://a"b/', 'http://a`b`/'])(
     'refuses %j, which a shell or a file would read in another way',
