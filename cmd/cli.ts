@@ -88,7 +88,8 @@ async function runGroup(
   if (found === undefined) throw new UsageError(`unknown command '${called}'${hint(name, Object.keys(group.commands))}`)
   if (typeof found !== 'function') return runGroup(cli, found, [...words, name], rest)
   const command = await found()
-  if (rest.some(isHelp)) {
+  const end = rest.indexOf('--')
+  if (rest.slice(0, end === -1 ? undefined : end).some(isHelp)) {
     cli.io.out(await usage(command))
     return 0
   }

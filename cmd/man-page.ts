@@ -3,7 +3,7 @@ import { variableOf, type SettingTable } from './settings.ts'
 import type { Described, Option } from './shells/described.ts'
 
 export interface ManPage {
-  /** The first is that of the page: `depot`, or one command alone. */
+  /** The first is that of the page: `depot`, a group with its commands behind it, or one command alone. */
   readonly commands: readonly Described[]
   readonly version: string
   readonly date: Date
@@ -23,7 +23,7 @@ export function manPage({ commands, version, date, settings }: ManPage): string 
     '.SH NAME',
     ...prose(`${name} - ${first.summary}`),
     ...(first.command === undefined
-      ? overview(commands)
+      ? overview(first, commands)
       : [...synopsis(first), ...alone(first.command, first.options)]),
     '.SH ENVIRONMENT',
     ...variables(settings).flatMap(([variable, meaning]) => term(bold(variable), meaning)),
@@ -35,15 +35,15 @@ export function manPage({ commands, version, date, settings }: ManPage): string 
   ].join('\n')
 }
 
-/** All commands: which there are, and then each. */
-function overview(commands: readonly Described[]): readonly string[] {
+/** All commands of a group: which there are, and then each. */
+function overview({ name, summary }: Described, commands: readonly Described[]): readonly string[] {
   const callable = commands.filter(({ command }) => command !== undefined)
   return [
     '.SH SYNOPSIS',
-    '.B depot',
+    `.B depot ${name}`.trimEnd(),
     `${italic('command')} [${italic('options')}] [${italic('arguments')}]`,
     '.SH DESCRIPTION',
-    ...prose(ABOUT),
+    ...prose(name === '' ? ABOUT : `${summary}.`),
     '.SH COMMANDS',
     ...callable.flatMap((each) => [
       `.SS ${bold(`depot ${each.name}`)}`,

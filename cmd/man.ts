@@ -11,22 +11,24 @@ export function manCommand(group: CommandGroup, env: Environment, io: CliIo): Co
   return {
     name: 'man',
     description: 'Print the manual page, of depot or of one command, as roff.',
-    args: { command: { type: 'positional', description: 'A command, as npm save (default: all)', required: false } },
+    args: {
+      command: {
+        type: 'positional',
+        description: 'A command, or a group of them: npm save, npm (default: all)',
+        required: false,
+      },
+    },
     repeats: true,
     examples: ['depot man | man -l -', 'depot man npm save | man -l -', 'depot man > ~/.local/share/man/man1/depot.1'],
     async run({ positionals }) {
       const all = await describeCommands(group, 'one server for store paths, npm packages and Python distributions')
       const name = positionals.join(' ')
-      const one = all.find((each) => each.command !== undefined && each.name === name)
-      if (one === undefined && name !== '') {
-        throw new UsageError(
-          `no manual page of '${name}'${hint(
-            name,
-            all.map((each) => each.name),
-          )}`,
-        )
+      // The page of a group has those of its commands.
+      const commands = name === '' ? all : all.filter((each) => `${each.name} `.startsWith(`${name} `))
+      if (commands.length === 0) {
+        const names = all.map((each) => each.name).filter((each) => each !== '')
+        throw new UsageError(`no manual page of '${name}'${hint(name, names)}`)
       }
-      const commands = one === undefined ? all : [one]
       io.out(manPage({ commands, version: depotVersion(), date: dateOf(env), settings: SERVE_SETTINGS }))
       return 0
     },

@@ -22,13 +22,11 @@ ${all.map(branch).join('\n')}
   esac
 }
 _depot_words() {
-  local IFS=$'\\n'
-  COMPREPLY+=($(compgen -W "\${*// /$'\\n'}" -- "$cur"))
+  mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$1" -- "$cur")
 }
 _depot_files() {
-  local IFS=$'\\n'
   compopt -o filenames 2>/dev/null
-  COMPREPLY+=($(compgen "$1" -- "$cur"))
+  mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen "$1" -- "$cur")
 }
 complete -F _depot depot`
 }

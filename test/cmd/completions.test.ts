@@ -67,6 +67,13 @@ describe('completions of bash', () => {
     expect((await shell('bash', '-c', BASH, 'bash', typed)).split('\n').filter(Boolean)).toEqual(offered)
   })
 
+  it('offer a file by its name, whatever that would mean to a shell', async () => {
+    const names = ['odd *', 'odd $(id)', 'odd `id`', 'odd \\']
+    await Promise.all(names.map((name) => writeFile(dir.join(name), '')))
+    const offered = (await shell('bash', '-c', BASH, 'bash', 'depot bundle verify odd')).split('\n').filter(Boolean)
+    expect(offered.sort()).toEqual(names.sort())
+  })
+
   it('offer every command where none was begun', async () => {
     const offered = (await shell('bash', '-c', BASH, 'bash', 'depot token ')).split('\n').filter(Boolean)
     expect(offered).toEqual(['create', 'list', 'revoke', '--help'])

@@ -24,6 +24,12 @@ describe('the manual page', () => {
 
   it('is also there for one command, and not for what is none', async () => {
     expect((await runDepot(['man', 'npm', 'save'])).stdout).toContain('.TH "DEPOT-NPM-SAVE" 1 ')
+    const { stdout } = await runDepot(['man', 'token'])
+    expect(stdout).toContain('.TH "DEPOT-TOKEN" 1 ')
+    expect(stdout.match(/^\.SS .*$/gm)).toEqual(
+      ['create', 'list', 'revoke'].map((name) => `.SS \\fBdepot token ${name}\\fR`),
+    )
+    expect((await runDepot(['man', "'"])).stderr).toBe("depot: no manual page of '''\n")
     expect(await runDepot(['man', 'npm', 'sav'])).toMatchObject({
       status: 2,
       stderr: "depot: no manual page of 'npm sav' (did you mean npm save?)\n",
@@ -32,7 +38,7 @@ describe('the manual page', () => {
 })
 
 describeWith(['mandoc', 'groff'], 'the manual page, formatted', () => {
-  it.each([['depot'], ['depot', 'nix', 'push'], ['depot', 'doctor']])(
+  it.each([['depot'], ['depot', 'nix', 'push'], ['depot', 'key'], ['depot', 'doctor']])(
     'gives no reason to warn: %s',
     async (...words) => {
       await using dir = await tempDir('man')
