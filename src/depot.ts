@@ -1,5 +1,5 @@
 import type { BlobStore, ByteRange } from './blob-store.ts'
-import type { BlobRow, Cache, Commit, Document, DocumentKey, KvRecord, KvStore } from './kv-store.ts'
+import type { BlobRow, Cache, Commit, Document, DocumentKey, KvRecord, KvStore, StoredDocument } from './kv-store.ts'
 import type { Events } from './events.ts'
 import type { Source } from './source.ts'
 
@@ -87,5 +87,5 @@ export interface Depot {
    * A document: from its row, else rendered once however many ask for it, stored and returned.
    * `render` returns undefined when the record is not there.
    */
-  document(key: DocumentKey, render: () => Promise<Rendering | undefined>): Promise<Document | undefined>
+  document(key: DocumentKey, render: () => Promise<Rendering | undefined>): Promise<StoredDocument | undefined>
 }

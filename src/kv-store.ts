@@ -67,6 +67,20 @@ export interface Document {
   readonly encoding: '' | 'gzip' | 'zstd'
 }
 
+/** A document as the store gives it out: the body of a large one stays there until somebody is to be sent it. */
+export interface StoredDocument extends Omit<Document, 'body'> {
+  readonly body: Document['body'] | LargeBody
+}
+
+/** A body of more than `LIMITS.documentInlineBytesMax`, as bytes. */
+export interface LargeBody {
+  /** The same for the same bytes of the same document, and for nothing else. */
+  readonly name: string
+  readonly sizeBytes: number
+  /** Undefined when the document has gone or is another one by now. */
+  read(): MaybePromise<Uint8Array | undefined>
+}
+
 export interface DocumentPut extends DocumentKey, Document {
   /** Version of the record that was rendered: when it has moved on, the document is dropped in silence. */
   readonly sourceVersion: number
@@ -183,8 +197,8 @@ export interface KvStore extends AsyncDisposable {
   holders(cache: number, kindPrefix: string, digest: string, limit: number): MaybePromise<readonly RecordName[]>
   /** The blob row, whatever its state and whoever refers to it. For writers and fsck, never for answers. */
   blob(domain: string, digest: string): MaybePromise<BlobRow | undefined>
-  /** One row read; the hot path of every metadata GET. */
-  document(key: DocumentKey): MaybePromise<Document | undefined>
+  /** One row read; the hot path of every metadata GET. Only a `LargeBody` costs another one, when it is wanted. */
+  document(key: DocumentKey): MaybePromise<StoredDocument | undefined>
   /**
    * Apply the whole change durably, or nothing of it: a change whose audit lines cannot be written is not made.
    *

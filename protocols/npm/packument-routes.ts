@@ -119,7 +119,7 @@ async function distTags(depot: Depot, request: DepotRequest<{ name: string }>): 
   return json(request, tagsOf(record))
 }
 
-function json(request: DepotRequest<unknown>, value: unknown): Response {
+function json(request: DepotRequest<unknown>, value: unknown): Promise<Response> {
   const body = JSON.stringify(value)
   return documentResponse(request, { body, etag: etagOf('', body), encoding: '' }, JSON_HEADERS)
 }

@@ -1,9 +1,9 @@
 import type { ByteRange } from '../blob-store.ts'
 import { DepotError } from '../errors.ts'
-import type { BlobRow, Document } from '../kv-store.ts'
+import type { BlobRow, StoredDocument } from '../kv-store.ts'
 import type { DepotRequest, HeaderList } from '../protocol.ts'
 import { noneMatch, parseRange } from './conditions.ts'
-import { isLarge, lendDocument } from './large-document.ts'
+import { isStored, lendDocument, smallBody } from './large-document.ts'
 import type { Source } from '../source.ts'
 
 type Asked = Pick<DepotRequest, 'method' | 'headers'>
@@ -40,14 +40,20 @@ function bytesResponse(status: number, body: string, headers: Readonly<Record<st
 /**
  * A document as a GET or HEAD asks for it: 200, or 304 when the client has it. The body of a large one is taken from `sourceOf`.
  *
- * @throws DepotError `STORAGE_DOWN` (503) when it is large and too many others are on their way
+ * @throws DepotError `STORAGE_DOWN` (503) when it is large and too many others are on their way, or was replaced just now
  */
-export function documentResponse(request: Asked, document: Document, headers: HeaderList): Response {
+export async function documentResponse(
+  request: Asked,
+  document: StoredDocument,
+  headers: HeaderList,
+): Promise<Response> {
   const answer = new Headers(pairs(documentHeaders(document, headers)))
   if (noneMatch(request.headers.get('if-none-match'), document.etag)) return notModified(answer)
   if (request.method === 'HEAD') return new Response(null, { headers: answer })
-  if (!isLarge(document)) return new Response(asBody(document.body), { headers: answer })
-  const source = lendDocument(document)
+  const small = smallBody(document.body)
+  if (small !== undefined) return new Response(asBody(small), { headers: answer })
+  const source = await lendDocument(document)
+  if (source === undefined) throw new DepotError('STORAGE_DOWN', 'this was replaced while it was read: try again')
   const response = new Response(null, { headers: answer })
   SOURCES.set(response, { source, range: { start: 0, end: source.sizeBytes } })
   return response
@@ -59,9 +65,10 @@ function asBody(body: string | Uint8Array): string | Uint8Array<ArrayBuffer> {
 }
 
 /** The headers of a document's answer: what its route says, and what belongs to the document itself. */
-export function documentHeaders(document: Document, headers: HeaderList): string[] {
-  const all = [...headers, 'ETag', document.etag, 'Content-Length', String(Buffer.byteLength(document.body))]
-  if (document.encoding !== '') all.push('Content-Encoding', document.encoding)
+export function documentHeaders({ body, etag, encoding }: StoredDocument, headers: HeaderList): string[] {
+  const sizeBytes = isStored(body) ? body.sizeBytes : Buffer.byteLength(body)
+  const all = [...headers, 'ETag', etag, 'Content-Length', String(sizeBytes)]
+  if (encoding !== '') all.push('Content-Encoding', encoding)
   return all
 }
 

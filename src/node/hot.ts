@@ -4,9 +4,9 @@ import { after } from '../after.ts'
 import type { Admission, App } from '../app.ts'
 import type { Admitted, RawRequest } from '../gate.ts'
 import { noneMatch } from '../http/conditions.ts'
-import { isLarge, lendDocument } from '../http/large-document.ts'
+import { lendDocument, smallBody } from '../http/large-document.ts'
 import { documentHeaders, notModifiedHeaders, privately, storedEtag } from '../http/respond.ts'
-import type { BlobRow, Document, MaybePromise } from '../kv-store.ts'
+import type { BlobRow, MaybePromise, StoredDocument } from '../kv-store.ts'
 import type { HeaderList, HotBlob, HotDocument } from '../protocol.ts'
 import { NOTHING_HERE } from '../refusals.ts'
 import type { Source } from '../source.ts'
@@ -42,7 +42,8 @@ export interface Asked {
  */
 export function hotAnswer(app: App, asked: Asked, admission: Admission): MaybePromise<HotAnswer | undefined> {
   try {
-    if ('refused' in admission) return isBare(asked) ? refusal(app, asked, admission.refused) : undefined
+    if (!isBare(asked)) return undefined
+    if ('refused' in admission) return refusal(app, asked, admission.refused)
     const answer = rowAnswer(app, asked, admission.admitted)
     return answer instanceof Promise ? answer.catch(() => undefined) : answer
   } catch {
@@ -50,18 +51,14 @@ export function hotAnswer(app: App, asked: Asked, admission: Admission): MaybePr
   }
 }
 
-/** A read without a body: nothing of it is still to come when its answer leaves. */
+/** A read without a body: nothing of it is still to come when its answer leaves, and nothing that its client holds back. */
 function isBare({ request, expectsContinue }: Asked): boolean {
   return (
-    isRead(request) &&
+    (request.method === 'GET' || request.method === 'HEAD') &&
     !expectsContinue &&
     request.header('content-length') === undefined &&
     request.header('transfer-encoding') === undefined
   )
-}
-
-function isRead({ method }: RawRequest): boolean {
-  return method === 'GET' || method === 'HEAD'
 }
 
 function refusal(app: App, { requestId, request }: Asked, error: unknown, admitted?: Admitted): HotAnswer {
@@ -72,8 +69,7 @@ function refusal(app: App, { requestId, request }: Asked, error: unknown, admitt
 function rowAnswer(app: App, asked: Asked, admitted: Admitted): MaybePromise<HotAnswer | undefined> {
   const { request } = asked
   const { route, params, mount } = admitted.match
-  if (route.hot === undefined || !isRead(request)) return undefined
-  const read = route.hot(params, {
+  const read = route.hot?.(params, {
     cache: mount.cache,
     header: request.header,
     baseUrl: () => baseUrlOf(app, admitted, request),
@@ -84,7 +80,7 @@ function rowAnswer(app: App, asked: Asked, admitted: Admitted): MaybePromise<Hot
     'document' in read ? documentAnswer(app, read, headers, request) : blobAnswer(app, read, headers, request)
   return after(found, (answer) => {
     if (answer !== 'nothing') return answer
-    if (read.missing === undefined || !isBare(asked)) return undefined
+    if (read.missing === undefined) return undefined
     return after(read.missing(), (sure) => (sure ? refusal(app, asked, NOTHING_HERE, admitted) : undefined))
   })
 }
@@ -117,13 +113,14 @@ function documentAnswer(app: App, read: HotDocument, headers: HeaderList, reques
   )
 }
 
-function ofDocument(document: Document | undefined, own: HeaderList, request: RawRequest): HotAnswer | 'nothing' {
+function ofDocument(document: StoredDocument | undefined, own: HeaderList, request: RawRequest): Found {
   if (document === undefined) return 'nothing'
   const headers = documentHeaders(document, own)
   if (isNotModified(request, document.etag)) return notModified(headers)
-  const { body } = document
   if (request.method === 'HEAD') return whole(headers, '', 'latin1')
-  if (isLarge(document)) return { ...whole(headers, '', 'latin1'), source: lendDocument(document) }
+  const body = smallBody(document.body)
+  if (body === undefined)
+    return after(lendDocument(document), (source) => source && { ...whole(headers, '', 'latin1'), source })
   return typeof body === 'string' ? whole(headers, body, 'utf8') : whole(headers, asOneCall(body), 'latin1')
 }
 

@@ -6,18 +6,20 @@ import type {
   AuditRow,
   BlobRow,
   Cache,
-  Document,
   DocumentKey,
   KvRecord,
   ListOptions,
   RecordName,
   Reference,
+  StoredDocument,
 } from '../../src/kv-store.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { checkKeyCount, checkPageLimit, isKey, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
 import type { Pool } from './postgres-client.ts'
 import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/postgres.ts'
+import { storedDocument } from './stored-document.ts'
 
 const { and, asc, desc, eq, gt, gte, lt, ne, sql } = orm
 const { QueryBuilder } = loadDrizzle('drizzle-orm/pg-core') as typeof PgCore
@@ -33,7 +35,7 @@ export interface PostgresReader {
   blobOf(cache: number, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
   holders(cache: number, kindPrefix: string, digest: string, limit: number): Promise<readonly RecordName[]>
   blob(domain: string, digest: string): Promise<BlobRow | undefined>
-  document(key: DocumentKey): Promise<Document | undefined>
+  document(key: DocumentKey): Promise<StoredDocument | undefined>
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobRow[]>
   references(after: Reference | undefined, limit: number): Promise<readonly Reference[]>
   audit(after: number, limit: number): Promise<readonly AuditRow[]>
@@ -67,7 +69,11 @@ export function postgresReader(pool: Pool): PostgresReader {
     async document(key) {
       if (!isKey(key.key) || !isKey(key.origin)) return undefined
       const row = await run.first(DOCUMENT, { ...key })
-      return row && { body: row.bodyText ?? row.bodyBytes ?? '', etag: row.etag, encoding: row.encoding }
+      if (row === undefined) return undefined
+      return storedDocument(key, { ...row, body: row.bodyText ?? row.bodyBytes }, async () => {
+        const large = await run.first(LARGE_BODY, { ...key, etag: row.etag })
+        return large && Buffer.from(large.bodyText ?? large.bodyBytes ?? '')
+      })
     },
     async blobs(after = { domain: '', digest: '' }, limit) {
       checkPageLimit(limit)
@@ -220,17 +226,26 @@ const AUDIT = written(
 const AUDIT_HEAD = written(db.select({ seq: auditTable.seq }).from(auditTable).orderBy(desc(auditTable.seq)).limit(1))
 
 const { bodyText, bodyBytes, etag, encoding } = documentTable
+const namedDocument = and(
+  eq(documentTable.cache, at('cache')),
+  eq(documentTable.kind, at('kind')),
+  eq(documentTable.key, at('key')),
+  eq(documentTable.variant, at('variant')),
+  eq(documentTable.origin, at('origin')),
+)
+/** PostgreSQL knows the length of a body without reading it. */
+const sizeBytes = sql<number>`coalesce(octet_length(${bodyText}), octet_length(${bodyBytes}))`
+const inline = <T>(body: SQLWrapper) =>
+  sql<T | null>`CASE WHEN ${sizeBytes} <= ${sql.raw(String(LIMITS.documentInlineBytesMax))} THEN ${body} END`
 const DOCUMENT = written(
   db
-    .select({ bodyText, bodyBytes, etag, encoding })
+    .select({ bodyText: inline<string>(bodyText), bodyBytes: inline<Uint8Array>(bodyBytes), etag, encoding, sizeBytes })
     .from(documentTable)
-    .where(
-      and(
-        eq(documentTable.cache, at('cache')),
-        eq(documentTable.kind, at('kind')),
-        eq(documentTable.key, at('key')),
-        eq(documentTable.variant, at('variant')),
-        eq(documentTable.origin, at('origin')),
-      ),
-    ),
+    .where(namedDocument),
+)
+const LARGE_BODY = written(
+  db
+    .select({ bodyText, bodyBytes })
+    .from(documentTable)
+    .where(and(namedDocument, eq(etag, at('etag')))),
 )

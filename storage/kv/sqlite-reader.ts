@@ -6,17 +6,18 @@ import type {
   AuditRow,
   BlobRow,
   Cache,
-  Document,
   DocumentKey,
   KvRecord,
   ListOptions,
   RecordName,
   Reference,
+  StoredDocument,
 } from '../../src/kv-store.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'
 import { checkKeyCount, checkPageLimit, pageStart } from './checks.ts'
 import { loadDrizzle, orm } from './drizzle.ts'
-import { auditTable, blobTable, cacheTable, documentTable, recordTable, referenceTable } from './schema/sqlite.ts'
+import { auditTable, blobTable, cacheTable, recordTable, referenceTable } from './schema/sqlite.ts'
+import { documents } from './sqlite-documents.ts'
 import { translatedSqlite } from '../sqlite-errors.ts'
 import type { SharedTurn } from './sqlite-turn.ts'
 
@@ -33,7 +34,7 @@ export interface SqliteReader {
   blobOf(cache: number, kindPrefix: string, digest: string): BlobRow | undefined
   holders(cache: number, kindPrefix: string, digest: string, limit: number): readonly RecordName[]
   blob(domain: string, digest: string): BlobRow | undefined
-  document(key: DocumentKey): Document | undefined
+  document(key: DocumentKey): StoredDocument | undefined
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobRow[]
   references(after: Reference | undefined, limit: number): readonly Reference[]
   audit(after: number, limit: number): readonly AuditRow[]
@@ -43,7 +44,6 @@ export interface SqliteReader {
 /** Reads over one connection; every query is prepared once, here. The hot ones tell `turn` before they begin. */
 export function sqliteReader(connection: Database, turn: Pick<SharedTurn, 'beforeRead'>): SqliteReader {
   const queries = prepareQueries(connection)
-  const document = documentQuery(connection)
   const blobOf = blobOfQuery(connection)
   const record = recordQuery(connection)
   const present = presentQuery(connection)
@@ -53,7 +53,7 @@ export function sqliteReader(connection: Database, turn: Pick<SharedTurn, 'befor
       return read()
     })
   return {
-    document: (key) => hot(() => document(key)),
+    document: documents(connection, hot),
     cache: (name) => translatedSqlite(() => queries.cache.get({ name })),
     get: (cache, kind, key) => hot(() => record(cache, kind, key)),
     present(cache, kind, keys) {
@@ -207,20 +207,4 @@ function referencesQuery(db: Db) {
     .orderBy(asc(cache), asc(kind), asc(key), asc(domain), asc(digest))
     .limit(at('limit'))
     .prepare()
-}
-
-type DocumentColumns = [body: string | Uint8Array, etag: string, encoding: Document['encoding']]
-
-/** The hot path of every metadata GET: drizzle writes the SQL, and its row mapping, a sixth of the time, is left out. */
-function documentQuery(connection: Database): (key: DocumentKey) => Document | undefined {
-  const { cache, kind, key, variant, origin, body, etag, encoding } = documentTable
-  const query = drizzle(connection)
-    .select({ body, etag, encoding })
-    .from(documentTable)
-    .where(and(...[cache, kind, key, variant, origin].map((column) => eq(column, at(column.name)))))
-  const statement = connection.prepare<unknown[], DocumentColumns>(query.toSQL().sql).raw()
-  return (name) => {
-    const row = statement.get(name.cache, name.kind, name.key, name.variant, name.origin)
-    return row === undefined ? undefined : { body: row[0], etag: row[1], encoding: row[2] }
-  }
 }

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 
-import type { BlobRow, Reference } from '../../src/kv-store.ts'
+import { isStored } from '../../src/http/large-document.ts'
+import type { BlobRow, DocumentKey, KvStore, Reference } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { A, B, C, record, put, remove, blob, document, plain, order, pages, type Contract } from './kv-samples.ts'
 
@@ -146,7 +147,29 @@ export function documentContract(contract: Contract): void {
     expect(await kv.document(text)).toEqual({ body: 'text ü\u{1f980}', etag: '"e"', encoding: '' })
     const stored = await kv.document(binary)
     expect(stored).toMatchObject({ etag: '"e"', encoding: 'gzip' })
-    expect([...Buffer.from(stored?.body ?? '')]).toEqual([0, 1, 255])
+    expect(stored?.body).toHaveLength(3)
+    expect(stored).toMatchObject({ body: Buffer.of(0, 1, 255) })
+  })
+
+  contract('gives large bodies only when they are asked for, and never those of another state', async (kv) => {
+    const large = 'ü'.repeat(LIMITS.documentInlineBytesMax / 2)
+    const inline = document({ body: large, variant: 'inline' })
+    const text = document({ body: `${large}x`, variant: 'text' })
+    const binary = document({ body: Buffer.from(text.body), variant: 'bytes', encoding: 'gzip' })
+    await kv.commit({ cache: 1, puts: [record('k', 'a', '1')], documents: [inline, text, binary] })
+    expect((await kv.document(inline))?.body === large).toBe(true)
+    for (const { encoding, ...one } of [text, binary]) {
+      const stored = await largeBody(kv, one)
+      expect(stored).toMatchObject({ etag: '"e"', encoding, sizeBytes: LIMITS.documentInlineBytesMax + 1 })
+      expect(Buffer.from((await stored.read()) ?? '').equals(Buffer.from(text.body))).toBe(true)
+    }
+    const [first, again, other] = [await largeBody(kv, text), await largeBody(kv, text), await largeBody(kv, binary)]
+    expect([again.name === first.name, other.name === first.name]).toEqual([true, false])
+    await kv.commit({ cache: 1, documents: [{ ...text, etag: '"f"' }] })
+    expect(await first.read()).toBeUndefined()
+    expect((await largeBody(kv, text)).name).not.toBe(first.name)
+    await kv.commit(put('a', '2'))
+    expect(await other.read()).toBeUndefined()
   })
 
   contract('keeps empty bodies', async (kv) => {
@@ -189,4 +212,11 @@ export function documentContract(contract: Contract): void {
     await kv.commit({ cache: 1, puts: [record('k', 'a', '3')], documents: [document({ sourceVersion: 3 })] })
     expect(await kv.document(stale)).toMatchObject({ body: 'body' })
   })
+}
+
+async function largeBody(kv: KvStore, key: DocumentKey) {
+  const stored = await kv.document(key)
+  if (stored === undefined || !isStored(stored.body)) throw new Error('not stored as a large one')
+  const { etag, encoding, body } = stored
+  return { etag, encoding, name: body.name, sizeBytes: body.sizeBytes, read: () => body.read() }
 }
