@@ -96,6 +96,8 @@ describeWith(['npm', 'npmRegistry', 'openssh'], 'e2e/the GitHub Action', () => {
         expect(shown(run.log)).not.toContain(line)
         expect(JSON.stringify(run.env)).not.toContain(line)
       }
+      // What the depot says is between these two, and so no command to the runner.
+      expect(run.log).toMatch(/^::stop-commands::(\S+)\n.+\n::\1::$/ms)
       const { stdout } = await execute('depot', ['whoami'], { env: run.env })
       expect(stdout).toContain(key.fingerprint)
     },
@@ -123,6 +125,20 @@ describeWith(['npm', 'npmRegistry', 'openssh'], 'e2e/the GitHub Action', () => {
     'ends the step when the depot knows neither',
     async () => {
       await expect(job('without', {})).rejects.toThrow('depot: ')
+    },
+    LIMIT_MS,
+  )
+
+  it.each([
+    ['word', { clients: 'npm write' }, "not 'write'"],
+    ['pattern', { clients: '*' }, "not '?'"],
+    ['break', { url: 'http://127.0.0.1:1/\nLD_PRELOAD=/x' }, 'not the URL of a depot'],
+    ['option', { url: '--help' }, 'not the URL of a depot'],
+    ['switch', { package: '--global' }, '--global'],
+  ])(
+    'takes an odd %s among its inputs for what it is',
+    async (name, inputs, words) => {
+      await expect(job(name, { token, ...inputs })).rejects.toMatchObject({ stderr: expect.stringContaining(words) })
     },
     LIMIT_MS,
   )
