@@ -21,6 +21,8 @@ export interface Events {
   advisoriesRefused(reason: string): void
   /** A process that serves ended by itself, how it did, and in how many milliseconds another takes its place. */
   workerEnded(worker: number, how: string, pauseMs: number): void
+  /** A process that serves got no connection, because it may not open more files. */
+  connectionMissed(worker: number): void
   /** A bug: something was thrown that nobody expected. */
   unexpectedError(requestId: string, error: unknown): void
 }
@@ -47,5 +49,6 @@ export const SILENT_EVENTS: Events = {
   advisoriesLoaded: () => {},
   advisoriesRefused: () => {},
   workerEnded: () => {},
+  connectionMissed: () => {},
   unexpectedError: () => {},
 }

@@ -443,6 +443,8 @@ export const LIMITS = {
   /** Connections that wait for a process, and for how long: the time in which one is replaced. */
   connectionsWaitingMax: 1_000,
   connectionWaitMs: 10 * SECOND,
+  /** A process that has not taken a connection for so long is asked whether it got it: one that may not open more files gets none. */
+  connectionTakenMs: 250,
   /** Connections of one process that are on their way to it: a burst goes to all alike, and few wait for one that is slow. */
   connectionsAhead: 8,
   /** Keep-alive connections may go on to a request and its answer, and so to their end, when their process is replaced. */

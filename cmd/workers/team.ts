@@ -12,7 +12,7 @@ export interface TeamOptions {
   /** How a worker starts at this moment. */
   start(number: number): WorkerStart
   readonly writer: WriteQueue | undefined
-  readonly events: Pick<Events, 'workerEnded'>
+  readonly events: Pick<Events, 'workerEnded' | 'connectionMissed'>
   readonly graceMs: number
 }
 
@@ -48,7 +48,9 @@ export function createTeam({ count, start, writer, events, graceMs }: TeamOption
   let isEnding = false
 
   function hear(said: Said, from: WorkerProcess): void {
-    if (said === 'taken') {
+    if (said === 'taken' || said === 'missed') {
+      // Whoever has no room for it would not have accepted it either.
+      if (said === 'missed') events.connectionMissed(from.number)
       const taker = takers.get(from)
       if (taker !== undefined) connections.taken(taker)
     } else if ('writes' in said) void write(said.writes, from)

@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { FromWorker, ToWorker, WorkerReady, WorkerStart } from './messages.ts'
+import { watchDeliveries } from './deliveries.ts'
 import { watchPulse, type Pulse } from './pulse.ts'
 import { errorOfStart } from './start-failure.ts'
 
@@ -24,8 +25,8 @@ export interface WorkerProcess {
   kill(): void
 }
 
-/** What a worker says once it serves. */
-export type Said = Exclude<FromWorker, { ready: unknown } | { failed: unknown } | 'pulse'>
+/** What a worker says once it serves; 'missed': the connection that it was given never came, and will not. */
+export type Said = Exclude<FromWorker, { ready: unknown } | { failed: unknown } | 'pulse'> | 'missed'
 
 /** Start a process that serves. */
 export function startWorker(start: WorkerStart, hear: (said: Said, from: WorkerProcess) => void): WorkerProcess {
@@ -51,25 +52,35 @@ export function startWorker(start: WorkerStart, hear: (said: Said, from: WorkerP
       if (child.connected) child.send(message, () => {})
     },
     give(connection) {
-      if (child.connected) child.send('connection' satisfies ToWorker, connection, { keepOpen: true }, () => {})
+      if (!child.connected) return
+      child.send('connection' satisfies ToWorker, connection, { keepOpen: true }, () => {})
+      deliveries.sent()
     },
     kill: () => void child.kill('SIGKILL'),
   }
   let pulse: Pulse | undefined
+  function ask(): void {
+    deliveries.asked()
+    worker.send('pulse')
+  }
   function killHung(): void {
     isHung = true
     worker.kill()
   }
+  const deliveries = watchDeliveries(ask, () => hear('missed', worker))
   child.on('message', (message) => {
     const said = message as FromWorker
-    if (said === 'pulse') pulse?.answered()
-    else if (typeof said === 'object' && 'ready' in said) ready.resolve(said.ready)
+    if (said === 'taken') deliveries.taken()
+    if (said === 'pulse') {
+      pulse?.answered()
+      deliveries.answered()
+    } else if (typeof said === 'object' && 'ready' in said) ready.resolve(said.ready)
     else if (typeof said === 'object' && 'failed' in said) ready.reject(errorOfStart(said.failed))
     else hear(said, worker)
   })
   worker.send({ start })
   // Not before: to load and open everything may take long on a busy machine.
-  void ready.promise.then(() => (pulse = watchPulse(() => worker.send('pulse'), killHung))).catch(() => {})
+  void ready.promise.then(() => (pulse = watchPulse(ask, killHung))).catch(() => {})
   void ended.then(() => pulse?.[Symbol.dispose]())
   return worker
 }

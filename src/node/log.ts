@@ -82,6 +82,11 @@ function eventsOf(logger: pino.Logger): Events {
     advisoriesLoaded: (packages) => logger.info({ packages }, 'npm advisories read again'),
     advisoriesRefused: (reason) => logger.error({ reason }, 'npm advisories not taken'),
     workerEnded: (number, how, pauseMs) => logger.error({ ended: number, how, pauseMs }, 'worker ended'),
+    connectionMissed: (number) =>
+      logger.error(
+        { missedBy: number },
+        'connection dropped: the worker may not open more files, see LimitNOFILE or ulimit -n',
+      ),
     unexpectedError: (id, err) => logger.error({ id, err }, 'unexpected error'),
   }
 }
