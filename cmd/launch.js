@@ -27,6 +27,8 @@ function startLean() {
   // A process with a channel to its parent would lose it.
   if (options.includes('-semi-space-size') || process.execArgv.join().includes('-semi-space-size') || process.send)
     return
+  // Of a program that an upgrade has removed meanwhile, Node would not say that it cannot start it: it aborts.
+  if (!existsSync(process.execPath)) return
   const env = {
     ...process.env,
     NODE_OPTIONS: `${options} --max-semi-space-size=8`.trim(),

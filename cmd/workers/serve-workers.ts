@@ -45,7 +45,11 @@ export async function serveWithWorkers(
     team.tellAll({ auth: content })
   })
   if (authFile !== undefined) opened.use(authFile)
-  const ready = await team.begin()
+  const ready = await Promise.race([team.begin(), stopped.first.then(() => undefined)])
+  if (ready === undefined) {
+    await stop(team, 'abort')
+    return 0
+  }
   const server = await accept(config, team).catch(async (error: unknown) => {
     await stop(team, 'abort')
     throw error

@@ -1,22 +1,28 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import path from 'node:path'
 import process from 'node:process'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { describe, expect, it } from 'vitest'
 
 import { lineKey } from '../helpers/auth-lines.ts'
+import { cleanEnv } from '../helpers/clean-env.ts'
 import { publishOf, tarballOf } from '../helpers/npm-fixtures.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { slowPut } from '../helpers/slow-put.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { buildWheel } from '../helpers/wheel.ts'
-import { lives, startWorkerServer, talkTo, type Talk, type WorkerServer } from '../helpers/worker-server.ts'
+import { childrenOf, lives, startWorkerServer, talkTo, type Talk, type WorkerServer } from '../helpers/worker-server.ts'
 
 const TIME = { timeout: 240_000 }
 const POLL = { timeout: 60_000 }
+const LAUNCHER = path.join(import.meta.dirname, '..', '..', 'cmd', 'launch.js')
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 describe('several workers', () => {
@@ -29,6 +35,18 @@ describe('several workers', () => {
     expect(await server.stop()).toBe(0)
     for (const pid of pids) expect(await lives(pid)).toBe(false)
     expect(server.logs()).not.toMatch(/"level":[56]0/)
+  })
+
+  it('end with status 0 when they are told to before they serve', TIME, async () => {
+    await using home = await tempDir('workers-early')
+    const args = ['serve', '--workers', '2', '--listen-addr', '127.0.0.1:0', '--store-path', home.join('data')]
+    const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(home.path), stdio: 'pipe' })
+    const printed = text(child.stdout)
+    const ended = once(child, 'close')
+    await expect.poll(async () => (await childrenOf(child.pid ?? 0)).length, POLL).toBe(2)
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+    expect(await printed).toBe('')
   })
 
   it('say in one line why they cannot start, as one process does', TIME, async () => {
