@@ -17,6 +17,8 @@ const NATIVE = ['better-sqlite3', 'lzma-native']
 /** How the sources load a package as CommonJS, and name the file that a thread or a process starts with. */
 const LOADED = /(?:createRequire\(import\.meta\.url\)|loadDrizzle)\('/g
 const STARTED = /new URL\(`(\.{1,2}\/[\w./-]+)\$\{extname\(import\.meta\.url\)\}`, import\.meta\.url\)/g
+/** Licences whose text names nobody. */
+const SHARED: ReadonlySet<string> = new Set(['Apache-2.0', 'Unlicense'])
 const PACKAGE_FOLDER = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/
 
 await rm(TARGET, { recursive: true, force: true })
@@ -78,16 +80,36 @@ function refuseForeignImports(chunks: RolldownOutput['output']): void {
 async function notices(chunks: RolldownOutput['output']): Promise<string> {
   const modules = chunks.flatMap((chunk) => (chunk.type === 'chunk' ? Object.keys(chunk.modules) : []))
   const folders = new Set(modules.map((id) => PACKAGE_FOLDER.exec(id)?.[0]).filter((folder) => folder !== undefined))
-  const texts = await Promise.all([...folders].sort().map(notice))
+  const all = await Promise.all([...folders].sort().map(licenceOf))
+  const texts = all.map(({ name, licence, text }) => {
+    // Some bring no text; one that names nobody is the same at another package.
+    const other = all.find((each) => each.licence === licence && each.text !== '')
+    const shared = SHARED.has(licence) ? other && `The text is that of ${other.name}.` : undefined
+    if (text === '' && shared === undefined) throw new Error(`no licence of ${name}`)
+    const title = `${name} (${licence})`
+    return [title, '='.repeat(title.length), '', text || shared, ''].join('\n')
+  })
   return `Depot contains these packages, each under its own licence.\n\n${texts.join('\n')}`
 }
 
-async function notice(folder: string): Promise<string> {
+interface Licence {
+  /** Of the package, with its version. */
+  readonly name: string
+  readonly licence: string
+  readonly text: string
+}
+
+/** The text stands in files of its own, or in a chapter of the README. */
+async function licenceOf(folder: string): Promise<Licence> {
   const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as Record<string, unknown>
-  const files = (await readdir(folder)).filter((name) => /^(?:licen[cs]e|copying|notice)/i.test(name)).sort()
+  const names = await readdir(folder)
+  const files = names.filter((name) => /^(?:(?:un)?licen[cs]e|copying|notice)/i.test(name)).sort()
   const texts = await Promise.all(files.map((name) => readFile(path.join(folder, name), 'utf8')))
-  const licence = manifest['license']
-  if (typeof licence !== 'string' && texts.length === 0) throw new Error(`no licence in ${folder}`)
-  const title = `${String(manifest['name'])} ${String(manifest['version'])} (${String(licence)})`
-  return [title, '='.repeat(title.length), '', ...texts.map((text) => text.trim()), ''].join('\n')
+  const readme = names.includes('README.md') ? await readFile(path.join(folder, 'README.md'), 'utf8') : ''
+  const chapter = /^#+ licen[cs]e\s+(?<text>.*copyright.*)/ims.exec(readme)?.groups?.['text'] ?? ''
+  return {
+    name: `${String(manifest['name'])} ${String(manifest['version'])}`,
+    licence: String(manifest['license']),
+    text: (texts.join('\n') || chapter).trim(),
+  }
 }

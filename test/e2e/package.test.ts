@@ -86,7 +86,7 @@ describeWith(['npm', 'npmRegistry', 'node26'], 'e2e/the package', () => {
     expect(Object.keys((manifest as { dependencies: object }).dependencies)).toEqual(['better-sqlite3', 'lzma-native'])
     const notices = await readFile(path.join(installed, 'dist/THIRD-PARTY.txt'), 'utf8')
     for (const name of ['drizzle-orm', 'hono', 'postgres', 'sshpk', 'zod'])
-      expect(notices).toMatch(RegExp(`^${name} `, 'm'))
+      expect(notices).toMatch(RegExp(`^${name} .+\\n=+\\n\\n\\w`, 'm'))
     // What loads a compiled package, a worker thread and PostgreSQL's client, each in the installed form.
     const run = async (...args: string[]): Promise<string> =>
       (await execute('./node_modules/.bin/depot', args, { cwd, env })).stdout
