@@ -57,6 +57,8 @@ const HEAD = [
   'RestartSec=2',
   // The parent ends its workers itself, one after the other.
   'KillMode=mixed',
+  // One worker that takes all memory is replaced; by default systemd ends the whole server with it.
+  'OOMPolicy=continue',
   'LimitNOFILE=65536',
   'UMask=0077',
 ]
