@@ -22,6 +22,8 @@ export interface StageOptions {
   readonly hashers?: Readonly<Record<string, Hasher>>
   /** Sees every piece of content before it is written, in order; what it throws aborts the staging. The bytes may be reused after. */
   readonly inspect?: (bytes: Uint8Array) => MaybeVoid
+  /** Pieces of content are the depot's own, each in memory of its own, which is freed as soon as it is written. */
+  readonly freesContent?: boolean
 }
 
 type MaybeVoid = void | Promise<void>

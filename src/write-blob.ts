@@ -7,6 +7,7 @@ import { frameCompressor, packFrames } from './codec/frames.ts'
 import type { Hasher, StagedBlob, StageOptions } from './depot.ts'
 import { DepotError } from './errors.ts'
 import type { Events } from './events.ts'
+import { freeMemory } from './free-memory.ts'
 import type { BlobRow, KvStore } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 
@@ -46,7 +47,7 @@ async function pour(
   content: AsyncIterable<Uint8Array>,
   encoder: Encoder,
   hashes: ReadonlyMap<string, Hasher>,
-  { limitBytes = LIMITS.blobBytesMax, inspect }: StageOptions,
+  { limitBytes = LIMITS.blobBytesMax, inspect, freesContent = false }: StageOptions,
 ): Promise<number> {
   let sizeBytes = 0
   for await (const bytes of content) {
@@ -57,6 +58,7 @@ async function pour(
     for (const hasher of hashes.values()) hasher.update(bytes)
     const written = encoder.write(bytes)
     if (written !== undefined) await written
+    if (freesContent) freeMemory(bytes)
   }
   return sizeBytes
 }
@@ -93,6 +95,7 @@ function framesInto(staged: StagedBytes): Encoder {
     for (const piece of compressed) {
       stored.update(piece)
       await staged.write(piece)
+      freeMemory(piece)
     }
   }
 

@@ -34,7 +34,9 @@ export async function storeNar(
     parser.push(bytes)
     if (decoding.codec === 'gzip') crc = crc32(bytes, crc)
   }
-  await using staged = await depot.stage(cache, decoding.content, { encoding: 'zstd', inspect })
+  // What a decoder hands out lies in memory that it writes to again.
+  const freesContent = decoding.codec === 'none'
+  await using staged = await depot.stage(cache, decoding.content, { encoding: 'zstd', inspect, freesContent })
   parser.end()
   const { sizeBytes: fileSizeBytes, sha256: fileHash = staged.digest } = decoding.wire()
   checkName(name, { fileHash, narHash: staged.digest, codec: decoding.codec })

@@ -18,7 +18,7 @@ const PARAMS = {
 export interface FrameCompressor extends Disposable {
   /**
    * One frame of at most `LIMITS.frameBytes` of content, in pieces. Frames joined are one valid zstd file (RFC 8878 §3.1). The content must
-   * not change before they are there.
+   * not change before they are there. Pieces of later frames may lie behind these in the same memory, and none before them.
    */
   compress(content: Uint8Array): Promise<readonly Uint8Array[]>
 }

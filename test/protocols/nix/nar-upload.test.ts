@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 
@@ -29,6 +30,18 @@ describe('an uploaded archive', () => {
     const answers = [await put(world, url, upload.body), await put(world, url, upload.body)]
     expect(answers.map(({ status }) => status)).toEqual([201, 200])
     expect(await storedFiles(world.dir)).toHaveLength(1)
+  })
+
+  it.each(['none', 'zstd'] as const)('of many megabytes is what was sent, as %s', async (codec) => {
+    await using world = await startNixWorld()
+    const upload = await nixUpload(
+      Buffer.concat([randomBytes(3_000_000), Buffer.alloc(4_000_000, 'depot '), randomBytes(999)]),
+      { codec },
+    )
+    expect((await put(world, `/nix/nar/${upload.fileName}`, upload.body)).status).toBe(201)
+    const plain = await world.fetch(`/nix/nar/${upload.narHash}.nar`)
+    expect(upload.nar.equals(Buffer.from(await plain.arrayBuffer()))).toBe(true)
+    expect(world.bugs).toEqual([])
   })
 
   it('may be sent by many at once', async () => {

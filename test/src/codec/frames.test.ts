@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 
 import { decompressFrame, frameCompressor, framesOf, packFrames } from '../../../src/codec/frames.ts'
+import { freeMemory } from '../../../src/free-memory.ts'
 import { LIMITS } from '../../../src/limits.ts'
 
 const MIB = LIMITS.frameBytes
@@ -30,6 +31,27 @@ describe('frames', () => {
       expect(Buffer.from(await decompressFrame(frame, content.byteLength)).equals(content)).toBe(true)
     }
   })
+
+  it.each([5, 40_000, 700_000, MIB])(
+    'lie apart from those before them, whose memory is freed: %i bytes',
+    async (sizeBytes) => {
+      using compressor = frameCompressor()
+      const contents = Array.from({ length: 24 }, (_, index) =>
+        index % 3 === 0 ? Buffer.alloc(sizeBytes, `depot ${index} `) : randomBytes(sizeBytes - (index % 2)),
+      )
+      for (let index = 0; index < contents.length; index += LIMITS.framesInFlight) {
+        const together = contents.slice(index, index + LIMITS.framesInFlight)
+        const frames = together.map((content) => compressor.compress(content))
+        for (const [at, pieces] of frames.entries()) {
+          const copies = (await pieces).map((piece) => Buffer.from(piece))
+          for (const piece of await pieces) freeMemory(piece)
+          const content = together[at] ?? Buffer.alloc(0)
+          const decoded = await decompressFrame(Buffer.concat(copies), content.byteLength)
+          expect(content.equals(decoded)).toBe(true)
+        }
+      }
+    },
+  )
 
   it('are made to their end when their compressor is disposed meanwhile', async () => {
     const content = randomBytes(MIB)
