@@ -8,6 +8,7 @@ import { hasCode } from '../src/errors.ts'
 import type { Events } from '../src/events.ts'
 import type { LocalStore } from '../src/local-store.ts'
 import type { AccessLog } from '../src/node/access-log.ts'
+import { putPoolBehindEventLoop } from '../src/node/pool-priority.ts'
 import { startServer, type RunningServer } from '../src/node/server.ts'
 import type { Protocol } from '../src/protocol.ts'
 import { NO_SIBLINGS, type Siblings } from '../src/siblings.ts'
@@ -106,6 +107,7 @@ export async function openApp(options: Omit<BootOptions, 'accessLog'>): Promise<
   const { config, events, warn = () => {}, protocols = (all) => all, common } = options
   const siblings = common?.siblings ?? NO_SIBLINGS
   await using opening = new AsyncDisposableStack()
+  await putPoolBehindEventLoop()
   const localStore = opening.use(await openLocalStore(config))
   const { blobs, kv } = await openStorage({
     ...config,
