@@ -10,21 +10,20 @@ import { digestOf, treeArchive } from './uploads.ts'
 const ROUNDS = 3
 const SECONDS = 4
 const SIZE_BYTES = 256 * 1024 * 1024
-const TAKES_PUT = 'client_max_body_size 0; dav_methods PUT; create_full_put_path on;'
 
-/** The slowest of a hot document's readers while an archive comes in, beside nginx that takes the same bytes and keeps them as a file. */
+/** The slowest of a hot document's readers while an archive comes in, beside nginx whose readers have the same upload to the depot going on. */
 export async function busyReads(dir: string, depot: BenchServer, narinfoPath: string): Promise<Row> {
   const folder = path.join(dir, 'files')
   mkdirSync(folder, { recursive: true })
   const file = await treeArchive(path.join(dir, 'archive.nar'), SIZE_BYTES)
-  const name = `${nix32(await digestOf(file))}.nar`
+  const upload = `${depot.url}/nix/nar/${nix32(await digestOf(file))}.nar`
   const document = await fetch(depot.url + narinfoPath)
   writeFileSync(path.join(folder, 'narinfo'), await document.text())
-  await using nginx = await startNginx(path.join(dir, 'nginx'), folder, TAKES_PUT)
+  await using nginx = await startNginx(path.join(dir, 'nginx'), folder)
   const p99s = { depot: [] as number[], nginx: [] as number[] }
   for (let round = 0; round < roundsOf(ROUNDS); round++) {
-    p99s.nginx.push(await p99During(nginx, '/narinfo', file, `/put/${name}`))
-    p99s.depot.push(await p99During(depot, narinfoPath, file, `/nix/nar/${name}`))
+    p99s.nginx.push(await p99During(`${nginx.url}/narinfo`, file, upload))
+    p99s.depot.push(await p99During(depot.url + narinfoPath, file, upload))
   }
   const [ours, theirs] = [median(p99s.depot), median(p99s.nginx)]
   return {
@@ -38,17 +37,17 @@ export async function busyReads(dir: string, depot: BenchServer, narinfoPath: st
 }
 
 /** Read for some seconds, all the while the file is sent, again and again. */
-async function p99During(server: BenchServer, target: string, file: string, upload: string): Promise<number> {
+async function p99During(url: string, file: string, upload: string): Promise<number> {
   let reading = true
   const sending = async (): Promise<void> => {
     while (reading) {
       const flags = ['-sS', '-T', file, '-H', 'Expect:', '-o', '/dev/null', '-w', '%{http_code}']
-      const status = await output('curl', [...flags, server.url + upload])
+      const status = await output('curl', [...flags, upload])
       if (!status.startsWith('2')) throw new Error(`PUT ${upload}: ${status}`)
     }
   }
   const sent = sending()
-  const { p99Ms, failures } = await drive({ url: server.url + target, connections: 16, seconds: SECONDS })
+  const { p99Ms, failures } = await drive({ url, connections: 16, seconds: SECONDS })
   reading = false
   await sent
   if (failures > 0) throw new Error(`${failures} reads failed`)
