@@ -393,6 +393,8 @@
                 RestartSec = 2;
                 # The parent ends its workers itself, one after the other.
                 KillMode = "mixed";
+                # A worker that took too much memory is replaced.
+                OOMPolicy = "continue";
                 TimeoutStopSec = (cfg.settings.shutdown-grace or 120) + 15;
                 LimitNOFILE = 65536;
                 UMask = "0077";

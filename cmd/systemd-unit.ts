@@ -32,6 +32,7 @@ export function systemdUnitCommand(program: readonly string[], io: CliIo): Comma
       const { user: _user, ...given } = flags
       const settings = wholePaths(given)
       refuseBreaks(settings)
+      refusePassword(lastOf(settings, 'database-url'))
       const { graceMs, port } = serveConfig(mergeSettings(SERVE_SETTINGS, { flags: settings, env: {} }), {}, '/')
       const user = lastOf(flags, 'user')
       if (user !== undefined && !USER.test(user)) throw new UsageError(`--user ${user}: that is no name of a user`)
@@ -53,13 +54,22 @@ const USER = /^[a-z_][a-z0-9_-]{0,31}$/
 const NOTES =
   'Data lies in /var/lib/depot (StateDirectory) unless --store-path is given, settings that are not given come from\n' +
   '/etc/depot/depot.toml. Keys that --private-key names are read by systemd and handed over as credentials. systemctl reload\n' +
-  'reads the auth file again. A password of a database belongs into the configuration file: units can be read by everyone.'
+  'reads the auth file again.'
 
 /** A unit has a setting a line, a backslash at its end goes on in the next one, and blanks there are dropped. */
 function refuseBreaks(flags: ParsedArgs['flags']): void {
   for (const [name, values] of Object.entries(flags))
     if (values.some((value) => /\p{Cc}|[\s\\]$/u.test(value)))
       throw new UsageError(`--${name}: no unit takes line breaks, nor a blank or a backslash at the end`)
+}
+
+function refusePassword(databaseUrl: string | undefined): void {
+  const url = databaseUrl === undefined ? null : URL.parse(databaseUrl)
+  if (url === null || (url.password === '' && !url.searchParams.has('password'))) return
+  throw new UsageError(
+    '--database-url has a password, and everyone may read a unit: put DEPOT_DATABASE_URL=… into a file with mode 0600, and name it with ' +
+      'systemctl edit depot: [Service] EnvironmentFile=FILE',
+  )
 }
 
 /** The unit is started in no folder of ours. */

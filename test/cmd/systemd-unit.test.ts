@@ -90,6 +90,16 @@ describe('the systemd unit', () => {
     }
   })
 
+  it.each(['postgres://depot:hunter2@db/depot', 'postgres://db/depot?user=depot&password=hunter2'])(
+    'takes no password of a database, which everyone could read: %s',
+    async (url) => {
+      const { status, stdout, stderr } = await runDepot(['systemd-unit', '--database-url', url])
+      expect([status, stdout]).toEqual([2, ''])
+      expect(stderr).toContain('EnvironmentFile')
+      expect(stderr).not.toContain('hunter2')
+    },
+  )
+
   it('names a command that serves, and that a reload does not end', async () => {
     await using dir = await tempDir('unit')
     await writeFile(dir.join('auth.keys'), '')
