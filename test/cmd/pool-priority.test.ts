@@ -22,7 +22,7 @@ describe.runIf(process.platform === 'linux')('the threads of a server', () => {
     const own = getPriority()
     const pool = threads.filter(({ name }) => name === 'libuv-worker')
     expect(pool.length).toBeGreaterThan(0)
-    for (const { niceness } of pool) expect(niceness).toBe(Math.min(own + 5, 19))
+    for (const { niceness } of pool) expect(niceness).toBe(Math.min(own + 2, 19))
     for (const { id, name, niceness } of threads)
       if (name !== 'libuv-worker') expect({ id, name, niceness }).toEqual({ id, name, niceness: own })
   })
