@@ -48,6 +48,7 @@ export async function startWorker(
     await tending?.[Symbol.asyncDispose]()
     await server.close()
     await app[Symbol.asyncDispose]()
+    await log.finish()
     exit()
   }
 

@@ -14,8 +14,10 @@ const FLUSH_EVERY_MS = 50
 export interface Log {
   readonly events: Events
   readonly access: AccessLog
-  /** Write what is still held back. */
+  /** Write what is still held back. What is being written at this moment is lost when the process ends at once. */
   flush(): void
+  /** Resolves when everything is written. */
+  finish(): Promise<void>
 }
 
 export interface LogOptions {
@@ -49,6 +51,10 @@ export function createLog({ verbose, worker }: LogOptions): Log {
     destination.flush()
   }, FLUSH_EVERY_MS)
   timer.unref()
+  function flush(): void {
+    handOver()
+    destination.flushSync()
+  }
   return {
     events: eventsOf(logger),
     access: {
@@ -59,9 +65,11 @@ export function createLog({ verbose, worker }: LogOptions): Log {
         if (held.length >= pieceBytes) handOver()
       },
     },
-    flush() {
-      handOver()
-      destination.flushSync()
+    flush,
+    async finish() {
+      // A failure would not be told anywhere but here.
+      await new Promise<void>((resolve) => destination.flush(() => resolve()))
+      flush()
     },
   }
 }
