@@ -8,7 +8,7 @@ import { z } from 'zod'
 
 import { BASE_FOLDERS } from './image-files.ts'
 import { run, stageBase, stageDependencies, stageDepot, stageNode } from './image-parts.ts'
-import { blobPath, configDocument, type ImageOptions, layoutFiles, manifestDocument } from './oci.ts'
+import { blobPath, configDocument, IMAGE_NAME, type ImageOptions, layoutFiles, manifestDocument } from './oci.ts'
 import { type Exceptions, writeArchive, writeLayer } from './tar-files.ts'
 
 const ROOT = path.dirname(import.meta.dirname)
@@ -68,7 +68,7 @@ async function imageOptions(): Promise<ImageOptions> {
     )
   const seconds = Number(process.env['SOURCE_DATE_EPOCH'] ?? (await ofCommit('%ct')))
   return {
-    name: 'depot',
+    name: IMAGE_NAME,
     ...manifest,
     architecture: (await run('dpkg', ['--print-architecture'], ROOT)).trim(),
     created: new Date(seconds * 1000).toISOString(),

@@ -30,6 +30,8 @@ export interface Document {
   readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number }
 }
 
+export const IMAGE_NAME = 'depot'
+
 /** Who the depot runs as: a number, so that Kubernetes' `runAsNonRoot` can tell. */
 export const IMAGE_USER = { name: 'depot', id: 10_001 } as const
 

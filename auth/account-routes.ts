@@ -20,6 +20,8 @@ export interface AccountOptions {
   readonly ecosystems: readonly string[]
   /** Whether everybody may do everything here: nobody is asked for credentials then, and none are made. */
   readonly open: boolean
+  /** Of this program. */
+  readonly version: string
 }
 
 /** The depot's own API about the caller and the caller's credentials, in JSON. Served at the root. */
@@ -33,8 +35,8 @@ export function accountProtocol(options: AccountOptions): Protocol {
   }
 }
 
-/** `GET /-/session`: who the depot takes the caller for, and what they may do. */
-function sessionRoute({ open }: AccountOptions): Route {
+/** `GET /-/session`: who the depot takes the caller for, what they may do, and which version it is, which an auth file keeps from strangers. */
+function sessionRoute({ open, version }: AccountOptions): Route {
   return route({
     method: 'GET',
     pattern: '/-/session',
@@ -42,7 +44,7 @@ function sessionRoute({ open }: AccountOptions): Route {
     handle({ principal: { id, name, key, limits, expiresAt } }) {
       const grants = open ? ['*:*:*'] : effectiveGrants(limits).map(printGrant)
       const end = expiresAt === undefined ? {} : { expiresAt: expiresAt * 1000 }
-      return answer(200, { principal: { id, name, key }, grants, open, ...end })
+      return answer(200, { principal: { id, name, key }, grants, open, version, ...end })
     },
   })
 }

@@ -8,6 +8,7 @@ import type { Depot } from '../src/depot.ts'
 import type { Protocol } from '../src/protocol.ts'
 import type { Siblings } from '../src/siblings.ts'
 import type { ServeConfig } from './config.ts'
+import { depotVersion } from './version.ts'
 
 /** Who may do what in a server, wired up. */
 export interface BootedAuth extends AsyncDisposable {
@@ -38,5 +39,5 @@ export function accountsOf({
   ...common
 }: Omit<NpmAccounts, 'logins'> & { readonly depot: Depot }): Pick<BootedAuth, 'account' | 'accounts'> {
   const accounts = { ...common, logins: webLogins({ store: depot, attempts: common.attempts }) }
-  return { account: accountProtocol({ ...accounts, ecosystems: ECOSYSTEMS }), accounts }
+  return { account: accountProtocol({ ...accounts, ecosystems: ECOSYSTEMS, version: depotVersion() }), accounts }
 }

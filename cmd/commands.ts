@@ -14,6 +14,14 @@ const audit: CommandGroup = {
   },
 }
 
+const store: CommandGroup = {
+  descriptions: { list: 'List the stores of blobs', move: 'Move all blobs of a store to another' },
+  commands: {
+    list: async () => (await import('./store-list.ts')).storeListCommand(process.env, STDIO),
+    move: async () => (await import('./store-move.ts')).storeMoveCommand(process.env, STDIO),
+  },
+}
+
 const token: CommandGroup = {
   descriptions: { create: 'Make a token for a client', list: 'List your tokens', revoke: 'End tokens' },
   commands: {
@@ -122,6 +130,7 @@ export const COMMANDS: CommandGroup = {
     serve: 'Serve Nix, npm and Python clients',
     doctor: 'Say what is wrong on this machine, and what to do',
     fsck: 'Check that everything that was stored is whole',
+    store: 'The stores that blobs lie in',
     audit: 'Read and check the audit log',
     key: 'Keys that sign Nix paths',
     nix: 'Store paths in a depot',
@@ -146,6 +155,7 @@ export const COMMANDS: CommandGroup = {
     doctor: async () =>
       (await import('./doctor.ts')).doctorCommand({ env: process.env, io: STDIO, cwd: process.cwd() }),
     fsck: async () => (await import('./fsck.ts')).fsckCommand(process.env),
+    store,
     audit,
     key,
     nix,

@@ -14,6 +14,8 @@ const SESSION = z.object({
   /** It asks nobody for credentials, and gives none. */
   open: z.boolean(),
   expiresAt: TIME.optional(),
+  /** Of the depot's program; one that does not tell is older than this. */
+  version: z.string().max(64).optional(),
 })
 
 const TOKEN_INFO = z.object({

@@ -20,19 +20,19 @@ await import(existsSync(source) ? source.href : compiled.href)
 /**
  * A server becomes another Node in the same process, whose memory is bounded before it begins: neither bound can be set later. V8 would let
  * garbage of 32 MB gather in the young half of its heap, of which 16 are as fast. The C library would keep what is freed in a place of its
- * own for each thread that compresses. What an operator has set stays; workers inherit both.
+ * own for each thread that compresses. What an operator has set stays, each by itself; workers inherit both.
  */
 function startLean() {
-  const { NODE_OPTIONS: options = '', MALLOC_ARENA_MAX: arenas = '2' } = process.env
+  const { NODE_OPTIONS: options = '', MALLOC_ARENA_MAX: arenas } = process.env
+  const isBounded = [options, ...process.execArgv].some((text) => text.includes('-semi-space-size'))
   // A process with a channel to its parent would lose it.
-  if (options.includes('-semi-space-size') || process.execArgv.join().includes('-semi-space-size') || process.send)
-    return
+  if ((isBounded && arenas !== undefined) || process.send) return
   // Of a program that an upgrade has removed meanwhile, Node would not say that it cannot start it: it aborts.
   if (!existsSync(process.execPath)) return
   const env = {
     ...process.env,
-    NODE_OPTIONS: `${options} --max-semi-space-size=8`.trim(),
-    MALLOC_ARENA_MAX: arenas,
+    NODE_OPTIONS: isBounded ? options : `${options} --max-semi-space-size=8`.trim(),
+    MALLOC_ARENA_MAX: arenas ?? '2',
   }
   try {
     process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], env)

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs'
 
 import type { ArgsDef } from 'citty'
 
@@ -6,7 +6,14 @@ import { messageOf } from '../src/thrown.ts'
 import { UsageError, type ParsedArgs } from './cli.ts'
 import { lastOf } from './flags.ts'
 import { configPaths, homeOf } from './home.ts'
-import { mergeSettings, unknownVariables, type Environment, type SettingTable, type SettingValues } from './settings.ts'
+import {
+  mergeSettings,
+  unknownVariables,
+  variableOf,
+  type Environment,
+  type SettingTable,
+  type SettingValues,
+} from './settings.ts'
 
 /** What every command that reads settings takes besides. */
 export const CONFIG_ARGS = {
@@ -45,13 +52,29 @@ export function loadSettings(table: SettingTable, flags: ParsedArgs['flags'], en
   const named = lastOf(flags, 'config') ?? env['DEPOT_CONFIG']
   const path = named ?? configPaths(env, home).find((candidate) => existsSync(candidate))
   const file = path === undefined ? {} : { file: { path, text: readConfig(path) } }
-  return { values: mergeSettings(table, { flags, env, ...file }), warnings: unknownVariables(table, env), home }
+  const warnings = [...unknownVariables(table, env), ...seenSecrets(table, flags)]
+  return { values: mergeSettings(table, { flags, env, ...file }), warnings, home }
 }
 
+/** A line for each secret that stands where every user of this machine can read it. */
+function seenSecrets(table: SettingTable, flags: ParsedArgs['flags']): readonly string[] {
+  return Object.entries(table)
+    .filter(([name, { secret }]) => secret === true && flags[name] !== undefined)
+    .map(([name]) => `everybody on this machine can see --${name}: better put it into ${variableOf(name)}, or the file`)
+}
+
+/** @throws UsageError, also for a pipe or a device: whoever reads one may wait for ever, or read it twice */
 function readConfig(path: string): string {
+  // What many give to say: none.
+  if (path === '/dev/null') return ''
+  let file: number | undefined
   try {
-    return readFileSync(path, 'utf8')
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    if (!fstatSync(file).isFile()) throw new Error('it is not a regular file')
+    return readFileSync(file, 'utf8')
   } catch (error) {
     throw new UsageError(`cannot read the configuration ${path}: ${messageOf(error)}`)
+  } finally {
+    if (file !== undefined) closeSync(file)
   }
 }

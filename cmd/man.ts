@@ -1,6 +1,6 @@
 import { hint } from '../src/hint.ts'
 import { UsageError, type CliIo, type Command, type CommandGroup } from './cli.ts'
-import { SERVE_SETTINGS } from './config.ts'
+import { SERVE_SETTINGS } from './serve-settings.ts'
 import { manPage } from './man-page.ts'
 import type { Environment } from './settings.ts'
 import { describeCommands } from './shells/described.ts'

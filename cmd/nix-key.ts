@@ -2,11 +2,13 @@ import path from 'node:path'
 
 import { generateSecretKey, isKeyName, parseSecretKey } from '../protocols/nix/signing.ts'
 import { UsageError, type CliIo, type Command, type ParsedArgs } from './cli.ts'
-import { keyPlace, SERVE_SETTINGS } from './config.ts'
+import { keyPlace } from './parse-config.ts'
+import { SERVE_SETTINGS } from './serve-settings.ts'
 import { isOn, lastOf } from './flags.ts'
 import { writeKeyFile } from './key-files.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
-import { makeNextNpmKey, readNpmKeys } from './npm-signing-keys.ts'
+import { KEY_USES } from './key-agreement.ts'
+import { makeNextNpmKey, readNpmKeys, type NpmKeyPlace } from './npm-signing-keys.ts'
 import type { Environment } from './settings.ts'
 import { NIX_KEY_FILES, randomKeyName, readKeyFile, readSigningKeys, type KeyPlace } from './signing-keys.ts'
 
@@ -24,6 +26,7 @@ const NPM_ARG = {
 const PLACE_SETTINGS = {
   'store-path': SERVE_SETTINGS['store-path'],
   'private-key': SERVE_SETTINGS['private-key'],
+  'npm-private-key': SERVE_SETTINGS['npm-private-key'],
 } as const
 
 /** `depot key generate`. */
@@ -108,8 +111,9 @@ export function keyRotateCommand(env: Environment, io: CliIo): Command {
       'depot key rotate --npm',
     ],
     async run({ flags }) {
-      const { storePath, privateKeyFiles } = placeOf(flags, env, io)
-      if (isOn(flags, 'npm')) return rotateNpmKey(storePath, io)
+      const place = placeOf(flags, env, io)
+      const { storePath, privateKeyFiles } = place
+      if (isOn(flags, 'npm')) return rotateNpmKey(place, io)
       if (privateKeyFiles !== undefined)
         throw new UsageError(
           'the keys of this depot are named by --private-key: make one with depot key generate --output FILE, and name it besides',
@@ -134,15 +138,21 @@ export function keyRotateCommand(env: Environment, io: CliIo): Command {
   }
 }
 
-async function listNpmKeys({ storePath }: KeyPlace, io: CliIo): Promise<number> {
-  const stored = await readNpmKeys(storePath)
+async function listNpmKeys(place: NpmKeyPlace, io: CliIo): Promise<number> {
+  const { storePath } = place
+  const stored = await readNpmKeys(place)
   for (const { file, key } of stored) io.out(`${key.entry.keyid}  ${file}`)
   if (stored.length === 0) io.err(`no key in ${storePath} yet: depot serve makes one at its first start`)
   return 0
 }
 
-async function rotateNpmKey(storePath: string, io: CliIo): Promise<number> {
-  const old = await readNpmKeys(storePath)
+async function rotateNpmKey(place: NpmKeyPlace, io: CliIo): Promise<number> {
+  const { storePath, npmPrivateKeyFiles } = place
+  if (npmPrivateKeyFiles !== undefined)
+    throw new UsageError(
+      `the keys of this depot are named by --npm-private-key: make one with ${KEY_USES.npm.make}, and name it behind them`,
+    )
+  const old = await readNpmKeys(place)
   if (old.length === 0) throw new UsageError(`no key in ${storePath} yet: depot serve makes one at its first start`)
   const { file, key } = await makeNextNpmKey(storePath)
   io.out(key.entry.keyid)
@@ -185,7 +195,7 @@ async function writeNew(file: string, secret: string): Promise<void> {
   if (!(await writeKeyFile(file, secret))) throw new UsageError(`${file} is there already, and was left as it is`)
 }
 
-function placeOf(flags: ParsedArgs['flags'], env: Environment, io: CliIo): KeyPlace {
+function placeOf(flags: ParsedArgs['flags'], env: Environment, io: CliIo): KeyPlace & NpmKeyPlace {
   // The file may configure the server too, so it is read by the server's table.
   const { values, warnings, home } = loadSettings(SERVE_SETTINGS, flags, env)
   for (const warning of warnings) io.err(`depot: ${warning}`)

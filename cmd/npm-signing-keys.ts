@@ -9,6 +9,7 @@ import {
 import { messageOf } from '../src/thrown.ts'
 import { UsageError } from './cli.ts'
 import type { ServeConfig } from './config.ts'
+import type { KeyAgreement } from './key-agreement.ts'
 import { keyFiles, readKeyText, writeKeyFile } from './key-files.ts'
 
 /** A key that signs npm packages, and the file it was read from. */
@@ -19,31 +20,38 @@ export interface StoredNpmKey {
 
 const FILES = keyFiles('npm-signing')
 
+/** Where a server's keys lie: in files that somebody named, or in its store path. */
+export type NpmKeyPlace = Pick<ServeConfig, 'storePath' | 'npmPrivateKeyFiles'>
+
 /**
- * The keys of npm packages in a store path, where the first one is made, and those of other registries that `--npm-keys` names.
+ * The keys of npm packages, of which the first one is made in an empty store path, and those of other registries that `--npm-keys` names.
  *
- * @throws UsageError for a file that holds no such key or keys
+ * @throws UsageError for a file that holds no such key or keys, and when other servers have keys that this one has not
  */
-export async function loadNpmKeys({
-  storePath,
-  npmKeyFiles,
-}: Pick<ServeConfig, 'storePath' | 'npmKeyFiles'>): Promise<RegistryKeys> {
-  const foreign = await readForeignKeys(npmKeyFiles)
-  let own = await readNpmKeys(storePath)
+export async function loadNpmKeys(
+  config: NpmKeyPlace & Pick<ServeConfig, 'npmKeyFiles'>,
+  agreement: KeyAgreement,
+): Promise<RegistryKeys> {
+  const { storePath } = config
+  const foreign = await readForeignKeys(config.npmKeyFiles)
+  let own = await readNpmKeys(config)
   if (own.length === 0) {
-    await writeKeyFile(FILES.first(storePath), generateSigningKey())
-    own = await readNpmKeys(storePath)
+    const secret = generateSigningKey()
+    await agreement.make(FILES.first(storePath), secret, parseSigningKey(secret).entry.keyid)
+    own = await readNpmKeys(config)
   }
   const newest = own.at(-1)
   if (newest === undefined) throw new UsageError(`the key that was made in ${storePath} has gone`)
+  await agreement.note(own.map(({ key }) => key.entry.keyid))
   const entries = [...own.map(({ key }) => key.entry), ...foreign]
   const published = new Map(entries.toReversed().map((entry) => [entry.keyid, entry]))
   return { signer: newest.key, published: [...published.values()].toReversed() }
 }
 
 /** Those that are there, oldest first; makes none. @throws UsageError for a file that holds no such key, without repeating it */
-export async function readNpmKeys(storePath: string): Promise<readonly StoredNpmKey[]> {
-  return Promise.all((await FILES.list(storePath)).map(async (file) => ({ file, key: await readNpmKey(file) })))
+export async function readNpmKeys({ storePath, npmPrivateKeyFiles }: NpmKeyPlace): Promise<readonly StoredNpmKey[]> {
+  const files = npmPrivateKeyFiles ?? (await FILES.list(storePath))
+  return Promise.all(files.map(async (file) => ({ file, key: await readNpmKey(file) })))
 }
 
 /** Make a further key. @throws UsageError when somebody else makes one at the same time */

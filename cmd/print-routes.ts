@@ -4,7 +4,7 @@ import path from 'node:path'
 
 import type { RouteLine } from '../src/app.ts'
 import { SILENT_EVENTS } from '../src/events.ts'
-import { openApp } from './boot.ts'
+import { openApp } from './open-app.ts'
 import type { ServeConfig } from './config.ts'
 
 /** Every route of a server and its policy, a line each, in the order in which they are asked. Its own data are not touched. */
@@ -13,12 +13,18 @@ export async function routeTable(config: ServeConfig): Promise<string> {
   try {
     const nowhere: ServeConfig = {
       ...config,
+      mode: 'monolithic',
       storePath: dir,
       databaseUrl: `sqlite://${path.join(dir, 'depot.db')}`,
       storageType: 'memory',
+      stores: undefined,
+      redirect: undefined,
       privateKeyFiles: undefined,
+      npmPrivateKeyFiles: undefined,
       authFile: undefined,
       nixStore: undefined,
+      npmKeyFiles: [],
+      npmAdvisories: undefined,
     }
     await using opened = await openApp({ config: nowhere, events: SILENT_EVENTS })
     return table(opened.app.routes)

@@ -70,7 +70,7 @@ function words(text: string): readonly string[] {
 }
 
 /** uv gives indexes names: `team=https://…`. */
-function withoutName(index: string): string {
+export function withoutName(index: string): string {
   return index.trim().replace(/^[^:=/]+=/, '')
 }
 

@@ -1,7 +1,9 @@
 import { createLog } from '../src/node/log.ts'
 import { systemCode } from '../src/thrown.ts'
 import { UsageError, type Command } from './cli.ts'
-import { SERVE_SETTINGS, serveConfig, type ServeConfig } from './config.ts'
+import type { ServeConfig } from './config.ts'
+import { serveConfig } from './parse-config.ts'
+import { SERVE_SETTINGS } from './serve-settings.ts'
 import { isOn } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
 import type { Environment } from './settings.ts'
@@ -29,20 +31,29 @@ export function serveCommand(env: Environment): Command {
       const { values, warnings, home } = loadSettings(SERVE_SETTINGS, flags, env)
       for (const warning of warnings) process.stderr.write(`depot: ${warning}\n`)
       const config = serveConfig(values, env, home)
-      if (isOn(flags, 'check-config')) {
-        const { checkConfig } = await import('./check-config.ts')
-        await checkConfig(config)
-        process.stdout.write('the configuration is fine\n')
-        return 0
-      }
+      if (isOn(flags, 'check-config')) return check(config, 'the configuration')
       if (isOn(flags, 'print-routes')) {
         const { routeTable } = await import('./print-routes.ts')
         process.stdout.write(await routeTable(config))
         return 0
       }
+      if (config.mode === 'check-config') return check(config, 'what it names')
+      if (config.mode === 'db-migrations') {
+        const { migrate } = await import('./migrate.ts')
+        await migrate(config)
+        return 0
+      }
       return serve(config)
     },
   }
+}
+
+async function check(config: ServeConfig, what: string): Promise<number> {
+  const { checkConfig, checkStorage } = await import('./check-config.ts')
+  await checkConfig(config)
+  if (config.mode === 'check-config') for (const line of await checkStorage(config)) process.stdout.write(`${line}\n`)
+  process.stdout.write(`${what} is fine\n`)
+  return 0
 }
 
 async function serve(config: ServeConfig): Promise<number> {

@@ -12,6 +12,8 @@ export interface Setting {
   readonly hint?: string
   /** The values it takes, where they are few words: completions offer them. */
   readonly words?: readonly string[]
+  /** Nobody else should see it: a command line and a unit are seen by many. */
+  readonly secret?: boolean
 }
 
 export type SettingTable = Readonly<Record<string, Setting>>
@@ -40,7 +42,7 @@ export function mergeSettings(
   },
 ): SettingValues {
   const fromFile = sources.file === undefined ? new Map<string, readonly string[]>() : parseFile(table, sources.file)
-  const values = new Map<string, readonly string[]>()
+  const values = new Map([...fromFile].filter(([name]) => TABLES.includes(name)))
   for (const [name, { type }] of Object.entries(table)) {
     const flag = Object.hasOwn(sources.flags, name) ? sources.flags[name] : undefined
     const value = flag ?? fromVariable(type, sources.env[variableOf(name)]) ?? fromFile.get(name)
@@ -71,11 +73,27 @@ function parseFile(
   }
   const values = new Map<string, readonly string[]>()
   for (const [key, value] of Object.entries(parsed)) {
+    if (TABLES.includes(key)) {
+      values.set(key, tablesOf(`${file}: ${key}`, value))
+      continue
+    }
     const setting = Object.hasOwn(table, key) ? table[key] : undefined
-    if (setting === undefined) throw new UsageError(`${file}: unknown setting '${key}'${hint(key, Object.keys(table))}`)
+    const known = [...Object.keys(table), ...TABLES]
+    if (setting === undefined) throw new UsageError(`${file}: unknown setting '${key}'${hint(key, known)}`)
     values.set(key, tomlValue(`${file}: ${key}`, setting.type, value))
   }
   return values
+}
+
+/** Keys of the file alone, each a list of tables; every table comes as JSON text, for whoever knows what it takes. */
+const TABLES: readonly string[] = ['stores']
+
+function tablesOf(where: string, value: unknown): readonly string[] {
+  const isTable = (item: unknown): boolean => typeof item === 'object' && item !== null && !Array.isArray(item)
+  if (!Array.isArray(value) || !value.every(isTable)) throw new UsageError(`${where} must be tables: [[stores]]`)
+  return value.map((table) =>
+    JSON.stringify(table, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)),
+  )
 }
 
 function tomlValue(where: string, type: Setting['type'], value: unknown): readonly string[] {

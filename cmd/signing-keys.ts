@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { generateSecretKey, parseSecretKey, type SigningKey } from '../protocols/nix/signing.ts'
 import { UsageError } from './cli.ts'
 import type { ServeConfig } from './config.ts'
-import { keyFiles, readKeyText, writeKeyFile } from './key-files.ts'
+import type { KeyAgreement } from './key-agreement.ts'
+import { keyFiles, readKeyText } from './key-files.ts'
 
 /** A key that signs Nix paths, and the file it was read from. */
 export interface StoredKey {
@@ -21,14 +22,18 @@ export const NIX_KEY_FILES = keyFiles('signing')
  * The keys that a server signs with; in an empty store path one is made. Files that somebody named must be there: a slip of the finger
  * would otherwise sign with a key that no client trusts.
  *
- * @throws UsageError as `readSigningKeys`
+ * @throws UsageError as `readSigningKeys`, and when other servers have keys that this one has not
  */
-export async function loadSigningKeys(place: KeyPlace): Promise<readonly StoredKey[]> {
-  const there = await readSigningKeys(place)
-  if (there.length > 0) return there
-  // Of servers that start at once on one folder, one makes the key and all read it.
-  await writeKeyFile(NIX_KEY_FILES.first(place.storePath), generateSecretKey(randomKeyName()))
-  return readSigningKeys(place)
+export async function loadSigningKeys(place: KeyPlace, agreement: KeyAgreement): Promise<readonly StoredKey[]> {
+  let stored = await readSigningKeys(place)
+  if (stored.length === 0) {
+    const secret = generateSecretKey(randomKeyName())
+    // Of servers that start at once on one folder, one makes the key and all read it.
+    await agreement.make(NIX_KEY_FILES.first(place.storePath), secret, parseSecretKey(secret).publicKey)
+    stored = await readSigningKeys(place)
+  }
+  await agreement.note(stored.map(({ key }) => key.publicKey))
+  return stored
 }
 
 /**

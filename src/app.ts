@@ -7,12 +7,14 @@ import { after } from './after.ts'
 import { createDenialLog } from './denial-log.ts'
 import { createGate, userAgentOf, type Admitted, type Gate, type RawRequest } from './gate.ts'
 import { errorResponse, type ErrorAnswer } from './http/error-response.ts'
-import { privately, sourceOf } from './http/respond.ts'
+import { privately } from './http/header-list.ts'
+import { sourceOf } from './http/respond.ts'
 import { createRouter, type Match, type Mount } from './http/router.ts'
 import { guardSite, type Site, type SiteGuard } from './http/site.ts'
 import { MAIN_CACHE, type MaybePromise } from './kv-store.ts'
 import { operations, type Lifecycle } from './operations.ts'
 import type { DepotRequest, Protocol } from './protocol.ts'
+import { createReadiness, type Part } from './readiness.ts'
 import { createRefusals, type Failed } from './refusals.ts'
 import type { Siblings } from './siblings.ts'
 import { createWantedNotes, type WantedNotes } from './wanted.ts'
@@ -23,6 +25,8 @@ export interface AppOptions {
   readonly site: Site
   readonly access?: Access
   readonly lifecycle?: Lifecycle
+  /** What readiness depends on; without it the database and every store. */
+  readonly parts?: readonly Part[]
   /** The other processes of this server, when it has several. */
   readonly siblings?: Siblings
 }
@@ -76,9 +80,10 @@ export function createApp({
   site,
   access = OPEN_ACCESS,
   lifecycle = { draining: false },
+  parts = partsOf(depot),
   siblings,
 }: AppOptions): App {
-  const mounts = mountsOf(depot, [operations(depot.kv, lifecycle), ...protocols])
+  const mounts = mountsOf(depot, [operations(createReadiness(parts), lifecycle), ...protocols])
   const router = createRouter(mounts)
   const guard = guardSite(site)
   const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot, siblings) })
@@ -115,6 +120,15 @@ export function createApp({
     wanted,
     routes: mounts.flatMap(routeLines),
   }
+}
+
+function partsOf({ kv, blobs }: Depot): readonly Part[] {
+  const stores = blobs.all.map((store): Part => ({
+    name: store.name === '' ? 'store' : `store ${store.name}`,
+    kind: 'store',
+    ping: async () => store.blobs.ping?.(),
+  }))
+  return [{ name: 'database', kind: 'database', ping: () => kv.ping() }, ...stores]
 }
 
 /** Ask the gate, whatever it says. */

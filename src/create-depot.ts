@@ -1,4 +1,4 @@
-import type { BlobStore } from './blob-store.ts'
+import type { BlobStores } from './blob-stores.ts'
 import type { Depot } from './depot.ts'
 import { documentReader } from './documents.ts'
 import { hasCode } from './errors.ts'
@@ -7,28 +7,43 @@ import type { Cache, KvRecord, KvStore } from './kv-store.ts'
 import { prefixEnd } from './key-prefix.ts'
 import { LIMITS } from './limits.ts'
 import { openBlob } from './read-blob.ts'
+import { createRedirects, type RedirectRules } from './redirects.ts'
 import { stageBlob } from './write-blob.ts'
 
 export interface DepotOptions {
-  readonly blobs: BlobStore
+  readonly blobs: BlobStores
   readonly kv: KvStore
   readonly events: Events
+  /** Who fetches blobs from their store itself; nobody when absent. */
+  readonly redirects?: RedirectRules | undefined
 }
 
 /** A depot over two opened stores; whoever opened them closes them. */
-export function createDepot({ blobs, kv, events }: DepotOptions): Depot {
+export function createDepot({ blobs, kv, events, redirects }: DepotOptions): Depot {
+  const reading = { blobs, kv, events: { ...events, blobMisread: nowAndThen(events.blobMisread) } }
   return {
     kv,
     blobs,
     events,
     stage: (cache, content, options) => stageBlob({ blobs, kv, events }, cache.domain, content, options),
-    open: (row) => openBlob({ blobs, kv, events }, row),
+    open: (row, reads) => openBlob(reading, row, reads),
+    urlOf: createRedirects(blobs, redirects),
     get: async (cache, kind, key) => kv.get(cache.id, kind, key),
     all: (cache, kind, prefix = '') => allRecords(kv, cache, kind, prefix),
     blobOf: async (cache, kindPrefix, digest) => kv.blobOf(cache.id, kindPrefix, digest),
     commit: (cache, change) => kv.commit({ cache: cache.id, ...change }),
     retryConflicts,
     document: documentReader(kv, events),
+  }
+}
+
+/** A store that gives wrong bytes does so to every reader. */
+function nowAndThen(tell: Events['blobMisread']): Events['blobMisread'] {
+  let toldAtMs = -Infinity
+  return (row, reason) => {
+    if (performance.now() - toldAtMs < LIMITS.misreadToldMs) return
+    toldAtMs = performance.now()
+    tell(row, reason)
   }
 }
 

@@ -1,6 +1,18 @@
-import type { BlobStore, ByteRange } from './blob-store.ts'
-import type { BlobRow, Cache, Commit, Document, DocumentKey, KvRecord, KvStore, StoredDocument } from './kv-store.ts'
+import type { ByteRange } from './blob-store.ts'
+import type { BlobStores } from './blob-stores.ts'
+import type {
+  BlobPut,
+  BlobRow,
+  Cache,
+  Commit,
+  Document,
+  DocumentKey,
+  KvRecord,
+  KvStore,
+  StoredDocument,
+} from './kv-store.ts'
 import type { Events } from './events.ts'
+import type { UrlOf } from './redirects.ts'
 import type { Source } from './source.ts'
 
 /** Digest of a streamed body beside its sha256: a name of `node:crypto`, or an algorithm of one's own. */
@@ -41,7 +53,13 @@ export interface StagedBlob extends AsyncDisposable {
    * Put the bytes into storage, durably, and return the row to commit. Only after that commit may anyone be told.
    * Content that is there already, whole, is not written again.
    */
-  publish(): Promise<BlobRow>
+  publish(): Promise<BlobPut>
+}
+
+/** What will be read of a blob. An empty range: nothing, the caller only wants to know that it is there. */
+export interface Reads {
+  readonly of: 'stored' | 'content'
+  readonly range: ByteRange
 }
 
 /** A blob opened for reading; its size has been checked against its row. */
@@ -61,7 +79,7 @@ export interface Rendering extends Document {
 /** Bytes and names: what every protocol reads and writes. */
 export interface Depot {
   readonly kv: KvStore
-  readonly blobs: BlobStore
+  readonly blobs: BlobStores
   readonly events: Events
   /**
    * Take in content: hashed, counted and encoded while it streams, into a place that nobody reads.
@@ -73,9 +91,12 @@ export interface Depot {
    * Open a blob after checking its stored size. One of another size is taken out of service; a missing one is not, because a volume
    * that is not mounted must not condemn everything on it.
    *
+   * @param reads all of it when absent; reading something else is only slower
    * @throws DepotError `NOT_FOUND`
    */
-  open(row: BlobRow): Promise<OpenBlob>
+  open(row: BlobRow, reads?: Reads): Promise<OpenBlob>
+  /** Where a reader fetches the stored bytes of a blob, when not here. */
+  readonly urlOf: UrlOf
   get(cache: Cache, kind: string, key: string): Promise<KvRecord | undefined>
   /** Every record of a kind whose key starts with `prefix`, page by page. */
   all(cache: Cache, kind: string, prefix?: string): AsyncGenerator<KvRecord>

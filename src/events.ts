@@ -5,6 +5,8 @@ export interface Events {
   blobStored(row: BlobRow): void
   /** A blob was taken out of service because storage does not hold what its row says. */
   blobQuarantined(row: Pick<BlobRow, 'domain' | 'digest'>, reason: string): void
+  /** A store gave other bytes than it has: nothing is known against the blob. */
+  blobMisread(row: Pick<BlobRow, 'domain' | 'digest'>, reason: string): void
   recordWritten(ecosystem: string, name: string): void
   /** An answer that had begun was cut, because what it was made from is not what it must be. */
   answerCut(requestId: string, code: string, message: string): void
@@ -19,6 +21,12 @@ export interface Events {
   advisoriesLoaded(packages: number): void
   /** A content of it was not taken; the one before it still counts. */
   advisoriesRefused(reason: string): void
+  /** A store met an outage, or has no room left: new blobs go to others. */
+  storeFailed(store: string, code: string, message: string): void
+  /** It takes new blobs again. */
+  storeRecovered(store: string): void
+  /** What is done beside answering could not go on, and is tried again in so many milliseconds. */
+  tendingFailed(protocol: string, code: string, message: string, pauseMs: number): void
   /** A process that serves ended by itself, how it did, and in how many milliseconds another takes its place. */
   workerEnded(worker: number, how: string, pauseMs: number): void
   /** A process that serves got no connection, because it may not open more files. */
@@ -40,6 +48,7 @@ export interface CredentialsRefusal {
 export const SILENT_EVENTS: Events = {
   blobStored: () => {},
   blobQuarantined: () => {},
+  blobMisread: () => {},
   recordWritten: () => {},
   answerCut: () => {},
   requestRefused: () => {},
@@ -48,6 +57,9 @@ export const SILENT_EVENTS: Events = {
   authReloadFailed: () => {},
   advisoriesLoaded: () => {},
   advisoriesRefused: () => {},
+  storeFailed: () => {},
+  storeRecovered: () => {},
+  tendingFailed: () => {},
   workerEnded: () => {},
   connectionMissed: () => {},
   unexpectedError: () => {},

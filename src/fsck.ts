@@ -1,120 +1,40 @@
-import { createHash } from 'node:crypto'
+import type { NamedStore } from './blob-stores.ts'
+import { hasCode, type DepotError } from './errors.ts'
+import { checkBlobs, type FsckCounts, type FsckOptions } from './fsck-blobs.ts'
+import { inStore, storeDown, wentDown, type Finding } from './fsck-finding.ts'
+import type { KvStore, Reference } from './kv-store.ts'
 
-import type { BlobStore } from './blob-store.ts'
-import { blobLocation } from './blob-location.ts'
-import type { OpenBlob } from './depot.ts'
-import { hasCode } from './errors.ts'
-import { SILENT_EVENTS } from './events.ts'
-import type { Source } from './source.ts'
-import type { BlobRow, KvStore, Reference } from './kv-store.ts'
-import { openBlob } from './read-blob.ts'
-
-export type FindingKind =
-  /** Storage has nothing where the row says there are bytes. */
-  | 'blob-missing'
-  /** Storage has another number of bytes than the row says. */
-  | 'blob-size'
-  /** The bytes do not have the hash they are known by. Only looked for with `full`. */
-  | 'blob-corrupt'
-  /** A record needs a blob that is not in service. */
-  | 'reference-broken'
-  /** Stored bytes that no row knows: left by a crash between storing and committing, harmless. */
-  | 'orphan'
-
-export interface Finding {
-  readonly kind: FindingKind
-  /** Whether something that should be readable is not. */
-  readonly severity: 'error' | 'note'
-  readonly subject: string
-  readonly detail: string
-}
-
-export interface FsckCounts {
-  blobs: number
-  references: number
-  hashedBytes: number
-}
-
-export interface FsckOptions {
-  readonly blobs: BlobStore
-  readonly kv: KvStore
-  /** Read every byte and hash it, rather than only compare sizes. */
-  readonly full: boolean
-  /** Counts up while the check runs. */
-  readonly counts?: FsckCounts
-}
-
+/** References in one step. */
 const PAGE = 1000
 
 /**
  * Compare what the database says with what storage holds, without changing either. Safe beside a running server: whatever looks
- * wrong is looked at a second time, because a row may have changed meanwhile.
+ * wrong is looked at a second time, because a row may have changed meanwhile. Of several stores one that goes down meanwhile is left out
+ * from then on.
+ *
+ * @throws DepotError `STORAGE_DOWN` when the database cannot be reached, or the only store
  */
 export async function* fsck(options: FsckOptions): AsyncGenerator<Finding> {
   const counts = options.counts ?? { blobs: 0, references: 0, hashedBytes: 0 }
-  yield* checkBlobs(options, counts)
+  const down = yield* findDown(options)
+  yield* checkBlobs({ ...options, down }, counts)
   yield* checkReferences(options, counts)
-  yield* findOrphans(options)
+  for (const store of options.blobs.all) if (!down.has(store.name)) yield* findOrphans(options, store)
 }
 
-async function* checkBlobs(options: FsckOptions, counts: FsckCounts): AsyncGenerator<Finding> {
-  let page = await options.kv.blobs(undefined, PAGE)
-  while (page.length > 0) {
-    for (const row of page) {
-      counts.blobs++
-      const finding = await checkBlob(options, row, counts)
-      if (finding !== undefined) yield finding
+/** Of several stores those that answer are checked; where there is one, it is found out by what is read. */
+async function* findDown({ blobs: { all } }: FsckOptions): AsyncGenerator<Finding, Set<string>> {
+  const down = new Set<string>()
+  for (const { name, blobs } of all.length > 1 ? all : []) {
+    try {
+      await blobs.ping?.()
+    } catch (error) {
+      if (!hasCode(error, 'STORAGE_DOWN')) throw error
+      down.add(name)
+      yield storeDown(name, error)
     }
-    page = await options.kv.blobs(page.at(-1), PAGE)
   }
-}
-
-async function checkBlob(options: FsckOptions, row: BlobRow, counts: FsckCounts): Promise<Finding | undefined> {
-  if (row.state === 'deleting') return undefined
-  const first = await inspect(options, row, counts)
-  if (first === undefined) return undefined
-  const again = await options.kv.blob(row.domain, row.digest)
-  return again === undefined || again.state === 'deleting' ? undefined : inspect(options, again, counts)
-}
-
-async function inspect({ blobs, full }: FsckOptions, row: BlobRow, counts: FsckCounts): Promise<Finding | undefined> {
-  const subject = `${row.domain}/${row.digest}`
-  const stored = await blobs.stat(blobLocation(row.domain, row.digest))
-  if (stored === undefined) return { kind: 'blob-missing', severity: 'error', subject, detail: 'nothing is stored' }
-  if (stored.sizeBytes !== row.storedBytes) {
-    const detail = `${stored.sizeBytes} bytes stored where ${row.storedBytes} belong`
-    return { kind: 'blob-size', severity: 'error', subject, detail }
-  }
-  if (!full) return undefined
-  counts.hashedBytes += row.storedBytes
-  const detail = await damage(blobs, row)
-  return detail === undefined ? undefined : { kind: 'blob-corrupt', severity: 'error', subject, detail }
-}
-
-/** What is wrong with the bytes, or undefined. */
-async function damage(blobs: BlobStore, row: BlobRow): Promise<string | undefined> {
-  try {
-    await using blob = await openForCheck(blobs, row)
-    if ((await hashOf(blob.stored())) !== row.storedSha256)
-      return 'the stored bytes have another hash than when they were written'
-    if (row.encoding !== 'raw' && (await hashOf(blob.content())) !== row.digest)
-      return 'the content has another hash than its name'
-    return undefined
-  } catch (error) {
-    if (hasCode(error, 'STORAGE_DOWN')) throw error
-    return `cannot be read: ${String(error)}`
-  }
-}
-
-/** Opens without the right to take anything out of service: a check must not change what it checks. */
-function openForCheck(blobs: BlobStore, row: BlobRow): Promise<OpenBlob> {
-  return openBlob({ blobs, kv: { setBlobState: async () => {} }, events: SILENT_EVENTS }, row)
-}
-
-async function hashOf(source: Source): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const bytes of source.chunks({ start: 0, end: source.sizeBytes })) hash.update(bytes)
-  return hash.digest('hex')
+  return down
 }
 
 async function* checkReferences({ kv }: FsckOptions, counts: FsckCounts): AsyncGenerator<Finding> {
@@ -140,10 +60,26 @@ async function checkReference(
   return { kind: 'reference-broken', severity: 'error', subject: `${kind} ${key}`, detail }
 }
 
-async function* findOrphans({ blobs, kv }: FsckOptions): AsyncGenerator<Finding> {
-  for await (const location of blobs.list('')) {
+async function* findOrphans({ blobs: stores, kv }: FsckOptions, { name, blobs }: NamedStore): AsyncGenerator<Finding> {
+  let failure: DepotError | undefined
+  const keep = (error: DepotError): void => void (failure = error)
+  const locations = stores.all.length > 1 ? untilDown(blobs.list(''), keep) : blobs.list('')
+  for await (const location of locations) {
     const [domain = '', , , , digest = ''] = location.split('/')
-    if ((await kv.blob(domain, digest)) !== undefined) continue
-    yield { kind: 'orphan', severity: 'note', subject: `${domain}/${digest}`, detail: 'stored, and no row knows it' }
+    const note = { severity: 'note', subject: `${domain}/${digest}`, ...inStore(stores, name) } as const
+    const row = await kv.blob(domain, digest)
+    if (row === undefined) yield { kind: 'orphan', ...note, detail: 'stored, and no row knows it' }
+    else if (stores.nameOf(row) !== name)
+      yield { kind: 'duplicate', ...note, detail: `stored, and its row says that it lies in '${stores.nameOf(row)}'` }
+  }
+  if (failure !== undefined) yield wentDown(name, failure)
+}
+
+async function* untilDown<T>(listed: AsyncIterable<T>, told: (error: DepotError) => void): AsyncGenerator<T> {
+  try {
+    yield* listed
+  } catch (error) {
+    if (!hasCode(error, 'STORAGE_DOWN')) throw error
+    told(error)
   }
 }

@@ -42,7 +42,24 @@ export interface BlobRow {
   /** Stored length of each frame, packed (codec/frames.ts); empty for a raw blob. */
   readonly frames: Uint8Array
   readonly state: BlobState
+  /** Name of the store in which it lies; empty for what was stored before stores had names (see `BlobStores`). */
+  readonly store: string
 }
+
+/** A row to commit: what was just published, or what was found to be there already. */
+export interface BlobPut extends BlobRow {
+  /** Read from the database and not written anew: a commit leaves the row as it is by then, and live. It may have been moved meanwhile. */
+  readonly held?: true
+  /**
+   * Just published: the store of the row that was there before, null when there was none. A row that by the time of the commit says that the
+   * same bytes lie somewhere else is right, and what was published may be gone again: its blob was moved meanwhile. When absent, the row
+   * says where the bytes lie, whatever was there.
+   */
+  readonly seenIn?: string | null
+}
+
+/** Where the bytes of a blob lie, and how many they are. */
+export type BlobPlace = Pick<BlobRow, 'domain' | 'digest' | 'store' | 'storedBytes'>
 
 /**
  * Names a rendered answer. It belongs to the record (cache, kind, key): putting or deleting that record drops it, and so does a blob of
@@ -61,7 +78,7 @@ export interface DocumentKey {
 export interface Document {
   /** Text, or bytes when `encoding` is set. */
   readonly body: string | Uint8Array
-  /** Strong entity tag with its quotes. */
+  /** Strong entity tag with its quotes, made from the bytes. Stores keep bodies by it: at one key, the same tag means the same body. */
   readonly etag: string
   /** Content-Encoding, or empty. */
   readonly encoding: '' | 'gzip' | 'zstd'
@@ -135,7 +152,7 @@ export interface Commit {
   readonly puts?: readonly RecordPut[]
   readonly deletes?: readonly RecordDelete[]
   /** Rows of blobs that were just published; one that exists is replaced and live again. */
-  readonly blobs?: readonly BlobRow[]
+  readonly blobs?: readonly BlobPut[]
   readonly documents?: readonly DocumentPut[]
   readonly audit?: readonly AuditEntry[]
 }
@@ -163,6 +180,12 @@ export interface ListOptions {
   readonly after?: string
   /** At most this many records, 1 to 10,000. */
   readonly limit: number
+}
+
+/** What one process has for itself. */
+export interface Held extends AsyncDisposable {
+  /** Aborted when it may be somebody else's by now, because the database was lost: stop, and `hold` it anew. */
+  readonly lost: AbortSignal
 }
 
 export type MaybePromise<T> = T | Promise<T>
@@ -208,11 +231,24 @@ export interface KvStore extends AsyncDisposable {
   commit(commit: Commit): Promise<void>
   /** Take a blob out of service, or back into it. */
   setBlobState(domain: string, digest: string, state: BlobState): Promise<void>
+  /**
+   * Say that a blob lies in another store, where the same bytes have been published.
+   *
+   * @throws DepotError `WRITE_CONFLICT` when it is not live any more, lies elsewhere by now, or is stored as other bytes.
+   */
+  moveBlob(from: Pick<BlobRow, 'domain' | 'digest' | 'store' | 'storedSha256'>, store: string): Promise<void>
   /** Blob rows in order of (domain, digest), behind `after`, at most `limit`, 1 to 10,000. */
   blobs(
     after: { readonly domain: string; readonly digest: string } | undefined,
     limit: number,
   ): MaybePromise<readonly BlobRow[]>
+  /** Their places alone, whatever their state: for sums and walks over all of them. In order, behind `after`, at most `limit`. */
+  blobPlaces(
+    after: { readonly domain: string; readonly digest: string } | undefined,
+    limit: number,
+  ): MaybePromise<readonly BlobPlace[]>
+  /** The names of stores that stand in rows, without the empty one, and how many rows each. Cheap while there are none. */
+  storesNamed(): MaybePromise<readonly { readonly store: string; readonly blobs: number }[]>
   /** References in a stable order, behind `after`, at most `limit`, 1 to 10,000. */
   references(after: Reference | undefined, limit: number): MaybePromise<readonly Reference[]>
   /** The audit log behind line `after` (0 = from its beginning), oldest first, at most `limit`, 1 to 10,000. */
@@ -226,6 +262,14 @@ export interface KvStore extends AsyncDisposable {
   readTogether?(): void
   /** What anybody has committed up to here is seen by every read from here on, in this turn too. */
   readAnew?(): void
+  /**
+   * Wait until no process that uses this database holds `name`, and hold it until it is given back: for work that is done in one place at a
+   * time. Whoever vanishes without giving back has it taken away: at once when the process ends, within a minute when the machine does.
+   * In SQLite, which one server has, only this process is asked.
+   *
+   * @throws the reason of `signal`
+   */
+  hold(name: string, signal: AbortSignal): Promise<Held>
   /** Cheap proof that the database answers, for readiness. */
   ping(): Promise<void>
 }

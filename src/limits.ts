@@ -29,10 +29,27 @@ export const LIMITS = {
   localStoreSnapshotBytesMax: 512 * MIB,
   /** A PostgreSQL statement that takes longer is cancelled: every one of ours takes milliseconds. */
   databaseStatementTimeoutMs: 30 * SECOND,
+  /** A connection to PostgreSQL that stays is asked this often whether it still answers, and given up like any other when it does not. */
+  databasePulseMs: 5 * SECOND,
+  /** Between two tries to connect it again, at first and at most: an outage is over for us soon after it is for the database. */
+  databaseRetryMsMin: 100,
+  databaseRetryMsMax: 2 * SECOND,
+  /** Reads of single rows go to PostgreSQL together, in so many trips at once: one is answered while the next is asked. */
+  databaseTripsAtOnce: 2,
+  /** And so many in one: their answers are some hundred kilobytes. */
+  databaseAskingsPerTrip: 128,
+  /** From the beginning of an outage, reads and changes wait so long for its end before they fail: PostgreSQL restarts in a second or two. */
+  databaseOutageMs: 3 * SECOND,
+  /** Between two tries to hold what somebody else holds: so soon another server goes on with what one that ended has done. */
+  holdPauseMs: 1 * SECOND,
+  /** Work beside answering that met an outage is tried again after so long: nobody waits for it. */
+  tendPauseMs: 30 * SECOND,
   /** Page cache of the reading connection: holds the documents of some 50,000 packages. */
   databaseReadCacheBytes: 64 * MIB,
   /** Page cache of the writing connection. */
   databaseWriteCacheBytes: 16 * MIB,
+  /** A staged file that another host or container left is removed when nobody has written to it for so long: no upload stands still so long. */
+  stagedElsewhereMs: 60 * MINUTE,
   /** Commits that share one transaction, and so one fsync: more would only make the first of them wait. */
   commitsPerBatch: 256,
   /** Commits waiting for the database; beyond it the answer is 503, not memory. */
@@ -45,8 +62,10 @@ export const LIMITS = {
   largeDocumentsBytesMin: 64 * MIB,
   /** Origins that documents are stored for, of one process: each has its own copy of every packument. */
   documentOriginsMax: 16,
-  /** Connections to PostgreSQL of one process, unless told otherwise: its default limit is 100 for all. */
+  /** Connections to PostgreSQL of one server, which its processes share, unless told otherwise: its default limit is 100 for all. */
   databaseConnections: 10,
+  /** Of one server: more than any PostgreSQL takes. */
+  databaseConnectionsMax: 1_000,
 
   /** One blob after decompression, so a bomb stops here and not on the disk. */
   blobBytesMax: 64 * GIB,
@@ -56,8 +75,16 @@ export const LIMITS = {
   framesInFlight: 3,
   /** Blobs up to this size are read in one synchronous call, cheaper than a trip through the thread pool: half the wheels there are. */
   inlineReadBytesMax: 128 * KIB,
-  /** Small blobs that one process keeps in memory: a few thousand narrow archives, and no more of it than an idle server has room for. */
+  /** Small blobs that a server, all its workers together, keeps in memory: a few thousand narrow archives, and no more of it than an idle server has room for. */
   recentBlobBytesMax: 16 * MIB,
+  /** Bodies of documents from this size on are kept by the process that read them: shorter ones, most narinfos, cost little more than their row. */
+  recentDocumentBytesMin: 2 * KIB,
+  /** And so much of them in all workers of a server together, in bytes or characters: what a thousand packages in use have. */
+  recentDocumentsLengthMax: 16 * MIB,
+  /** Answers that wait for the end of a turn of the event loop and are sent together: the first of so many has waited two milliseconds. */
+  sentTogetherMax: 64,
+  /** Bytes or characters of their bodies, beyond which they are sent before it: what waits is in memory. */
+  sentTogetherLengthMax: 512 * KIB,
   /** Size of a read buffer of the pool that feeds responses. */
   readBufferBytes: 256 * KIB,
   /** Buffers kept for reuse; more are allocated under load and then dropped. */
@@ -66,8 +93,85 @@ export const LIMITS = {
   frameBuffersKept: 16,
   /** The memory store refuses more: it is for tests and trials, beside everything else in the process. */
   memoryStoreBytesMax: 1 * GIB,
+  /** A URL that a reader is sent to, in seconds: clients follow at once, and try it again for a minute or two. */
+  redirectSeconds: 300,
+  /** What is smaller is sent sooner than a client has asked a second server. */
+  redirectBytesMin: 1 * MIB,
+  /** A connection to S3 is there after this, or the next attempt is made. */
+  s3ConnectMs: 3 * SECOND,
+  /** One attempt at a request, to the head of its answer, and all attempts together: clients wait some ten seconds for anything. */
+  s3AttemptMs: 4 * SECOND,
+  s3AnswerMs: 9 * SECOND,
+  /** Attempts at a request, and the longest first pause between them, which doubles: a store that says it has too much to do is given longer. */
+  s3AttemptsMax: 6,
+  s3PauseMs: 50,
+  s3ThrottledPauseMs: 300,
+  s3PauseMsMax: 2 * SECOND,
+  /** Requests to a bucket that are sent again while no other succeeds: one in ten of some thousand under way. */
+  s3RetriesAtOnceMax: 200,
+  /** What is not answered for so long is sent once more beside, twice at most; a good store answers in a tenth of it. */
+  s3BesideMs: 1 * SECOND,
+  s3BesideMax: 2,
+  /** Requests of one process that go beside others at a time: a store that is slow because it has much to do is not asked thrice. */
+  s3BesidesMax: 64,
+  /** A request that carries bytes has as much more time for each attempt as they take at this rate, and three times that in all. */
+  s3SlowBytesPerSecond: 140 * KIB,
+  /** Some servers copy an upload together before they answer, at no less than this rate, and 64 GiB in this time. */
+  s3CopyBytesPerSecond: 40 * MIB,
+  s3CompleteMs: 10 * MINUTE,
+  /** An upload that S3 forgets is begun anew so often in all: its answer to the last step is seldom lost twice. */
+  s3UploadsMax: 3,
+  /** Of an object, what is taken from its connection before its reader asks for it; a reader that is slow holds no more. */
+  s3AheadBytes: 128 * KIB,
+  /** What is read from a connection at once, and the buffer that each has for it, where nothing is to be decrypted. */
+  s3ReadBytes: 128 * KIB,
+  /** An object from which on it pays to read it past Node's parser, though its connection is closed then. */
+  s3TakenBytesMin: 2 * MIB,
+  /** An answer of S3 that is no object: a page of a list has a thousand keys of a kilobyte, each character of which may take six. */
+  s3AnswerBytesMax: 8 * MIB,
+  /** A reader waits so long for the next byte of an object, then asks anew. */
+  s3StallMs: 15 * SECOND,
+  /** And so often for the same piece. */
+  s3ResumesMax: 3,
+  /** Bytes of an object that are read and dropped rather than asked for anew behind them: as many come in the time of one request. */
+  s3SkipBytesMax: 1 * MIB,
+  /** A part of an upload: 10,000 of them, which is all that S3 takes, have more than the largest blob. Smaller blobs are put in one request. */
+  s3PartBytes: 8 * MIB,
+  /** Parts of one upload on their way at once, and of all uploads of a process: each is in memory. */
+  s3PartsPerUpload: 4,
+  s3PartsAtOnce: 8,
+  /** Connections that readers hold as long as they read, and those for everything else. */
+  s3BodySocketsMax: 512,
+  s3WorkSocketsMax: 64,
+  /** An upload in parts that was begun so long ago is nobody's any more: none goes on for a day. Looked for this often. */
+  s3AbandonedMs: 24 * 60 * MINUTE,
+  s3SweepEveryMs: 6 * 60 * MINUTE,
+  /** Of the clocks of S3 and of this machine: S3 refuses what is a quarter of an hour apart, and logs are read side by side. */
+  s3ClockWarnMs: 1 * MINUTE,
+  /** Characters of a key before a location; S3 takes 1,024 bytes for both. */
+  s3PrefixLengthMax: 512,
   /** Small pieces of an upload are gathered to this size: fewer trips through the thread pool. Two a staged blob. */
   writeBufferBytes: 256 * KIB,
+  /** Stores of one depot: each is looked at for every new blob. */
+  storesMax: 64,
+  /** A store that failed is asked again after this long, and gets no new blobs meanwhile while others take them. */
+  storeRetryMs: 5 * SECOND,
+  /** A store that has not said for so long how much room it has hangs: a disk answers in milliseconds, a network mount in some hundred. */
+  storeAnswerMs: 2 * SECOND,
+  /** One that ran full, though room seemed to be left, gets none for this long: what comes next may be as large. */
+  storeFullMs: 30 * SECOND,
+  /** Room that new blobs leave in a store, while others have more: uploads that are on their way must still fit. */
+  storeReserveBytes: 1 * GIB,
+  /** How long it is remembered how much room a store has: less than a fast disk takes to fill the reserve. */
+  storeSpaceSharedMs: 1 * SECOND,
+  /** How often the bytes in each store are counted anew, for `least-used`: other servers place blobs there too. */
+  storeUseCountedMs: 10 * MINUTE,
+  /** A start waits no longer for the first count: some millions of blobs. */
+  storeUseWaitMs: 5 * SECOND,
+  /** Of a store that gives other bytes than it has one line of the log a minute says so, whatever is read. */
+  misreadToldMs: 1 * MINUTE,
+  /** Blobs whose store a process remembers until their rows are there: more than are ever between storing and committing. */
+  placesRememberedMax: 10_000,
   /** Directories known to be durable; at two levels of 256 below each domain this is a full domain, some 10 MB of paths. */
   directoriesRemembered: 66_000,
   /** Dirty bytes handed to the disk between two `fdatasync`: keeps the final sync, and other readers' p99, short. */
@@ -436,8 +540,16 @@ export const LIMITS = {
   /** A process is asked this often whether it still answers; one that did not so many times in a row hangs, and is killed and replaced. */
   workerPulseMs: 5 * SECOND,
   workerPulsesMissedMax: 4,
+  /** From its start until a process can serve, as many starting at once as there are cores: it takes seconds, and one that takes longer hangs. */
+  workerStartMs: 60 * SECOND,
   /** Without any process for this long the server ends and says why: whoever watches over it must hear of it. */
   workersDownMsMax: 60 * SECOND,
+  /** A probe of readiness is answered within this time: load balancers give up after some seconds, and would not hear which part is down. */
+  readinessWaitMs: 2 * SECOND,
+  /** So long all probes share one look at the database and the stores, however many load balancers there are. */
+  readinessSharedMs: 1 * SECOND,
+  /** A part that has not answered a question for so long is asked another one: the first may have been lost. */
+  readinessGivenUpMs: 30 * SECOND,
   /** What a process may take, beyond the grace of running requests, to close what it has open; then it is killed. */
   workerEndMs: 10 * SECOND,
   /** Connections that wait for a process, and for how long: the time in which one is replaced. */
@@ -451,6 +563,11 @@ export const LIMITS = {
   retireMs: 5 * SECOND,
   /** Whoever waits until all processes have heard something waits no longer than this. */
   newsHeardMs: 5 * SECOND,
+  /** Counts that are told between servers go together for so long, and no more of them: others are lost, and nobody waits for them. */
+  newsGatheredMs: 100,
+  newsGatheredMax: 1_000,
+  /** A name in what one server tells the others: an address or the fingerprint of a key. */
+  newsFieldCharsMax: 128,
   /** Of a pipe, what several processes may write at once without mixing it (POSIX: PIPE_BUF on Linux). */
   pipeWriteBytesMax: 4 * KIB,
   /** Values of one header whose meaning is remembered; real clients of all kinds send some ten. */

@@ -1,6 +1,7 @@
 import { ANONYMOUS, SOME_NAME, type Action, type Principal, type Resource, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
 import type { DepotError } from './errors.ts'
+import type { HeaderList } from './http/header-list.ts'
 import type { AuditEntry, BlobRow, Cache, Document, DocumentKey, MaybePromise } from './kv-store.ts'
 import type { Held } from './wanted.ts'
 
@@ -109,6 +110,8 @@ export interface HotBlob extends HotCommon {
   readonly blob: () => MaybePromise<BlobRow | undefined>
   /** One that lies there otherwise is left to the handler. */
   readonly encoding: BlobRow['encoding']
+  /** Whether a reader may be sent to where the blob lies; never for what the depot makes of others, however it is stored. */
+  readonly redirects: boolean
 }
 
 interface HotCommon {
@@ -116,9 +119,6 @@ interface HotCommon {
   /** Asked when nothing was found: true when the handler would find nothing either, so that its 404 is the answer. */
   readonly missing?: () => MaybePromise<boolean>
 }
-
-/** Names and values in turn, as `node:http` takes them raw: `['Content-Type', 'text/plain']`. Made once, not per request. */
-export type HeaderList = readonly string[]
 
 /** A request that has been routed and authorised. */
 export interface DepotRequest<P = Readonly<Record<string, unknown>>> {

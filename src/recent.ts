@@ -1,26 +1,35 @@
-/** Texts or bytes that were wanted lately, by name, up to a length in all; what was longest unused goes first. */
-export interface Recent<T extends string | Uint8Array = string> {
+/** Values that were wanted lately, by name, up to a length in all; what was longest unused goes first. */
+export interface Recent<T extends Measured = string> {
   get(name: string): T | undefined
-  put(name: string, text: T): void
+  /** In place of what has the name already; what is longer than all may be is not kept. */
+  put(name: string, value: T): void
+}
+
+interface Measured {
+  /** In characters, or bytes. */
+  readonly length: number
 }
 
 /** @param lengthMax characters and bytes together */
-export function createRecent<T extends string | Uint8Array = string>(lengthMax: number): Recent<T> {
+export function createRecent<T extends Measured = string>(lengthMax: number): Recent<T> {
   // A Map keeps the order in which its names were put.
   const kept = new Map<string, T>()
   let held = 0
   return {
     get(name) {
-      const text = kept.get(name)
-      if (text === undefined) return undefined
+      const value = kept.get(name)
+      if (value === undefined) return undefined
       kept.delete(name)
-      kept.set(name, text)
-      return text
+      kept.set(name, value)
+      return value
     },
-    put(name, text) {
-      if (kept.has(name) || text.length > lengthMax) return
-      kept.set(name, text)
-      held += text.length
+    put(name, value) {
+      const before = kept.get(name)
+      if (before !== undefined) held -= before.length
+      kept.delete(name)
+      if (value.length > lengthMax) return
+      kept.set(name, value)
+      held += value.length
       for (const [oldest, { length }] of kept) {
         if (held <= lengthMax) return
         kept.delete(oldest)

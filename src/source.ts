@@ -8,3 +8,12 @@ export interface Source extends AsyncDisposable {
   /** Set when the bytes lie in storage as they are: the server then reads them into its own buffers. */
   readonly stored?: StoredBytes
 }
+
+/** Close what was only read. What closing has to say is of no use to anybody, and nobody who waits for nothing must be ended by it. */
+export async function closeQuietly(opened: AsyncDisposable): Promise<void> {
+  try {
+    await opened[Symbol.asyncDispose]()
+  } catch {
+    // Every byte that was wanted has been read, or its reader has left.
+  }
+}

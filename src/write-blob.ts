@@ -1,7 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 
-import type { BlobStore, StagedBytes } from './blob-store.ts'
-import { blobLocation } from './blob-location.ts'
+import type { BlobStores, PlacedBytes } from './blob-stores.ts'
 import { frameBuffers } from './buffer-pool.ts'
 import { frameCompressor, packFrames } from './codec/frames.ts'
 import type { Hasher, StagedBlob, StageOptions } from './depot.ts'
@@ -12,7 +11,7 @@ import type { BlobRow, KvStore } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
 
 interface Ports {
-  readonly blobs: BlobStore
+  readonly blobs: BlobStores
   readonly kv: KvStore
   readonly events: Events
 }
@@ -72,12 +71,12 @@ function cryptoHasher(hash: Hash): Hasher {
   return { update: (bytes) => hash.update(bytes), digestHex: () => hash.digest('hex') }
 }
 
-function rawInto(staged: StagedBytes): Encoder {
+function rawInto(staged: PlacedBytes): Encoder {
   return { write: (bytes) => staged.write(bytes), end: async () => ({}), [Symbol.dispose]: () => {} }
 }
 
 /** Cuts content into frames and compresses a few of them side by side, writing them in order. */
-function framesInto(staged: StagedBytes): Encoder {
+function framesInto(staged: PlacedBytes): Encoder {
   const stored = createHash('sha256')
   const lengths: number[] = []
   const compressor = frameCompressor()
@@ -147,7 +146,7 @@ interface Arrived {
   readonly frames?: Uint8Array
 }
 
-function stagedBlob({ blobs, kv, events }: Ports, domain: string, staged: StagedBytes, arrived: Arrived): StagedBlob {
+function stagedBlob({ blobs, kv, events }: Ports, domain: string, staged: PlacedBytes, arrived: Arrived): StagedBlob {
   const digest = arrived.digests.get('sha256') ?? ''
   const row: BlobRow = {
     domain,
@@ -159,6 +158,7 @@ function stagedBlob({ blobs, kv, events }: Ports, domain: string, staged: Staged
     layout: arrived.frames === undefined ? 'whole' : 'frames',
     frames: arrived.frames ?? new Uint8Array(0),
     state: 'live',
+    store: '',
   }
   return {
     digest,
@@ -166,13 +166,12 @@ function stagedBlob({ blobs, kv, events }: Ports, domain: string, staged: Staged
     hashes: arrived.digests,
     read: (range) => staged.read(range),
     async publish() {
-      const location = blobLocation(domain, digest)
       const known = await kv.blob(domain, digest)
       // Trust a row only as far as storage bears it out: sending a damaged blob again is how a user heals it.
-      if (known?.state === 'live' && (await blobs.stat(location))?.sizeBytes === known.storedBytes) return known
-      await staged.publish(location)
-      events.blobStored(row)
-      return row
+      if (known?.state === 'live' && (await blobs.holds(known))) return { ...known, held: true }
+      const published = await staged.publish(row, known)
+      events.blobStored(published)
+      return { ...published, seenIn: known?.store ?? null }
     },
     [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
   }

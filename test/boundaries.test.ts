@@ -17,6 +17,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['storage'],
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
+  '@aws-sdk/client-s3': ['storage'],
+  '@aws-sdk/s3-request-presigner': ['storage'],
   jose: ['auth'],
   sshpk: ['auth'],
   'lzma-native': ['src/node'],

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Install the package clients of the tests, each in a folder of its own below ~/.cache/depot-tools (DEPOT_TEST_TOOLS).
+# Install the package clients and the S3 servers of the tests, each in a folder of its own below ~/.cache/depot-tools (DEPOT_TEST_TOOLS).
 # What is there already and still runs is left alone, so a second call takes two seconds.
-# `test/tools.sh peers` installs only the servers that others move from, which the benches stand beside.
+# `test/tools.sh peers` installs only the servers that others move from, which the benches stand beside; `test/tools.sh s3` only the S3 servers.
 set -euo pipefail
 exec </dev/null
 
@@ -111,6 +111,49 @@ EOF
   touch "$dir/.installed"
 }
 
+# install_go NAME VERSION PACKAGE: a program that is built from its sources, for some minutes, and yields to everything else meanwhile.
+install_go() {
+  local dir=$tools/$1-$2 PATH=$PATH:/usr/local/go/bin
+  usable "$dir" "$dir/$1" --version && return
+  if ! command -v go >/dev/null; then
+    echo "no go on PATH (https://go.dev/dl, 1.25 or newer): $1 is left out" >&2
+    return
+  fi
+  echo "building $1 $2" >&2
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  GOBIN=$dir nice -n 19 go install -ldflags='-s -w' "$3@v$2" >&2
+  "$dir/$1" --version >&2
+  touch "$dir/.installed"
+}
+
+install_s3_servers() {
+  install_go versitygw "$VERSITYGW" github.com/versity/versitygw/cmd/versitygw
+  install_go minio "$MINIO" github.com/minio/minio
+}
+
+# A third server, whose oddities are others'. Without its extra `server`, which brings what the other services of AWS need.
+install_moto() {
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    echo "no python3 with venv (apt-get install python3-venv): moto $MOTO is left out" >&2
+    return
+  fi
+  install_python pip "$PIP"
+  install_python moto "$MOTO" "moto[s3]==$MOTO" flask flask-cors
+}
+
+if [ "${1:-}" = s3 ]; then
+  install_s3_servers
+  install_moto
+  exit 0
+fi
+
+# Compilers and downloads wait for different things.
+if [ "${1:-}" != peers ]; then
+  install_s3_servers &
+  s3_servers=$!
+fi
+
 # What others move from, and what the benches stand beside.
 install_npm verdaccio "$VERDACCIO"
 install_python pip "$PIP"
@@ -143,3 +186,5 @@ install_python flit "$FLIT"
 # shellcheck disable=SC2086 # a list
 install_backends $BACKENDS
 install_nix "$NIX_NEW"
+install_moto
+wait "$s3_servers"

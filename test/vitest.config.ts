@@ -12,5 +12,7 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // One second, as Vitest has it, says more of the machine than of what is waited for.
+    expect: { poll: { timeout: 10_000 } },
   },
 })

@@ -3,8 +3,10 @@ import { openDepot, sessionOf } from '../client.ts'
 import { listTokens } from '../depot-api.ts'
 import { depotKey } from '../depot-url.ts'
 import { readProfiles } from '../profiles.ts'
+import { depotVersion } from '../version.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
+import { judgeVersions } from './version-gap.ts'
 
 /** Who the depot takes us for, and whether the tokens that `depot use` wrote are still good. */
 export async function checkAccount(context: ClientContext): Promise<readonly Finding[]> {
@@ -17,7 +19,8 @@ export async function checkAccount(context: ClientContext): Promise<readonly Fin
   try {
     const opened = await openDepot({ url: depotKey(url), flags, env: silent, io })
     const session = await sessionOf(opened)
-    if (session.open) return [ok('anonymous: it asks nobody for credentials')]
+    const versions = judgeVersions(session.version, depotVersion())
+    if (session.open) return [ok('anonymous: it asks nobody for credentials'), ...versions]
     const tokens = await listTokens(opened).catch(() => [])
     const used = (await readProfiles(env)).depots[depotKey(url)]?.tokens ?? []
     const ended = used.filter(({ id }) => tokens.some((token) => token.id === id && isOver(token, Date.now())))
@@ -26,6 +29,7 @@ export async function checkAccount(context: ClientContext): Promise<readonly Fin
       ...ended.map(({ id, files }) =>
         fail(`the token ${id}, which stands in ${files.join(', ')}, is over`, `depot use ${depotKey(url)}`),
       ),
+      ...versions,
     ]
   } catch (error) {
     if (!hasCode(error, 'UNAUTHENTICATED')) throw error

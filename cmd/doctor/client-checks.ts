@@ -20,7 +20,7 @@ export const CLIENT_CHECKS = [
   { name: 'clock', about: 'whether it agrees with that of the depot', run: withDepot(checkSkew) },
   {
     name: 'account',
-    about: 'who you are there, what you may do, and whether your tokens are good',
+    about: 'who you are there, what you may do, whether your tokens are good, and its version',
     run: withDepot(checkAccount),
   },
   { name: 'token-files', about: 'who can read the files with tokens', run: checkTokenFiles },

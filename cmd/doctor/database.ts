@@ -4,41 +4,47 @@ import { realpath, stat } from 'node:fs/promises'
 import { LIMITS } from '../../src/limits.ts'
 import { parseDatabaseUrl } from '../../storage/database-url.ts'
 import type { SqliteState } from '../../storage/kv/inspect-sqlite.ts'
-import type { ServeConfig } from '../config.ts'
+import { schemaRule, type ServeConfig } from '../config.ts'
+import type { Mode } from '../serve-settings.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 import { holdersOf, type Holder } from './processes.ts'
 import { shellWord } from './shell-word.ts'
 import { sizeText } from './sizes.ts'
 
 /** Where the names are: whether it can be read and written, by whom else, and whether this version knows its form. */
-export async function checkDatabase({ databaseUrl }: ServeConfig): Promise<readonly Finding[]> {
+export async function checkDatabase({ databaseUrl, mode }: ServeConfig): Promise<readonly Finding[]> {
   const location = parseDatabaseUrl(databaseUrl)
-  return location.driver === 'sqlite' ? checkSqlite(location.file) : checkPostgres(location.url)
+  return location.driver === 'sqlite' ? checkSqlite(location.file, mode) : checkPostgres(location.url, mode)
 }
 
-async function checkPostgres(url: string): Promise<readonly Finding[]> {
+async function checkPostgres(url: string, mode: Mode): Promise<readonly Finding[]> {
   const { inspectPostgres } = await import('../../storage/kv/inspect-postgres.ts')
   const state = await inspectPostgres(url)
-  const schema = schemaFindings(state)
+  const schema = schemaFindings(state, mode)
   return schema.length > 0 ? schema : [ok(`PostgreSQL ${state.version} answers, and its tables are up to date`)]
 }
 
-async function checkSqlite(file: string): Promise<readonly Finding[]> {
-  if (!existsSync(file)) return [ok(`${file} is not there yet: the first start makes it`)]
+async function checkSqlite(file: string, mode: Mode): Promise<readonly Finding[]> {
+  if (!existsSync(file)) return [absent(file, mode)]
   const { canWriteSqlite, inspectSqlite } = await import('../../storage/kv/inspect-sqlite.ts')
   const waitMs = LIMITS.doctorLockMs
   const state = inspectSqlite({ file, readBytesMax: LIMITS.doctorDatabaseBytesMax, waitMs })
   const holders = await holdersOf(new Set([await realpath(file)]))
-  const { mode } = await stat(file)
+  const { mode: permissions } = await stat(file)
   const faults = [
-    ...schemaFindings(state),
+    ...schemaFindings(state, mode),
     ...pageFindings(file, state),
     ...(state.journal === 'wal' || state.journal === 'delete' ? [] : [oddJournal(file, state.journal)]),
-    ...((mode & 0o077) === 0 ? [] : [readable(file, mode)]),
+    ...((permissions & 0o077) === 0 ? [] : [readable(file, permissions)]),
     ...serverFindings(holders),
     ...(canWriteSqlite(file, waitMs) ? [] : [locked(file, holders)]),
   ]
   return faults.length > 0 ? faults : [ok(summary(file, state, holders))]
+}
+
+function absent(file: string, mode: Mode): Finding {
+  if (schemaRule(mode) === 'migrate') return ok(`${file} is not there yet: the first start makes it`)
+  return fail(`${file} is not there, and --mode ${mode} does not make it`, MIGRATE)
 }
 
 function summary(file: string, { sizeBytes, faults, journal }: SqliteState, holders: readonly Holder[]): string {
@@ -47,8 +53,11 @@ function summary(file: string, { sizeBytes, faults, journal }: SqliteState, hold
   return `${file} (${sizeText(sizeBytes)}, ${journal}) is up to date and ${pages}${open}`
 }
 
-/** What the tables have that this version lacks, and the other way. Pure. */
-export function schemaFindings({ pending, unknown }: Pick<SqliteState, 'pending' | 'unknown'>): readonly Finding[] {
+/** What the tables have that this version lacks, and the other way, and what a start in this mode makes of it. Pure. */
+export function schemaFindings(
+  { pending, unknown }: Pick<SqliteState, 'pending' | 'unknown'>,
+  mode: Mode,
+): readonly Finding[] {
   if (unknown.length > 0)
     return [
       fail(
@@ -57,13 +66,13 @@ export function schemaFindings({ pending, unknown }: Pick<SqliteState, 'pending'
       ),
     ]
   if (pending.length === 0) return []
-  return [
-    warn(
-      `the tables are of an older depot: the next start changes ${pending.join(', ')}`,
-      'depot serve   (after a backup)',
-    ),
-  ]
+  const names = pending.map(({ name }) => name).join(', ')
+  if (schemaRule(mode) === 'demand')
+    return [fail(`the tables are of an older depot (without ${names}): --mode ${mode} does not start on them`, MIGRATE)]
+  return [warn(`the tables are of an older depot: the next start changes ${names}`, 'depot serve   (after a backup)')]
 }
+
+const MIGRATE = 'depot serve --mode db-migrations   (after a backup)'
 
 function pageFindings(file: string, { faults }: SqliteState): readonly Finding[] {
   if (faults === undefined || faults.length === 0) return []

@@ -7,13 +7,19 @@ import type { ServeConfig } from '../config.ts'
 import { ok, warn, type Finding } from './finding.ts'
 import { shellWord } from './shell-word.ts'
 import { sizeText } from './sizes.ts'
+import { storeFolders } from './store-folders.ts'
 
 /** What processes that were killed have left: half uploads, half written keys. */
-export async function checkLeftovers({ storePath }: ServeConfig): Promise<readonly Finding[]> {
-  const staging = path.join(storePath, 'blobs', 'tmp')
-  const [staged, names] = await Promise.all([listLeftovers(staging).catch(absent), readdir(storePath).catch(absent)])
+export async function checkLeftovers(config: ServeConfig): Promise<readonly Finding[]> {
+  const { storePath, stores } = config
+  const roots = stores === undefined ? [path.join(storePath, 'blobs')] : storeFolders(config)
+  const [names, ...left] = await Promise.all([
+    readdir(storePath).catch(absent),
+    ...roots.map((root) => leftIn(path.join(root, 'tmp'))),
+  ])
+  const staged = left.flat()
   const half = names.filter((name) => HALF_WRITTEN.test(name))
-  const files = [...staged.map((name) => path.join(staging, name)), ...half.map((name) => path.join(storePath, name))]
+  const files = [...staged, ...half.map((name) => path.join(storePath, name))]
   if (files.length === 0) return [ok('none')]
   const sizes = await Promise.all(
     files.map((file) =>
@@ -36,6 +42,10 @@ export async function checkLeftovers({ storePath }: ServeConfig): Promise<readon
 /** A key that was being written, or the probe of this command. */
 const HALF_WRITTEN = /^(?:(?:npm-)?signing(?:-\d+)?\.key\.[\da-f]{12}|\.doctor-\w+)$/
 const SHOWN_MAX = 8
+
+async function leftIn(staging: string): Promise<readonly string[]> {
+  return (await listLeftovers(staging).catch(absent)).map((name) => path.join(staging, name))
+}
 
 function absent(error: unknown): readonly string[] {
   const code = systemCode(error)

@@ -5,6 +5,7 @@ import { realpath } from 'node:fs/promises'
 import { messageOf, systemCode } from '../../src/thrown.ts'
 import { parseDatabaseUrl } from '../../storage/database-url.ts'
 import type { ServeConfig } from '../config.ts'
+import { localUrl } from '../local-url.ts'
 import { readSigningKeys } from '../signing-keys.ts'
 import { askOnce, isWelcome, whyNot } from './ask.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
@@ -24,7 +25,7 @@ export async function checkPort(config: ServeConfig): Promise<readonly Finding[]
     return [fail(`we cannot listen on ${where}: ${messageOf(error)}`, 'export DEPOT_LISTEN_ADDR=127.0.0.1:8080')]
   const listeners = await listenersOn(port)
   const elsewhere = `${other}:${await freePort(host)}`
-  const answer = await askOnce({ url: new URL(`http://${localName(host)}:${port}/`) }).catch(() => undefined)
+  const answer = await askOnce({ url: new URL(localUrl({ address: host, port })) }).catch(() => undefined)
   if (answer === undefined || !isWelcome(answer)) return [fail(`${where} is taken by ${named(listeners)}`, elsewhere)]
   if (await isOurs(config, listeners)) return [ok(`a depot with this store answers on ${where} (${named(listeners)})`)]
   return [fail(`another depot, with another store, answers on ${where} (${named(listeners)})`, elsewhere)]
@@ -49,11 +50,6 @@ async function freePort(host: string | undefined): Promise<number> {
   const address = server.address()
   server.close()
   return address !== null && typeof address === 'object' ? address.port : 0
-}
-
-function localName(host: string | undefined): string {
-  if (host === undefined || host === '0.0.0.0' || host === '::') return '127.0.0.1'
-  return host.includes(':') ? `[${host}]` : host
 }
 
 /** Where it cannot be told whose store it is, nothing is said against it. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { PUBLIC_INDEX } from '../../protocols/python/save/index-client.ts'
 import { depotKey } from '../depot-url.ts'
-import { pythonAuthorization } from '../python-settings.ts'
+import { pythonAuthorization, withoutName } from '../python-settings.ts'
 import { pythonIndex } from '../token-formats.ts'
 import { netrcFile } from '../use-edits.ts'
 import { asText, readUserFile } from '../user-file.ts'
@@ -12,7 +12,7 @@ import { fail, ok, skip, type Finding } from './finding.ts'
 
 /** Whether an address, as a setting has it, is the depot's index: also under its shorter path. */
 export function isDepotIndex(url: URL, text: string): boolean {
-  const address = URL.parse(text.trim().replace(/^[^:=/]+=/, ''))
+  const address = URL.parse(withoutName(text))
   if (address === null) return false
   const plain = `${address.origin}${address.pathname}`.replace(/\/*$/, '/')
   return plain === pythonIndex(url) || plain === `${depotKey(url)}/python/`
@@ -25,7 +25,7 @@ export function isPublicIndex(text: string): boolean {
 
 /** An address without the password that may be in it. */
 export function bareAddress(text: string): string {
-  const url = URL.parse(text.trim().replace(/^[^:=/]+=/, ''))
+  const url = URL.parse(withoutName(text))
   return url === null ? text.trim() : `${url.origin}${url.pathname}`
 }
 
@@ -36,7 +36,7 @@ export async function judgeIndex(
   index: string | undefined,
 ): Promise<readonly Finding[]> {
   if ((await silence()) !== undefined) return [skip('no depot answers')]
-  const named = URL.parse(index?.replace(/^[^:=/]+=/, '') ?? '') ?? new URL(pythonIndex(url))
+  const named = URL.parse(withoutName(index ?? '')) ?? new URL(pythonIndex(url))
   const file = netrcFile(env)
   const netrc = asText((await readUserFile(file).catch(() => undefined)) ?? '')
   const authorization = pythonAuthorization([named], netrc)(new URL(pythonIndex(url)))

@@ -16,7 +16,7 @@ import { shellWord } from './shell-word.ts'
 /** The keys that sign: whether they are good, and for their owner alone. */
 export async function checkKeys(config: ServeConfig): Promise<readonly Finding[]> {
   try {
-    const stored = [...(await readSigningKeys(config)), ...(await readNpmKeys(config.storePath))]
+    const stored = [...(await readSigningKeys(config)), ...(await readNpmKeys(config))]
     await readForeignKeys(config.npmKeyFiles)
     const open = await Promise.all(stored.map(({ file }) => openToOthers(file)))
     const faults = open.filter((finding) => finding !== undefined)

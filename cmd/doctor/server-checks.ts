@@ -1,3 +1,4 @@
+import { checkBuckets } from './bucket.ts'
 import { checkDatabase } from './database.ts'
 import type { Check } from './finding.ts'
 import { checkLeftovers } from './leftovers.ts'
@@ -20,6 +21,11 @@ export const SERVER_CHECKS = [
   { name: 'access', about: 'who may come in', run: withConfig(checkAccess) },
   { name: 'auth-file', about: 'its lines, its keys, who may change it', run: withConfig(checkAuthFile) },
   { name: 'store', about: 'owner and mode of the folder, and what can be done in it', run: withConfig(checkStore) },
+  {
+    name: 'bucket',
+    about: 'whether S3 answers to the credentials, its region and its clock',
+    run: withConfig(checkBuckets),
+  },
   { name: 'disk', about: 'free space and inodes', run: withConfig(checkDisk) },
   { name: 'file-system', about: 'a network file system, or memory', run: withConfig(checkFileSystem) },
   { name: 'keys', about: 'the keys that sign, and who may read them', run: withConfig(checkKeys) },

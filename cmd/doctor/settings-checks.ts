@@ -1,5 +1,6 @@
 import { variableOf, unknownVariables } from '../settings.ts'
-import { SERVE_SETTINGS, type ServeConfig } from '../config.ts'
+import type { ServeConfig } from '../config.ts'
+import { SERVE_SETTINGS } from '../serve-settings.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 import type { ServerContext } from './server-context.ts'
 import { shellWord } from './shell-word.ts'

@@ -9,16 +9,19 @@ import { LIMITS } from '../../src/limits.ts'
 import { messageOf, systemCode } from '../../src/thrown.ts'
 import type { ServeConfig } from '../config.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
+import { storeFolders } from './store-folders.ts'
 import { shellWord } from './shell-word.ts'
 import { sizeText } from './sizes.ts'
 
-/** The folder of the data: whose it is, who may write there, and whether it can do what a depot needs. */
-export async function checkStore({ storePath, storageType }: ServeConfig): Promise<readonly Finding[]> {
+/** The folder of the data, and those of several stores: whose it is, who may write there, and whether it can do what a depot needs. */
+export async function checkStore(config: ServeConfig): Promise<readonly Finding[]> {
+  const { storePath, storageType } = config
   const blobs =
     storageType === 'memory'
       ? [warn('blobs are kept in memory, and gone with the server', 'depot serve --storage-type fs')]
       : []
-  return [...(await lookAtFolder(storePath)), ...blobs]
+  const folders = await Promise.all([storePath, ...storeFolders(config)].map(lookAtFolder))
+  return [...folders.flat(), ...blobs]
 }
 
 async function lookAtFolder(storePath: string): Promise<readonly Finding[]> {
@@ -49,10 +52,14 @@ function openToOthers(folder: string, mode: number): Finding {
 }
 
 /** Space and places for files on the volume of the data. */
-export async function checkDisk({ storePath }: ServeConfig): Promise<readonly Finding[]> {
-  const volume = await statfs(await nearestFolder(storePath))
+export async function checkDisk(config: ServeConfig): Promise<readonly Finding[]> {
+  return (await Promise.all([config.storePath, ...storeFolders(config)].map(lookAtVolume))).flat()
+}
+
+async function lookAtVolume(folder: string): Promise<readonly Finding[]> {
+  const volume = await statfs(await nearestFolder(folder))
   return judgeDisk({
-    folder: storePath,
+    folder,
     freeBytes: volume.bavail * volume.bsize,
     sizeBytes: volume.blocks * volume.bsize,
     freeFiles: volume.ffree,

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { messageOf } from '../../src/thrown.ts'
 import { UsageError } from '../cli.ts'
 import { configHome } from '../home.ts'
+import { withoutName } from '../python-settings.ts'
 import type { Environment } from '../settings.ts'
 import { asText, readUserFile } from '../user-file.ts'
 
@@ -92,10 +93,6 @@ async function projectFiles(folder: string): Promise<readonly string[]> {
     }
     if (path.dirname(at) === at) return []
   }
-}
-
-function withoutName(index: string): string {
-  return index.replace(/^[^:=/]+=/, '')
 }
 
 function truthy(value: string | undefined): boolean {

@@ -1,4 +1,5 @@
 import type { Described, Option, Words } from './described.ts'
+import { quoted } from './quoted.ts'
 
 /** The completion of `depot` for zsh: a file `_depot` in a folder of `$fpath`, or sourced behind `compinit`. */
 export function zshCompletion(all: readonly Described[]): string {
@@ -50,8 +51,4 @@ function action(takes: Words): string {
 /** What _arguments would take for the end of a part. */
 function escaped(text: string): string {
   return text.replaceAll(/[\\[\]:]/g, '\\$&')
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -44,6 +44,8 @@ export type ToWorker =
   | 'pulse'
   /** Another one takes its place. */
   | 'retire'
+  /** The server will stop: say so, and let every answer be the last one of its connection. */
+  | 'unready'
   /** The server stops. */
   | 'drain'
   | 'abort'

@@ -1,25 +1,21 @@
-import { LIMITS } from '../../src/limits.ts'
-
 /** Whether somebody still answers. */
 export interface Pulse extends Disposable {
   /** It has. */
   answered(): void
 }
 
+export interface PulseTimes {
+  /** Between two questions. */
+  readonly everyMs: number
+  /** Questions in a row that may go without an answer. */
+  readonly missedMax: number
+}
+
 /**
  * Ask again and again, and call `silent` once when so many questions in a row had no answer. Questions are counted, not time: whoever asks may
  * have been stopped itself, and then finds one question unanswered and not many.
- *
- * @param everyMs between two questions
  */
-export function watchPulse(
-  ask: () => void,
-  silent: () => void,
-  { everyMs, missedMax }: { readonly everyMs: number; readonly missedMax: number } = {
-    everyMs: LIMITS.workerPulseMs,
-    missedMax: LIMITS.workerPulsesMissedMax,
-  },
-): Pulse {
+export function watchPulse(ask: () => void, silent: () => void, { everyMs, missedMax }: PulseTimes): Pulse {
   let missed = 0
   const timer = setInterval(() => {
     if (missed >= missedMax) {

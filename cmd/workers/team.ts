@@ -1,19 +1,32 @@
-import { createHandOver, type HandOver, type Taker } from '../../src/node/hand-over.ts'
+import { availableParallelism } from 'node:os'
+
 import type { Events } from '../../src/events.ts'
+import type { HandOver } from '../../src/node/hand-over.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { messageOf } from '../../src/thrown.ts'
-import { applyThrough, type WriteQueue } from '../../storage/kv/sqlite-queue.ts'
+import { NO_SIBLINGS, type Siblings } from '../../src/siblings.ts'
+import type { WriteQueue } from '../../storage/kv/sqlite-queue.ts'
+import { endWithin } from './end-within.ts'
+import { hearWorkers } from './hear-workers.ts'
+import { createLauncher, type Launcher } from './launcher.ts'
 import type { ToWorker, WorkerReady, WorkerStart } from './messages.ts'
-import { createNewsDesk } from './news-desk.ts'
-import { startWorker, type Said, type WorkerProcess } from './worker-process.ts'
+import { createSeats, type Seats } from './seats.ts'
+import { startInWaves } from './start-in-waves.ts'
+import { createVacancies, type Vacancies } from './vacancies.ts'
+import type { Patience, WorkerProcess } from './worker-process.ts'
 
 export interface TeamOptions {
   readonly count: number
+  /** So many start side by side; as many as there are cores when absent, for more would only make each other late. */
+  readonly atOnce?: number
   /** How a worker starts at this moment. */
   start(number: number): WorkerStart
   readonly writer: WriteQueue | undefined
+  /** The other servers of the same database, if there may be any. */
+  readonly servers?: Siblings
   readonly events: Pick<Events, 'workerEnded' | 'connectionMissed'>
   readonly graceMs: number
+  /** `LIMITS` when absent. */
+  readonly patience?: Patience
 }
 
 /** The processes that serve. */
@@ -22,10 +35,17 @@ export interface Team {
   readonly connections: HandOver
   /** Rejects when for `LIMITS.workersDownMsMax` none of them could serve, with what the last one could not start for. */
   readonly down: Promise<never>
-  /** Start all. @throws what the first one that cannot start says */
+  /**
+   * Start all, some at a time. Who does not say in time that it can serve is replaced later; who says that it cannot, or ends, ends the start,
+   * and so does a first wave of which nobody can serve: nobody is left then.
+   *
+   * @throws what the first one that cannot start says
+   */
   begin(): Promise<WorkerReady>
-  /** Send something to everyone who lives. */
+  /** Send something to everybody who lives. */
   tellAll(message: ToWorker): void
+  /** Have everybody say that the server will stop, also who does not serve yet. */
+  turnUnready(): void
   /** Replace one after another; each old one goes when the new one serves. @throws what a new one could not start for */
   replace(): Promise<void>
   /** Replace no one any more, and wait until all have ended. */
@@ -33,153 +53,72 @@ export interface Team {
 }
 
 /** Start, watch and replace processes that serve. */
-export function createTeam({ count, start, writer, events, graceMs }: TeamOptions): Team {
-  const living = new Set<WorkerProcess>()
-  const takers = new Map<WorkerProcess, Taker>()
-  const seats = new Map<number, WorkerProcess>()
-  const failures = new Map<number, number>()
-  const pauses = new Set<NodeJS.Timeout>()
-  const connections = createHandOver()
-  const news = createNewsDesk(() => living)
-  const down = Promise.withResolvers<never>()
-  down.promise.catch(() => {})
-  let downTimer: NodeJS.Timeout | undefined
-  let lastFailure: unknown
-  let isEnding = false
+export function createTeam(options: TeamOptions): Team {
+  const { events, graceMs, atOnce = availableParallelism() } = options
+  const stopping = new AbortController()
+  const ending = stopping.signal
+  const seats = createSeats()
+  const hear = hearWorkers({ servers: NO_SIBLINGS, ...options, seats, living: () => launcher.living })
+  let isUnready = false
+  const launcher = createLauncher({
+    ...options,
+    hear,
+    ending,
+    // Before it gets its first connection.
+    served: (worker) => isUnready && worker.send('unready'),
+    ended: (worker, how) => vacancies.ended(worker, how),
+  })
+  const vacancies = createVacancies({ seats, launcher, events, ending })
 
-  function hear(said: Said, from: WorkerProcess): void {
-    if (said === 'taken' || said === 'missed') {
-      // Whoever has no room for it would not have accepted it either.
-      if (said === 'missed') events.connectionMissed(from.number)
-      const taker = takers.get(from)
-      if (taker !== undefined) connections.taken(taker)
-    } else if ('writes' in said) void write(said.writes, from)
-    else if ('news' in said) news.tell(said.news, said.id, from)
-    else news.heard(said.heard, from)
+  function tellAll(message: ToWorker): void {
+    for (const worker of launcher.living) worker.send(message)
   }
 
-  async function write(writes: Extract<Said, { writes: unknown }>['writes'], from: WorkerProcess): Promise<void> {
-    if (writer === undefined) throw new Error('a worker has its parent commit, which has no writer')
-    from.send({ outcomes: await applyThrough(writer, writes) })
-  }
-
-  function launch(number: number): WorkerProcess {
-    const worker = startWorker(start(number), hear)
-    living.add(worker)
-    // What it took, it has said by then.
-    void worker.silent.then(() => leave(worker, 'lost'))
-    void worker.ended.then((how) => {
-      living.delete(worker)
-      if (seats.get(number) === worker) lose(worker, how)
-    })
-    return worker
-  }
-
-  function seat(worker: WorkerProcess): void {
-    const taker: Taker = (connection) => worker.give(connection)
-    seats.set(worker.number, worker)
-    takers.set(worker, taker)
-    connections.add(taker)
-    clearTimeout(downTimer)
-    downTimer = undefined
-  }
-
-  function leave(worker: WorkerProcess, how: 'remove' | 'lost'): void {
-    const taker = takers.get(worker)
-    if (taker !== undefined) connections[how](taker)
-    if (how === 'lost') takers.delete(worker)
-  }
-
-  function lose(worker: WorkerProcess, how: string): void {
-    seats.delete(worker.number)
-    if (isEnding) return
-    const isSteady = performance.now() - worker.startedAt >= LIMITS.workerSteadyMs
-    again(worker.number, `ended ${how}`, isSteady ? 0 : undefined)
-  }
-
-  /** @param pauseMs before the next try; longer and longer unless told */
-  function again(number: number, how: string, pauseMs = nextPause(number)): void {
-    events.workerEnded(number, how, pauseMs)
-    if (seats.size === 0)
-      downTimer ??= setTimeout(() => down.reject(lastFailure ?? new Error(how)), LIMITS.workersDownMsMax)
-    const pause = setTimeout(() => {
-      pauses.delete(pause)
-      void retry(number)
-    }, pauseMs)
-    pauses.add(pause)
-  }
-
-  function nextPause(number: number): number {
-    const times = failures.get(number) ?? 0
-    failures.set(number, times + 1)
-    return Math.min(LIMITS.workerPauseMsMin * 2 ** times, LIMITS.workerPauseMsMax)
-  }
-
-  async function retry(number: number): Promise<void> {
-    const worker = launch(number)
-    try {
-      await worker.ready
-    } catch (error) {
-      worker.kill()
-      lastFailure = error
-      if (!isEnding) again(number, messageOf(error))
-      return
-    }
-    seat(worker)
-    setTimeout(() => {
-      if (seats.get(number) === worker) failures.delete(number)
-    }, LIMITS.workerSteadyMs).unref()
-  }
-
-  async function replaceOne(old: WorkerProcess): Promise<void> {
-    const worker = launch(old.number)
-    try {
-      await worker.ready
-    } catch (error) {
-      worker.kill()
-      throw error
-    }
-    // It ended meanwhile, and has its place filled as anybody who does.
-    if (seats.get(old.number) !== old) return worker.send('drain')
-    leave(old, 'remove')
-    seat(worker)
-    old.send('retire')
-    await endIn(old, LIMITS.retireMs + graceMs)
+  function stop(): void {
+    stopping.abort()
+    vacancies[Symbol.dispose]()
   }
 
   return {
-    connections,
-    down: down.promise,
-    async begin() {
-      const workers = Array.from({ length: count }, (_, index) => launch(index + 1))
-      const ready = await Promise.all(workers.map((worker) => worker.ready)).catch(async (error: unknown) => {
-        for (const worker of workers) worker.kill()
-        await Promise.all(workers.map((worker) => worker.ended))
+    connections: seats.connections,
+    down: vacancies.tooLong,
+    begin: () =>
+      startInWaves({ ...options, ...vacancies, atOnce, launch: launcher.launch }).catch(async (error: unknown) => {
+        stop()
+        for (const worker of launcher.living) worker.kill()
+        await Promise.all([...launcher.living].map((worker) => worker.ended))
         throw error
-      })
-      workers.forEach(seat)
-      const [first] = ready
-      if (first === undefined) throw new Error('a team of nobody')
-      return first
+      }),
+    tellAll,
+    turnUnready() {
+      isUnready = true
+      tellAll('unready')
     },
-    tellAll: (message) => living.forEach((worker) => worker.send(message)),
     async replace() {
       // Those of this moment: whoever comes meanwhile is new.
-      const old = Array.from(seats.values())
-      for (const worker of old) if (!isEnding) await replaceOne(worker)
+      for (const old of seats.all()) if (!ending.aborted) await replaceOne(old, { seats, launcher, vacancies, graceMs })
     },
     async end() {
-      isEnding = true
-      clearTimeout(downTimer)
-      for (const pause of pauses) clearTimeout(pause)
-      await Promise.all([...living].map((worker) => endIn(worker, graceMs)))
+      stop()
+      await Promise.all([...launcher.living].map((worker) => endWithin(worker, graceMs)))
     },
   }
 }
 
-/** Wait for the end of a worker that was told to end, and bring it about when it takes too long. */
-async function endIn(worker: WorkerProcess, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => worker.kill(), graceMs + LIMITS.workerEndMs)
-  await worker.ended
-  clearTimeout(timer)
+interface Replacing {
+  readonly seats: Seats
+  readonly launcher: Launcher
+  readonly vacancies: Vacancies
+  readonly graceMs: number
+}
+
+/** @throws what the new one could not start for */
+async function replaceOne(old: WorkerProcess, { seats, launcher, vacancies, graceMs }: Replacing): Promise<void> {
+  const worker = await launcher.launchReady(old.number)
+  // It ended meanwhile, and has its place filled as anybody who does.
+  if (!seats.has(old)) return worker.send('drain')
+  seats.leave(old)
+  vacancies.seat(worker)
+  old.send('retire')
+  await endWithin(old, LIMITS.retireMs + graceMs)
 }

@@ -1,4 +1,4 @@
-import { after } from '../../src/after.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
 import { createTurns } from '../../src/turns.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
@@ -6,10 +6,11 @@ import { documentResponse, textResponse } from '../../src/http/respond.ts'
 import type { Cache, Document, DocumentKey } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { LocalStore } from '../../src/local-store.ts'
-import { route, type HeaderList, type Route } from '../../src/protocol.ts'
+import { route, type Route } from '../../src/protocol.ts'
 import { shareOf } from '../../src/worker-share.ts'
 import { plainBody } from './content-encoding.ts'
 import { findLocal } from './local-path.ts'
+import { isMissingPath } from './missing-path.ts'
 import { listNar } from './nar-listing.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { KIND_PREFIX, parsePathEntry, PATH_KIND } from './records.ts'
@@ -42,11 +43,7 @@ export function listingRoutes(depot: Depot, { localStore }: Pick<NarinfoRules, '
       hot: ({ listing }, { cache }) => ({
         document: listingKey(cache, listing),
         headers: HEADERS,
-        missing: () =>
-          after(
-            depot.kv.get(cache.id, PATH_KIND, listing),
-            (record) => record === undefined && findLocal(localStore, listing) === undefined,
-          ),
+        missing: () => isMissingPath(depot, cache, listing, localStore),
       }),
       async handle(request) {
         const { cache, params } = request

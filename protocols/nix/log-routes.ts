@@ -2,10 +2,11 @@ import { z } from 'zod'
 
 import type { Depot } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
-import { sourceResponse, textResponse } from '../../src/http/respond.ts'
-import type { Cache, KvRecord } from '../../src/kv-store.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
+import { sourceResponse, textResponse, wantedBytes } from '../../src/http/respond.ts'
+import type { KvRecord } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { auditEntry, route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
+import { auditEntry, route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { plainBody } from './content-encoding.ts'
 import { parseDerivationName } from './derivation-name.ts'
 import { findLocalLog, type FoundLog } from './local-log.ts'
@@ -40,9 +41,8 @@ export function logRoutes(depot: Depot, { localStore }: Pick<NarinfoRules, 'loca
       method: 'GET',
       action: 'read',
       async handle(request) {
-        const { cache, params } = request
-        const log =
-          (await storedLog(depot, cache, params.derivation)) ?? (await findLocalLog(localStore, params.derivation))
+        const { params } = request
+        const log = (await storedLog(depot, request)) ?? (await findLocalLog(localStore, params.derivation))
         if (log === undefined) throw notFound()
         return sourceResponse(request, log.source, { headers: HEADERS, etag: log.etag })
       },
@@ -82,15 +82,18 @@ async function storeLog(depot: Depot, request: LogRequest): Promise<'created' | 
 }
 
 /** @throws DepotError `NOT_FOUND` when one was written and its bytes are damaged or gone */
-async function storedLog(depot: Depot, cache: Cache, derivation: string): Promise<FoundLog | undefined> {
-  const record = await depot.get(cache, LOG_KIND, derivation)
+async function storedLog(depot: Depot, request: LogRequest): Promise<FoundLog | undefined> {
+  const { cache, params } = request
+  const record = await depot.get(cache, LOG_KIND, params.derivation)
   if (record === undefined) return undefined
   const row = await depot.blobOf(cache, LOG_KIND, digestOf(record))
   if (row === undefined) throw notFound()
-  const blob = await depot.open(row).catch((error: unknown) => {
+  const etag = `"${row.digest}"`
+  const range = wantedBytes(request, etag, row.sizeBytes)
+  const blob = await depot.open(row, { of: 'content', range }).catch((error: unknown) => {
     throw hasCode(error, 'NOT_FOUND') ? notFound() : error
   })
-  return { source: blob.content(), etag: `"${row.digest}"` }
+  return { source: blob.content(), etag }
 }
 
 function digestOf(record: KvRecord): string {

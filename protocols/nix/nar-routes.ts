@@ -1,12 +1,14 @@
 import { after } from '../../src/after.ts'
 import { brotliContainer, gzipContainer, xzContainer } from '../../src/codec/containers.ts'
-import type { Depot, OpenBlob } from '../../src/depot.ts'
+import type { Depot, OpenBlob, Reads } from '../../src/depot.ts'
 import { DepotError, hasCode } from '../../src/errors.ts'
-import { sourceResponse, storedEtag, textResponse } from '../../src/http/respond.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
+import { redirectResponse } from '../../src/http/redirect.ts'
+import { sourceResponse, storedEtag, textResponse, wantedBytes } from '../../src/http/respond.ts'
 import type { Source } from '../../src/source.ts'
 import type { BlobRow, Cache, MaybePromise } from '../../src/kv-store.ts'
 import type { LocalStore } from '../../src/local-store.ts'
-import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
+import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { refuseContentEncoding } from './content-encoding.ts'
 import { findLocal, localSource } from './local-path.ts'
 import { parseNarName, parseNarRequest, type NarName, type NarRequest } from './nar-name.ts'
@@ -46,6 +48,7 @@ export function narDownload(depot: Depot, { localStore }: Pick<NarinfoRules, 'lo
         ? {
             blob: () => depot.kv.blobOf(cache.id, KIND_PREFIX, file.digest),
             encoding: 'zstd',
+            redirects: true,
             headers: HEADERS,
             missing: () => isMissing(depot, cache, file, localStore),
           }
@@ -59,8 +62,14 @@ async function narResponse(
   request: DepotRequest<{ readonly file: NarRequest }>,
   localStore: LocalStore | undefined,
 ): Promise<Response> {
-  const { cache, params } = request
-  const nar = (await storedNar(depot, cache, params.file)) ?? localNar(localStore, params.file)
+  const { params } = request
+  const found = await findNar(depot, request.cache, params.file)
+  const elsewhere =
+    found?.form === 'stored'
+      ? await redirectResponse(depot, request, found.row, { headers: HEADERS, etag: etagOf(found.row, found.form) })
+      : undefined
+  if (elsewhere !== undefined) return elsewhere
+  const nar = (found && (await storedNar(depot, request, found))) ?? localNar(localStore, params.file)
   if (nar === undefined) throw notFound()
   return sourceResponse(request, nar.source, { headers: HEADERS, etag: nar.etag })
 }
@@ -84,15 +93,13 @@ interface Nar {
   readonly etag: string
 }
 
-async function storedNar(depot: Depot, cache: Cache, file: NarName): Promise<Nar | undefined> {
-  const found = await findNar(depot, cache, file)
-  if (found === undefined) return undefined
-  const { row, form } = found
-  const blob = await depot.open(row).catch((error: unknown) => {
+async function storedNar(depot: Depot, request: DepotRequest<unknown>, { row, form }: Found): Promise<Nar | undefined> {
+  const etag = etagOf(row, form)
+  const blob = await depot.open(row, readsOf(request, row, form, etag)).catch((error: unknown) => {
     if (hasCode(error, 'NOT_FOUND')) return undefined
     throw error
   })
-  return blob && { source: sourceOf(blob, form), etag: etagOf(row, form) }
+  return blob && { source: sourceOf(blob, form), etag }
 }
 
 function localNar(localStore: LocalStore | undefined, { storeHash, digest }: NarRequest): Nar | undefined {
@@ -137,6 +144,14 @@ function formOf({ codec, crc }: Upload): Form | undefined {
     case 'bzip2':
       return undefined
   }
+}
+
+function readsOf(request: DepotRequest<unknown>, row: BlobRow, form: Form, etag: string): Reads {
+  if (form === 'stored') return { of: 'stored', range: wantedBytes(request, etag, row.storedBytes) }
+  const range = wantedBytes(request, etag, row.sizeBytes)
+  // A container is longer than its content, so that a range of it says nothing of where to begin.
+  const isPart = form !== 'plain' && range.start < range.end
+  return { of: 'content', range: isPart ? { start: 0, end: row.sizeBytes } : range }
 }
 
 function sourceOf(blob: OpenBlob, form: Form): Source {

@@ -1,12 +1,14 @@
 import { after } from '../../src/after.ts'
 import type { Depot, Rendering } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
 import { documentResponse, textResponse } from '../../src/http/respond.ts'
 import type { Cache, Document, MaybePromise } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { route, type HeaderList, type Route } from '../../src/protocol.ts'
+import { route, type Route } from '../../src/protocol.ts'
 import { readPlainText } from './content-encoding.ts'
 import { findLocal } from './local-path.ts'
+import { isMissingPath } from './missing-path.ts'
 import { localNarinfo, narinfoDocument, narinfoKey } from './narinfo-document.ts'
 import type { NarinfoRules } from './narinfo-rules.ts'
 import { parseNarinfo } from './narinfo.ts'
@@ -36,7 +38,7 @@ export function narinfoDownload(depot: Depot, rules: NarinfoRules): Route {
       document: narinfoKey(cache, file, rules),
       headers: HEADERS,
       ...(rules.localStore && { otherwise: () => unlessStored(depot, cache, file, rules) }),
-      missing: () => isMissing(depot, cache, file, rules),
+      missing: () => isMissingPath(depot, cache, file, rules.localStore),
     }),
     wanted: ({ file }) => file,
     async handle(request) {
@@ -80,12 +82,6 @@ async function render(
   const row = await depot.blobOf(cache, KIND_PREFIX, entry.narHash)
   // Without its archive a narinfo would keep clients from sending the archive again.
   return row && { ...narinfoDocument(entry, row, rules), sourceVersion: record.version }
-}
-
-/** Whether there is neither a record of the path nor a local path. */
-function isMissing(depot: Depot, cache: Cache, storeHash: string, rules: NarinfoRules): MaybePromise<boolean> {
-  const isLocal = (): boolean => findLocal(rules.localStore, storeHash) !== undefined
-  return after(depot.kv.get(cache.id, PATH_KIND, storeHash), (record) => record === undefined && !isLocal())
 }
 
 /** The narinfo of a local path of which this depot has no record: one that is not rendered yet comes first. */

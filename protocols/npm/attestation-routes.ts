@@ -1,11 +1,12 @@
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { readText } from '../../src/http/body.ts'
-import { jsonResponse, sourceResponse, storedEtag } from '../../src/http/respond.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
+import { jsonResponse, sourceResponse, storedEtag, wantedBytes } from '../../src/http/respond.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { onePiece } from '../../src/one-piece.ts'
-import { route, type DepotRequest, type HeaderList, type Route } from '../../src/protocol.ts'
+import { route, type DepotRequest, type Route } from '../../src/protocol.ts'
 import { npmAuditEntry } from './audit-line.ts'
 import { parseAttestations, parseProvenance, requireSubject } from './attestation.ts'
 import { sha512Of } from './integrity.ts'
@@ -75,8 +76,9 @@ async function getAttestations(depot: Depot, request: DepotRequest<{ spec: Spec 
   }
   const row = await depot.blobOf(cache, KIND_PREFIX, kept.digest)
   if (row === undefined) throw missing(params.spec)
-  const blob = await depot.open(row)
-  return sourceResponse(request, blob.stored(), { headers: HEADERS, etag: storedEtag(row) })
+  const etag = storedEtag(row)
+  const blob = await depot.open(row, { of: 'stored', range: wantedBytes(request, etag, row.storedBytes) })
+  return sourceResponse(request, blob.stored(), { headers: HEADERS, etag })
 }
 
 function missing({ name, version }: Spec): DepotError {

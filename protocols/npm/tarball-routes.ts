@@ -1,8 +1,10 @@
 import { after } from '../../src/after.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import { sourceResponse, storedEtag } from '../../src/http/respond.ts'
-import { route, type DepotRequest, type HeaderList, type HotBlob, type Route } from '../../src/protocol.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
+import { redirectResponse } from '../../src/http/redirect.ts'
+import { sourceResponse, storedEtag, wantedBytes } from '../../src/http/respond.ts'
+import { route, type DepotRequest, type HotBlob, type Route } from '../../src/protocol.ts'
 import type { Cache } from '../../src/kv-store.ts'
 import { parsePackageName } from './package-name.ts'
 import { loadVersion } from './packages.ts'
@@ -63,6 +65,7 @@ function hotTarball(depot: Depot, cache: Cache, name: string, file: string): Hot
     blob: () =>
       after(digest(), (found) => (found === undefined ? undefined : depot.kv.blobOf(cache.id, KIND_PREFIX, found))),
     encoding: 'raw',
+    redirects: true,
     headers: HEADERS,
     missing: () => after(digest(), (found) => found === undefined),
   }
@@ -74,6 +77,9 @@ async function tarball(depot: Depot, request: DepotRequest<unknown>, name: strin
   const found = version === undefined ? undefined : await loadVersion(depot, cache, name, version)
   const row = found && (await depot.blobOf(cache, KIND_PREFIX, found.digest))
   if (row === undefined) throw new DepotError('NOT_FOUND', `the tarball ${file} of ${name} is not in this depot`)
-  const blob = await depot.open(row)
-  return sourceResponse(request, blob.stored(), { headers: HEADERS, etag: storedEtag(row) })
+  const etag = storedEtag(row)
+  const elsewhere = await redirectResponse(depot, request, row, { headers: HEADERS, etag })
+  if (elsewhere !== undefined) return elsewhere
+  const blob = await depot.open(row, { of: 'stored', range: wantedBytes(request, etag, row.storedBytes) })
+  return sourceResponse(request, blob.stored(), { headers: HEADERS, etag })
 }

@@ -1,9 +1,11 @@
 import { after } from '../../src/after.ts'
 import type { Depot } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
-import { sourceResponse } from '../../src/http/respond.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
+import { redirectResponse } from '../../src/http/redirect.ts'
+import { sourceResponse, storedEtag, wantedBytes } from '../../src/http/respond.ts'
 import type { Cache, MaybePromise } from '../../src/kv-store.ts'
-import type { DepotRequest, HeaderList, HotBlob } from '../../src/protocol.ts'
+import type { DepotRequest, HotBlob } from '../../src/protocol.ts'
 import type { FileName } from './params.ts'
 import { readStatus } from './project.ts'
 import type { ProjectName } from './project-name.ts'
@@ -28,8 +30,14 @@ const PROVENANCE_HEADERS: HeaderList = ['Content-Type', INTEGRITY_TYPE, ...COMMO
 /** A distribution file, or the metadata beside it. @throws DepotError `NOT_FOUND`, `RANGE_NOT_SATISFIABLE` */
 export async function fileResponse(depot: Depot, request: FileRequest): Promise<Response> {
   const file = await offeredFile(depot, request)
-  const digest = request.params.file.reading?.part === 'metadata' ? file.metadata?.sha256 : file.sha256
-  return blobResponse(depot, request, digest, FILE_HEADERS)
+  if (request.params.file.reading?.part === 'metadata')
+    return blobResponse(depot, request, file.metadata?.sha256, FILE_HEADERS)
+  const row = await depot.blobOf(request.cache, KIND_PREFIX, file.sha256)
+  const elsewhere =
+    row?.encoding === 'raw'
+      ? await redirectResponse(depot, request, row, { headers: FILE_HEADERS, etag: storedEtag(row) })
+      : undefined
+  return elsewhere ?? blobResponse(depot, request, file.sha256, FILE_HEADERS)
 }
 
 /** The same without its handler, where the file is offered and stored as it came. */
@@ -51,6 +59,7 @@ export function hotFile(depot: Depot, cache: Cache, { project, file }: FileReque
         return digest === undefined ? undefined : depot.kv.blobOf(cache.id, KIND_PREFIX, digest)
       }),
     encoding: 'raw',
+    redirects: reading.part === 'content',
     headers: FILE_HEADERS,
     missing: () => after(known(), (found) => found === undefined || digestOf(found) === undefined),
   }
@@ -87,8 +96,9 @@ async function blobResponse(
 ): Promise<Response> {
   const row = digest === undefined ? undefined : await depot.blobOf(request.cache, KIND_PREFIX, digest)
   if (row === undefined) throw notFound()
-  const blob = await depot.open(row)
-  return sourceResponse(request, blob.content(), { headers, etag: `"${row.digest}"` })
+  const etag = `"${row.digest}"`
+  const blob = await depot.open(row, { of: 'content', range: wantedBytes(request, etag, row.sizeBytes) })
+  return sourceResponse(request, blob.content(), { headers, etag })
 }
 
 function notFound(): DepotError {

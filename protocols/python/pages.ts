@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 
 import type { Depot, Rendering } from '../../src/depot.ts'
+import type { HeaderList } from '../../src/http/header-list.ts'
 import { chooseCoding, encodeText, type Coding } from '../../src/http/negotiate.ts'
 import { documentResponse } from '../../src/http/respond.ts'
 import type { Cache, DocumentKey } from '../../src/kv-store.ts'
-import type { HeaderList } from '../../src/protocol.ts'
 import { choosePageType, type PageType } from './accept.ts'
 import { type PageLinks, readProjectPage } from './project-page.ts'
 import { noProject } from './project.ts'

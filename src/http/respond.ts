@@ -1,10 +1,11 @@
 import type { ByteRange } from '../blob-store.ts'
 import { DepotError } from '../errors.ts'
 import type { BlobRow, StoredDocument } from '../kv-store.ts'
-import type { DepotRequest, HeaderList } from '../protocol.ts'
+import type { DepotRequest } from '../protocol.ts'
 import { noneMatch, parseRange } from './conditions.ts'
+import { headerPairs, KEPT_ON_304, type HeaderList } from './header-list.ts'
 import { isStored, lendDocument, smallBody } from './large-document.ts'
-import type { Source } from '../source.ts'
+import { closeQuietly, type Source } from '../source.ts'
 
 type Asked = Pick<DepotRequest, 'method' | 'headers'>
 
@@ -47,7 +48,7 @@ export async function documentResponse(
   document: StoredDocument,
   headers: HeaderList,
 ): Promise<Response> {
-  const answer = new Headers(pairs(documentHeaders(document, headers)))
+  const answer = new Headers(headerPairs(documentHeaders(document, headers)))
   if (noneMatch(request.headers.get('if-none-match'), document.etag)) return notModified(answer)
   if (request.method === 'HEAD') return new Response(null, { headers: answer })
   const small = smallBody(document.body)
@@ -64,34 +65,24 @@ function asBody(body: string | Uint8Array): string | Uint8Array<ArrayBuffer> {
   return body as string | Uint8Array<ArrayBuffer>
 }
 
-/** The headers of a document's answer: what its route says, and what belongs to the document itself. */
-export function documentHeaders({ body, etag, encoding }: StoredDocument, headers: HeaderList): string[] {
-  const sizeBytes = isStored(body) ? body.sizeBytes : Buffer.byteLength(body)
+/**
+ * The headers of a document's answer: what its route says, and what belongs to the document itself.
+ *
+ * @param sizeBytes what `bodyBytes` says of its body: a caller that has asked already need not ask twice
+ */
+export function documentHeaders(
+  { body, etag, encoding }: StoredDocument,
+  headers: HeaderList,
+  sizeBytes = bodyBytes(body),
+): string[] {
   const all = [...headers, 'ETag', etag, 'Content-Length', String(sizeBytes)]
   if (encoding !== '') all.push('Content-Encoding', encoding)
   return all
 }
 
-/** Headers of a 304. Content-Type stays away: pip merges it into its cached page and then refuses the page. */
-const KEPT_ON_304 = ['etag', 'vary', 'cache-control']
-
-/** From the headers of the full answer, those that a 304 carries. */
-export function notModifiedHeaders(headers: HeaderList): string[] {
-  const kept: string[] = []
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    const name = headers[index] ?? ''
-    if (KEPT_ON_304.includes(name.toLowerCase())) kept.push(name, headers[index + 1] ?? '')
-  }
-  return kept
-}
-
-/**
- * The value of Cache-Control for an answer that is not for everybody. Caches that several share should keep none that was asked for
- * with credentials (RFC 9111 §3.5), but nginx does.
- */
-export function privately(cacheControl: string | null): string {
-  if (cacheControl === null) return 'private'
-  return cacheControl.includes('no-store') ? cacheControl : `${cacheControl}, private`
+/** How many bytes are sent of a document. */
+export function bodyBytes(body: StoredDocument['body']): number {
+  return isStored(body) ? body.sizeBytes : Buffer.byteLength(body)
 }
 
 function notModified(full: Headers): Response {
@@ -119,7 +110,7 @@ const SOURCES = new WeakMap<Response, { readonly source: Source; readonly range:
  * @throws DepotError `RANGE_NOT_SATISFIABLE` with the length in Content-Range.
  */
 export function sourceResponse(request: Asked, source: Source, { headers, etag }: SourceOptions): Response {
-  const answer = new Headers(pairs(headers))
+  const answer = new Headers(headerPairs(headers))
   answer.set('Accept-Ranges', 'bytes')
   if (etag !== undefined) answer.set('ETag', etag)
   if (etag !== undefined && noneMatch(request.headers.get('if-none-match'), etag)) {
@@ -147,6 +138,18 @@ export function sourceOf(response: Response): { readonly source: Source; readonl
   return SOURCES.get(response)
 }
 
+/**
+ * The bytes of a body that `sourceResponse` would send for this request: none for a HEAD, for what the client has, and for a range that
+ * lies behind it.
+ */
+export function wantedBytes(request: Asked, etag: string, sizeBytes: number): ByteRange {
+  if (request.method === 'HEAD' || noneMatch(request.headers.get('if-none-match'), etag)) return NO_BYTES
+  const range = wantedRange(request, etag, sizeBytes)
+  return range === 'unsatisfiable' ? NO_BYTES : (range ?? { start: 0, end: sizeBytes })
+}
+
+const NO_BYTES: ByteRange = { start: 0, end: 0 }
+
 function wantedRange(request: Asked, etag: string | undefined, sizeBytes: number): ReturnType<typeof parseRange> {
   const ifRange = request.headers.get('if-range')
   if (ifRange !== null && ifRange !== etag) return undefined
@@ -155,13 +158,5 @@ function wantedRange(request: Asked, etag: string | undefined, sizeBytes: number
 }
 
 function release(source: Source): void {
-  // Closing a file that was only read has nothing to say that a client could use.
-  void source[Symbol.asyncDispose]()
-}
-
-function pairs(headers: HeaderList): [string, string][] {
-  const list: [string, string][] = []
-  for (let index = 0; index + 1 < headers.length; index += 2)
-    list.push([headers[index] ?? '', headers[index + 1] ?? ''])
-  return list
+  void closeQuietly(source)
 }

@@ -34,6 +34,17 @@ function plain(address: string): string {
   return address.replace(MAPPED, '')
 }
 
+/**
+ * Whether an address is among some.
+ *
+ * @param ranges addresses or CIDR ranges
+ * @throws Error for one that is neither
+ */
+export function addressSet(ranges: readonly string[]): (address: string) => boolean {
+  const list = blockList(ranges)
+  return (address) => contains(list, plain(address))
+}
+
 function contains(list: BlockList, address: string): boolean {
   const version = isIP(address)
   return version !== 0 && list.check(address, version === 6 ? 'ipv6' : 'ipv4')

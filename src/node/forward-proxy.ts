@@ -1,10 +1,11 @@
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 
 import type { TokenSource } from '../client/token-source.ts'
 import { DepotError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { createHttpServer, takeRequests } from './http-server.ts'
 import { orderlyClose, type OrderlyClose } from './orderly-close.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { createProxyAgent } from './proxy-connection.ts'
@@ -42,21 +43,13 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
   const request = tls ? httpsRequest : httpRequest
   const upstream: Upstream = { target, credentials, agent, request, localPort: () => listening.port, failed }
 
-  const server = createServer({
-    headersTimeout: LIMITS.headersTimeoutMs,
-    // A long upload is no fault. What ends an idle exchange is the idle time of the connection to the depot.
-    requestTimeout: 0,
-    keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
-    maxHeaderSize: LIMITS.headerBytesMax,
-    noDelay: true,
-    highWaterMark: LIMITS.proxyBufferBytes,
-  })
-  server.maxHeadersCount = LIMITS.headersMax
+  // What ends an idle exchange is the idle time of the connection to the depot.
+  const server = createHttpServer({ highWaterMark: LIMITS.proxyBufferBytes })
   const ending = orderlyClose(server, graceMs)
-  const handle = oneAtATime((incoming, outgoing, waits) => void relay(upstream, incoming, outgoing, waits))
-  server.on('request', (incoming, outgoing) => handle(incoming, outgoing, false))
-  // Handling it keeps Node from answering 100 by itself: that is the depot's to say, and so is a refusal.
-  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => handle(incoming, outgoing, true))
+  takeRequests(
+    server,
+    oneAtATime((incoming, outgoing, waits) => void relay(upstream, incoming, outgoing, waits)),
+  )
   server.on('connect', (_incoming, socket: Duplex) => socket.end(NO_TUNNEL))
   const listening = await listenLocally(server, options.listen)
 

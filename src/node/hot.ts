@@ -3,15 +3,18 @@ import type { ServerResponse } from 'node:http'
 import { after } from '../after.ts'
 import type { Admission, App } from '../app.ts'
 import type { Admitted, RawRequest } from '../gate.ts'
+import { hasCode } from '../errors.ts'
 import { noneMatch } from '../http/conditions.ts'
+import { notModifiedHeaders, privately, type HeaderList } from '../http/header-list.ts'
 import { lendDocument, smallBody } from '../http/large-document.ts'
-import { documentHeaders, notModifiedHeaders, privately, storedEtag } from '../http/respond.ts'
+import { redirectHeaders } from '../http/redirect.ts'
+import { bodyBytes, documentHeaders, storedEtag } from '../http/respond.ts'
 import type { BlobRow, MaybePromise, StoredDocument } from '../kv-store.ts'
-import type { HeaderList, HotBlob, HotDocument } from '../protocol.ts'
+import type { HotBlob, HotDocument } from '../protocol.ts'
+import type { Reader } from '../redirects.ts'
 import { NOTHING_HERE } from '../refusals.ts'
-import type { Source } from '../source.ts'
+import { closeQuietly, type Source } from '../source.ts'
 import { asOneCall, readSmallBlob } from './recent-blobs.ts'
-import { sendSource } from './send.ts'
 
 /** An answer that is ready to be written. */
 export interface HotAnswer {
@@ -45,7 +48,11 @@ export function hotAnswer(app: App, asked: Asked, admission: Admission): MaybePr
     if (!isBare(asked)) return undefined
     if ('refused' in admission) return refusal(app, asked, admission.refused)
     const answer = rowAnswer(app, asked, admission.admitted)
-    return answer instanceof Promise ? answer.catch(() => undefined) : answer
+    if (!(answer instanceof Promise)) return answer
+    return answer.catch((error: unknown) =>
+      // Storage that has been waited for in vain is not waited for once more.
+      hasCode(error, 'STORAGE_DOWN') ? refusal(app, asked, error, admission.admitted) : undefined,
+    )
   } catch {
     return undefined
   }
@@ -61,7 +68,8 @@ function isBare({ request, expectsContinue }: Asked): boolean {
   )
 }
 
-function refusal(app: App, { requestId, request }: Asked, error: unknown, admitted?: Admitted): HotAnswer {
+/** What a request that failed is answered with, once told to the events. */
+export function refusal(app: App, { requestId, request }: Asked, error: unknown, admitted?: Admitted): HotAnswer {
   const { headers, ...answer } = app.refuse(error, { requestId, raw: request, admitted })
   return { ...answer, headers: Object.entries(headers).flat(), textEncoding: 'utf8' }
 }
@@ -115,35 +123,54 @@ function documentAnswer(app: App, read: HotDocument, headers: HeaderList, reques
 
 function ofDocument(document: StoredDocument | undefined, own: HeaderList, request: RawRequest): Found {
   if (document === undefined) return 'nothing'
-  const headers = documentHeaders(document, own)
+  const sizeBytes = bodyBytes(document.body)
+  const headers = documentHeaders(document, own, sizeBytes)
   if (isNotModified(request, document.etag)) return notModified(headers)
   if (request.method === 'HEAD') return whole(headers, '', 'latin1')
   const body = smallBody(document.body)
   if (body === undefined)
     return after(lendDocument(document), (source) => source && { ...whole(headers, '', 'latin1'), source })
-  return typeof body === 'string' ? whole(headers, body, 'utf8') : whole(headers, asOneCall(body), 'latin1')
+  if (typeof body !== 'string') return whole(headers, asOneCall(body), 'latin1')
+  // ASCII only: Node copies three bytes for each character of what may be more.
+  return whole(headers, body, body.length === sizeBytes ? 'latin1' : 'utf8')
 }
 
 function blobAnswer(app: App, read: HotBlob, headers: HeaderList, request: RawRequest): Found {
   if (request.header('range') !== undefined) return undefined
   return after(read.blob(), (row) => {
     if (row === undefined) return 'nothing'
-    return row.encoding === read.encoding ? ofBlob(app, row, headers, request) : undefined
+    return row.encoding === read.encoding ? ofBlob(app, row, { ...read, headers }, request) : undefined
   })
 }
 
-function ofBlob(app: App, row: BlobRow, own: HeaderList, request: RawRequest): MaybePromise<HotAnswer> {
+function ofBlob(app: App, row: BlobRow, read: HotBlob, request: RawRequest): MaybePromise<HotAnswer> {
+  if (!read.redirects || request.method !== 'GET' || isNotModified(request, storedEtag(row)))
+    return sentBlob(app, row, read.headers, request)
+  const url = app.depot.urlOf(row, readerOf(request), read.headers)
+  if (url === undefined) return sentBlob(app, row, read.headers, request)
+  return url.then((found) =>
+    found === undefined ? sentBlob(app, row, read.headers, request) : elsewhere(Object.entries(redirectHeaders(found))),
+  )
+}
+
+function readerOf({ address, header }: RawRequest): Reader {
+  return { address, host: header('host'), hasCredentials: header('authorization') !== undefined }
+}
+
+function sentBlob(app: App, row: BlobRow, own: HeaderList, request: RawRequest): MaybePromise<HotAnswer> {
   const etag = storedEtag(row)
   const headers = [...own, 'Accept-Ranges', 'bytes', 'ETag', etag, 'Content-Length', `${row.storedBytes}`]
   const isKnown = isNotModified(request, etag)
   const body = readSmallBlob(app.depot.blobs, row)
   if (body !== undefined) return isKnown ? notModified(headers) : whole(headers, body, 'latin1')
-  return app.depot.open(row).then((blob) => {
-    if (!isKnown && request.method !== 'HEAD') return { ...whole(headers, '', 'latin1'), source: blob.stored() }
-    // Closing a file that was only read has nothing to say that a client could use.
-    void blob[Symbol.asyncDispose]()
-    return isKnown ? notModified(headers) : whole(headers, '', 'latin1')
-  })
+  const isWanted = !isKnown && request.method !== 'HEAD'
+  return app.depot
+    .open(row, { of: 'stored', range: { start: 0, end: isWanted ? row.storedBytes : 0 } })
+    .then((blob) => {
+      if (isWanted) return { ...whole(headers, '', 'latin1'), source: blob.stored() }
+      void closeQuietly(blob)
+      return isKnown ? notModified(headers) : whole(headers, '', 'latin1')
+    })
 }
 
 function isNotModified(request: RawRequest, etag: string): boolean {
@@ -155,18 +182,20 @@ function whole(headers: string[], body: string | Uint8Array, textEncoding: HotAn
   return { status: 200, statusText: '', headers, body, textEncoding }
 }
 
+function elsewhere(headers: readonly [string, string][]): HotAnswer {
+  return { status: 302, statusText: '', headers: headers.flat(), body: '', textEncoding: 'latin1' }
+}
+
 function notModified(full: HeaderList): HotAnswer {
   return { status: 304, statusText: '', headers: notModifiedHeaders(full), body: '', textEncoding: 'latin1' }
 }
 
-/** Write the answer out; a promise only for one with a source. */
+/** Write out an answer without a source. */
 export function sendHot(
   outgoing: ServerResponse,
-  { status, statusText, headers, body, textEncoding, source }: HotAnswer,
+  { status, statusText, headers, body, textEncoding }: Omit<HotAnswer, 'source'>,
   method: string,
-): MaybePromise<void> {
-  if (source !== undefined)
-    return sendSource(outgoing, { status, headers }, source, { start: 0, end: source.sizeBytes })
+): void {
   if (statusText === '') outgoing.writeHead(status, headers)
   else outgoing.writeHead(status, statusText, headers)
   if (method === 'HEAD' || status === 304) outgoing.end()

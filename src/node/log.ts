@@ -81,6 +81,7 @@ function eventsOf(logger: pino.Logger): Events {
     },
     blobQuarantined: ({ domain, digest }, reason) =>
       logger.error({ domain, digest, reason }, 'blob taken out of service'),
+    blobMisread: ({ domain, digest }, reason) => logger.error({ domain, digest, reason }, 'blob not served'),
     recordWritten: (ecosystem, name) => logger.info({ ecosystem, name }, 'written'),
     answerCut: (id, code, message) => logger.error({ id, code, message }, 'answer cut'),
     requestRefused: (id, status, code, message) => logger.debug({ id, status, code, message }, 'refused'),
@@ -89,6 +90,10 @@ function eventsOf(logger: pino.Logger): Events {
     authReloadFailed: (reason) => logger.error({ reason }, 'auth file not taken'),
     advisoriesLoaded: (packages) => logger.info({ packages }, 'npm advisories read again'),
     advisoriesRefused: (reason) => logger.error({ reason }, 'npm advisories not taken'),
+    storeFailed: (store, code, message) => logger.error({ store, code, reason: message }, 'store failed'),
+    storeRecovered: (store) => logger.info({ store }, 'store takes blobs again'),
+    tendingFailed: (protocol, code, message, pauseMs) =>
+      logger.error({ protocol, code, reason: message, pauseMs }, 'work beside answering failed'),
     workerEnded: (number, how, pauseMs) => logger.error({ ended: number, how, pauseMs }, 'worker ended'),
     connectionMissed: (number) =>
       logger.error(

@@ -33,6 +33,7 @@ export function orderlyClose(server: Server, graceMs: number): OrderlyRetreat {
     if (isRetiring) outgoing.shouldKeepAlive = false
   }
   server.on('request', lastAnswer).on('checkContinue', lastAnswer)
+  spareUnsent(server, connections)
 
   let closing: Promise<void> | undefined
   async function end(): Promise<void> {
@@ -61,30 +62,52 @@ export function orderlyClose(server: Server, graceMs: number): OrderlyRetreat {
 
 const SWEEP_MS = 50
 
+/** Node takes an answer for sent when its last byte is written, however much of it a slow client has yet to read. */
+function spareUnsent(server: Server, connections: Connections): void {
+  const closeIdle = server.closeIdleConnections.bind(server)
+  // Node's `close` calls it too.
+  server.closeIdleConnections = () => {
+    const unsent = connections.unsent()
+    for (const socket of unsent) socket.destroy = () => socket
+    closeIdle()
+    for (const socket of unsent) Reflect.deleteProperty(socket, 'destroy')
+  }
+}
+
 interface Connections {
   /** Those on which no request has come yet. Node counts them as busy, and a browser opens some to be ready. */
   readonly silent: ReadonlySet<Socket>
+  /** Those whose last answer is written, and not sent to its end. */
+  unsent(): readonly Socket[]
   /** Resolves when there is none. */
   none(): Promise<void>
 }
 
 function connectionsOf(server: Server): Connections {
-  const open = new Set<Socket>()
+  const latest = new Map<Socket, ServerResponse | undefined>()
   const silent = new Set<Socket>()
   const waiting: (() => void)[] = []
   server.on('connection', (socket: Socket) => {
-    open.add(socket)
+    latest.set(socket, undefined)
     silent.add(socket)
     socket.once('close', () => {
       silent.delete(socket)
-      open.delete(socket)
-      if (open.size === 0) for (const resolve of waiting.splice(0)) resolve()
+      latest.delete(socket)
+      if (latest.size === 0) for (const resolve of waiting.splice(0)) resolve()
     })
   })
-  const spoken = ({ socket }: IncomingMessage): void => void silent.delete(socket)
+  const spoken = ({ socket }: IncomingMessage, outgoing: ServerResponse): void => {
+    silent.delete(socket)
+    // A request that came with others may be taken up after the end of its connection.
+    if (!socket.destroyed) latest.set(socket, outgoing)
+  }
   server.on('request', spoken).on('checkContinue', spoken)
   return {
     silent,
-    none: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    unsent: () =>
+      [...latest].flatMap(([socket, answer]) =>
+        answer?.writableEnded === true && !answer.writableFinished ? [socket] : [],
+      ),
+    none: () => (latest.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   }
 }

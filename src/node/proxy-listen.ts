@@ -5,6 +5,7 @@ import path from 'node:path'
 
 import { DepotError } from '../errors.ts'
 import { messageOf, systemCode } from '../thrown.ts'
+import { bind } from './bind.ts'
 
 /** Where local clients find the proxy. Nothing else than loopback can be said: it holds its user's right to write. */
 export type LocalAddress = { readonly host: '127.0.0.1'; readonly port: number } | { readonly path: string }
@@ -77,15 +78,5 @@ function isDead(file: string): Promise<boolean> {
     const socket = connect(file, () => resolve(false))
     socket.once('error', (error) => resolve(systemCode(error) === 'ECONNREFUSED'))
     socket.once('connect', () => socket.destroy())
-  })
-}
-
-function bind(server: Server, address: LocalAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(address, () => {
-      server.off('error', reject)
-      resolve()
-    })
   })
 }

@@ -1,5 +1,5 @@
 import { blobLocation } from '../blob-location.ts'
-import type { BlobStore } from '../blob-store.ts'
+import type { BlobStores } from '../blob-stores.ts'
 import type { BlobRow } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import { createRecent } from '../recent.ts'
@@ -9,11 +9,11 @@ import { shareOf } from '../worker-share.ts'
  * The stored bytes of a small blob whose row was just read, or undefined when it is larger or cannot be read at once. A text has a
  * character for each byte. Bytes of the last ones are kept by their own hash, so they need no check beyond the row.
  */
-export function readSmallBlob(blobs: BlobStore, row: BlobRow): string | Uint8Array | undefined {
+export function readSmallBlob(blobs: Pick<BlobStores, 'of'>, row: BlobRow): string | Uint8Array | undefined {
   if (row.storedBytes > LIMITS.inlineReadBytesMax) return undefined
   const known = recent.get(row.storedSha256)
   if (known !== undefined) return known
-  const bytes = blobs.readInline?.(blobLocation(row.domain, row.digest), row.storedBytes)
+  const bytes = blobs.of(row).readInline?.(blobLocation(row.domain, row.digest), row.storedBytes)
   if (bytes === undefined) return undefined
   const body = asOneCall(bytes)
   recent.put(row.storedSha256, body)

@@ -1,14 +1,16 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 import type { App } from '../app.ts'
 import { LIMITS } from '../limits.ts'
 import type { AccessLog } from './access-log.ts'
 import { watchArrivals } from './arrivals.ts'
+import { bind } from './bind.ts'
 import { clientAddress } from './client-address.ts'
+import { createHttpServer, takeRequests } from './http-server.ts'
 import { listener } from './listener.ts'
 import { oneAtATime } from './one-at-a-time.ts'
-import { orderlyClose, type OrderlyClose, type OrderlyRetreat } from './orderly-close.ts'
+import { orderlyClose, type OrderlyRetreat } from './orderly-close.ts'
 
 export interface ServeOptions {
   readonly app: App
@@ -25,20 +27,14 @@ export interface ServerOptions extends ServeOptions {
   readonly port: number
 }
 
-export interface RunningServer extends OrderlyClose, AsyncDisposable {
+export interface RunningServer extends OrderlyRetreat, AsyncDisposable {
   readonly address: AddressInfo
 }
 
 /** Serve an application over HTTP/1.1. */
 export async function startServer({ host, port, ...options }: ServerOptions): Promise<RunningServer> {
   const { server, ending } = httpServer(options)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
+  await bind(server, { port, ...(host === undefined ? {} : { host }) })
   return { address: server.address() as AddressInfo, ...ending }
 }
 
@@ -67,30 +63,18 @@ function httpServer({ app, accessLog, trustedProxies = [], graceMs = LIMITS.shut
   readonly ending: OrderlyRetreat & AsyncDisposable
 } {
   const listen = oneAtATime(listener(app, clientAddress(trustedProxies), accessLog))
-  const server = createServer({
-    headersTimeout: LIMITS.headersTimeoutMs,
-    // Node's own five minutes would cut a long upload; an idle connection is what ends one here.
-    requestTimeout: 0,
-    keepAliveTimeout: LIMITS.keepAliveTimeoutMs,
-    maxHeaderSize: LIMITS.headerBytesMax,
-    noDelay: true,
-    // Nobody waits for the end of a body that was never announced.
-    optimizeEmptyRequests: true,
-  })
-  server.maxHeadersCount = LIMITS.headersMax
+  // Nobody waits for the end of a body that was never announced.
+  const server = createHttpServer({ optimizeEmptyRequests: true })
   server.timeout = LIMITS.idleTimeoutMs
   const { retire, close, abort } = orderlyClose(server, graceMs)
   const wasOnItsWay = watchArrivals(server)
   const { kv } = app.depot
-  const answer = (incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean): void => {
+  takeRequests(server, (incoming, outgoing, expectsContinue) => {
     // Its client may know what another process committed a moment ago.
     if (!wasOnItsWay(incoming)) kv.readAnew?.()
     else if (incoming.method === 'GET') kv.readTogether?.()
     listen(incoming, outgoing, expectsContinue)
-  }
-  server.on('request', (incoming, outgoing) => answer(incoming, outgoing, false))
-  // Handling it keeps Node from answering 100 by itself: a refusal then comes before the body.
-  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => answer(incoming, outgoing, true))
+  })
   return {
     server,
     ending: {

@@ -1,9 +1,11 @@
-import { closeSync, openSync, readSync } from 'node:fs'
-import { mkdir, open, stat, unlink } from 'node:fs/promises'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { access, mkdir, open, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
-import type { BlobLocation, BlobStore, StoredBytes } from '../../src/blob-store.ts'
+import type { BlobLocation, BlobStore, Space, StoredBytes } from '../../src/blob-store.ts'
 import { DepotError } from '../../src/errors.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { askedOnce } from '../../src/within.ts'
 import { durableDirectories, makeDirectoryDurably, syncDirectory } from '../../src/node/durable-directories.ts'
 import { isMissing, storageError, translated } from '../fs-errors.ts'
 import { registerInstance, removeLeftovers } from './fs-leftovers.ts'
@@ -28,8 +30,14 @@ export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<Blob
   const staging = join(root, 'tmp')
   if (options.existing !== true) await translated(() => prepareRoot(root, staging))
   const instance = registerInstance()
+  // What other hosts leave here becomes known as such only with time.
+  const sweep =
+    options.existing === true ? undefined : setInterval(() => void sweepAgain(staging), LIMITS.stagedElsewhereMs)
+  sweep?.unref()
   const pathOf = (location: BlobLocation) => join(root, checkLocation(location))
   const publication = publishInto(root, pathOf)
+  // Nothing ends a call into a mount that hangs: each would keep a thread of the pool, which has few.
+  const look = askedOnce(() => translated(() => lookAt(staging)))
 
   return {
     stage: () => stageFile(join(staging, instance.nextName()), publication),
@@ -38,7 +46,12 @@ export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<Blob
     stat: async (location) => sizeOf(pathOf(location)),
     delete: async (location) => translated(() => removed(pathOf(location))),
     list: (prefix, after) => translatedList(listLocations(root, prefix, after)),
+    async ping() {
+      await look()
+    },
+    space: look,
     async [Symbol.asyncDispose]() {
+      clearInterval(sweep)
       instance[Symbol.dispose]()
     },
   }
@@ -48,6 +61,11 @@ async function prepareRoot(root: string, staging: string): Promise<void> {
   await makeDirectoryDurably(root)
   await mkdir(staging, { recursive: true })
   await removeLeftovers(staging)
+}
+
+/** A folder that cannot be read shows in the requests that need it. */
+async function sweepAgain(staging: string): Promise<void> {
+  await removeLeftovers(staging).catch(() => {})
 }
 
 function publishInto(root: string, pathOf: (location: BlobLocation) => string): Publication {
@@ -103,6 +121,13 @@ async function sizeOf(path: string): Promise<{ sizeBytes: number } | undefined> 
     if (isMissing(error)) return undefined
     throw storageError(error)
   }
+}
+
+/** A write begins in this folder; the system tells of one that has gone, of one that is not ours, and of a volume that may only be read. */
+async function lookAt(path: string): Promise<Space> {
+  await access(path, constants.W_OK | constants.X_OK)
+  const { bavail, blocks, bsize } = await statfs(path)
+  return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize }
 }
 
 async function removed(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import type { BlobLocation, BlobStore, StagedBytes, StoredBytes } from '../../sr
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { checkLocation } from './location.ts'
+import { stagedBytes } from './staged-bytes.ts'
 
 export interface MemoryBlobStoreOptions {
   /** Bytes kept at most, staged ones included; `LIMITS.memoryStoreBytesMax` when absent. */
@@ -44,6 +45,7 @@ export function openMemoryBlobStore({
     async *list(prefix, after = '' as BlobLocation) {
       yield* [...blobs.keys()].filter((key) => key.startsWith(prefix) && key > after).sort()
     },
+    ping: async () => {},
     async [Symbol.asyncDispose]() {
       blobs.clear()
     },
@@ -73,34 +75,19 @@ function byteBudget(limitBytes: number): Budget {
 function stageInMemory(budget: Budget, publish: (location: BlobLocation, bytes: Uint8Array) => void): StagedBytes {
   const pieces: Uint8Array[] = []
   let sizeBytes = 0
-  let state: 'open' | 'published' | 'disposed' = 'open'
-
-  function demandOpen(): void {
-    if (state !== 'open') throw new Error(`these bytes are ${state} already`)
-  }
-
-  return {
+  return stagedBytes({
     async write(bytes) {
-      demandOpen()
       budget.claim(bytes.byteLength)
       pieces.push(Uint8Array.from(bytes))
       sizeBytes += bytes.byteLength
     },
-    async read({ start, end }) {
-      demandOpen()
-      return Buffer.concat(pieces).subarray(start, end)
-    },
-    async publish(location) {
-      demandOpen()
-      publish(checkLocation(location), Buffer.concat(pieces))
-      state = 'published'
-    },
-    async [Symbol.asyncDispose]() {
-      if (state === 'open') budget.release(sizeBytes)
-      state = 'disposed'
+    read: async ({ start, end }) => Buffer.concat(pieces).subarray(start, end),
+    publish: async (location) => publish(location, Buffer.concat(pieces)),
+    async end(isLeft) {
+      if (isLeft) budget.release(sizeBytes)
       pieces.length = 0
     },
-  }
+  })
 }
 
 function storedInMemory(bytes: Uint8Array): StoredBytes {

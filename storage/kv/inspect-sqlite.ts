@@ -3,17 +3,13 @@ import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 import { translatedSqlite } from '../sqlite-errors.ts'
-import { readMigrations } from './migrate.ts'
+import { appliedToSqlite, migrationState, readMigrations, type MigrationState } from './migrate.ts'
 
 /** What somebody who only looks sees of a database file. */
-export interface SqliteState {
+export interface SqliteState extends MigrationState {
   /** `wal`, but on a network file system, where it is `delete`. */
   readonly journal: string
   readonly sizeBytes: number
-  /** Changes of the schema that this version would make at its start. */
-  readonly pending: readonly string[]
-  /** Changes that this version does not know: a newer one made them. */
-  readonly unknown: readonly string[]
   /** The first faults that SQLite finds in its pages; undefined when the file is larger than was asked for. */
   readonly faults: readonly string[] | undefined
 }
@@ -32,13 +28,11 @@ export function inspectSqlite({ file, readBytesMax, waitMs }: InspectOptions): S
     const sizeBytes = statSync(file).size
     const database = new Database(file, { readonly: true, timeout: waitMs })
     try {
-      const applied = appliedIn(database)
-      const known = readMigrations('sqlite').map(({ name }) => name)
+      const applied = appliedToSqlite(database)
       return {
         journal: String(database.pragma('journal_mode', { simple: true })),
         sizeBytes,
-        pending: known.filter((name) => !applied.includes(name)),
-        unknown: applied.filter((name) => !known.includes(name)),
+        ...migrationState(readMigrations('sqlite'), applied),
         faults: sizeBytes > readBytesMax ? undefined : faultsIn(database),
       }
     } finally {
@@ -62,11 +56,6 @@ export function canWriteSqlite(file: string, waitMs: number): boolean {
       database.close()
     }
   })
-}
-
-function appliedIn(database: Database.Database): readonly string[] {
-  const table = database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migration'").get()
-  return table === undefined ? [] : database.prepare<[], string>('SELECT name FROM migration').pluck().all()
 }
 
 const FAULTS_MAX = 3

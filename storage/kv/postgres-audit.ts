@@ -1,5 +1,5 @@
 import type { AuditEntry, Commit } from '../../src/kv-store.ts'
-import type { Run } from './postgres-client.ts'
+import type { Run } from './postgres-connect.ts'
 
 /** Any constant will do, as long as no other program on this database takes it. */
 const AUDIT_LOCK = 0x61756474

@@ -1,8 +1,9 @@
 import { DepotError } from '../../src/errors.ts'
 import { prefixEnd } from '../../src/key-prefix.ts'
-import type { BlobRow, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
+import type { BlobPut, Commit, DocumentPut, RecordDelete, RecordPut } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { auditChanges } from './postgres-audit.ts'
-import type { Run, Transaction } from './postgres-client.ts'
+import type { Client, Run, Transaction } from './postgres-connect.ts'
 
 /** A commit whose last statements are on their way. */
 export interface Applied {
@@ -47,8 +48,8 @@ function byOrder<T>(items: readonly T[], parts: (item: T) => readonly string[]):
 function blobChanges(run: Run, { cache, blobs = [], puts = [] }: Commit): Promise<void>[] {
   const put = new Set(blobs.map(({ digest }) => digest))
   const referred = new Set(puts.flatMap(({ refs = [] }) => refs))
-  const steps: (BlobRow | string)[] = [...blobs, ...[...referred].filter((digest) => !put.has(digest))]
-  const runs: (BlobRow | string[])[] = []
+  const steps: (BlobPut | string)[] = [...blobs, ...[...referred].filter((digest) => !put.has(digest))]
+  const runs: (BlobPut | string[])[] = []
   for (const step of byOrder(steps, (one) => (typeof one === 'string' ? [one] : [one.digest, one.domain]))) {
     const last = runs.at(-1)
     if (typeof step !== 'string') runs.push(step)
@@ -58,17 +59,44 @@ function blobChanges(run: Run, { cache, blobs = [], puts = [] }: Commit): Promis
   return runs.map((step) => (Array.isArray(step) ? holdBlobs(run, cache, step) : putBlob(run, step)))
 }
 
-function putBlob(run: Run, row: BlobRow): Promise<void> {
-  const { domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames } = row
+function putBlob(run: Run, row: BlobPut): Promise<void> {
+  const {
+    domain,
+    digest,
+    sizeBytes,
+    encoding,
+    storedBytes,
+    storedSha256,
+    layout,
+    frames,
+    store,
+    held,
+    seenIn = '*',
+  } = row
   return run(
-    `INSERT INTO blob (domain, digest, size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, state)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'live')
-     ON CONFLICT (domain, digest) DO UPDATE SET size_bytes = excluded.size_bytes, encoding = excluded.encoding,
-       stored_bytes = excluded.stored_bytes, stored_sha256 = excluded.stored_sha256, layout = excluded.layout,
-       frames = excluded.frames, state = 'live', claimed_at = now()`,
-    [domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames],
+    `INSERT INTO blob (domain, digest, size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, store, state)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'live') ON CONFLICT (domain, digest) DO UPDATE SET
+       ${held === true ? '' : REPLACE_BLOB} state = 'live', claimed_at = now()`,
+    [
+      domain,
+      digest,
+      sizeBytes,
+      encoding,
+      storedBytes,
+      storedSha256,
+      layout,
+      frames,
+      store,
+      ...(held === true ? [] : [seenIn]),
+    ],
   )
 }
+
+/** $10: the store of the row that was there before, null when there was none, and `*`, which is no name, when nobody looked. */
+const REPLACE_BLOB = `size_bytes = excluded.size_bytes, encoding = excluded.encoding, stored_bytes = excluded.stored_bytes,
+  stored_sha256 = excluded.stored_sha256, layout = excluded.layout, frames = excluded.frames,
+  store = CASE WHEN blob.state = 'live' AND blob.stored_sha256 = excluded.stored_sha256
+    AND ($10::text IS NULL OR ($10 <> '*' AND blob.store <> $10)) THEN blob.store ELSE excluded.store END,`
 
 const BLOB_MISSING = 'a blob that is referred to is not here, or is being removed: send it again'
 
@@ -184,4 +212,27 @@ function putDocument(run: Run, document: DocumentPut): Promise<void> {
        body_bytes = excluded.body_bytes, etag = excluded.etag, encoding = excluded.encoding`,
     [cache, kind, key, variant, origin, text, bytes, etag, encoding, sourceVersion],
   )
+}
+
+/**
+ * Whether the transaction of this number has made this change: an audit line, which nobody changes, or else a record, is there as the change
+ * has it and under the number. A change of neither may be made twice.
+ */
+export async function isApplied(
+  client: Client,
+  { cache, audit = [], puts = [] }: Commit,
+  id: string,
+): Promise<boolean> {
+  const [line] = audit
+  const [put] = puts
+  if (line !== undefined) {
+    const rows = await client`SELECT 1 FROM audit WHERE xmin = ${id}::text::xid8::xid AND cache = ${cache}
+      AND action = ${line.action} AND resource = ${line.resource} AND principal = ${line.principal} AND digest = ${line.digest}
+      AND seq > (SELECT max(seq) FROM audit) - ${LIMITS.commitsWaitingMax}`
+    return rows.length > 0
+  }
+  if (put === undefined) return false
+  const rows = await client`SELECT 1 FROM record WHERE cache = ${cache} AND kind = ${put.kind} AND key = ${put.key}
+    AND xmin = ${id}::text::xid8::xid AND value = ${put.value}`
+  return rows.length > 0
 }

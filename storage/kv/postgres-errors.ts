@@ -6,6 +6,8 @@ import { DepotError } from '../../src/errors.ts'
  */
 const DOWN = ['08', '28', '3D', '25', '40', '53', '55', '57', '58', 'XX']
 const DISK_FULL = '53100'
+/** No such table, and no rights to it: the start found both, so somebody restores the database, or took something away. */
+const TAKEN_AWAY = ['42P01', '42501']
 
 /** The one place where PostgreSQL's and the driver's errors become DepotErrors; anything else is a bug and stays. */
 export function postgresError(error: unknown): unknown {
@@ -15,9 +17,13 @@ export function postgresError(error: unknown): unknown {
       cause: error,
     })
   }
-  const reason = state === undefined ? connectionFailure(error) : DOWN.includes(state.slice(0, 2)) ? state : undefined
+  const reason = state === undefined ? connectionFailure(error) : isDown(state) ? state : undefined
   if (reason === undefined) return error
   return new DepotError('STORAGE_DOWN', `the database cannot be used (${reason}): try again later`, { cause: error })
+}
+
+function isDown(state: string): boolean {
+  return DOWN.includes(state.slice(0, 2)) || TAKEN_AWAY.includes(state)
 }
 
 /** True for a deadlock or a serialisation failure: nothing was done, and doing it again may succeed. */
@@ -26,24 +32,32 @@ export function isWorthRepeating(error: unknown): boolean {
   return state === '40P01' || state === '40001'
 }
 
-/** True when a connection was not ready in time. */
-export function isConnectTimeout(error: unknown): boolean {
-  return connectionFailure(error) === 'CONNECT_TIMEOUT'
+/** True when the connection broke, or could not be made because the server starts or stops: nothing more comes over it. */
+export function isBroken(error: unknown): boolean {
+  const reason = error instanceof DepotError ? error.cause : error
+  const state = sqlState(reason)
+  return state === undefined ? connectionFailure(reason) !== undefined : BROKEN.includes(state)
 }
 
-/** What the server said. */
-function sqlState(error: unknown): string | undefined {
+/** Told to end, crashed, starting or stopping (PostgreSQL manual, appendix A). */
+const BROKEN = ['57P01', '57P02', '57P03']
+
+/** SQLSTATE of what the server said. */
+export function sqlState(error: unknown): string | undefined {
   return error instanceof Error && error.name === 'PostgresError' ? codeOf(error) : undefined
 }
 
-/** Names of the driver, of errno and of TLS; those of JavaScript's own mistakes are none of them. */
-const CONNECTION =
-  /^(?:CONNECTION_[A-Z]+|CONNECT_TIMEOUT|E(?!RR_)[A-Z]+|(?:CERT|DEPTH|SELF|UNABLE|ERR_TLS|ERR_SSL)_\w+)$/
+/** Names of the driver. */
+const DRIVER = /^(?:CONNECTION_[A-Z]+|CONNECT_TIMEOUT)$/
+/** Names of errno and of the resolver; those of JavaScript's own mistakes are none of them. */
+export const ERRNO = /^E(?!RR_)[A-Z_]+$/
+/** What TLS does not like. */
+export const TLS = /^(?:CERT|DEPTH|SELF|UNABLE|ERR_TLS|ERR_SSL)_\w+$/
 
-/** What kept us from talking to the server. */
-function connectionFailure(error: unknown): string | undefined {
+/** Code of what kept us from talking to the server. */
+export function connectionFailure(error: unknown): string | undefined {
   const code = error instanceof Error ? codeOf(error) : undefined
-  return code !== undefined && CONNECTION.test(code) ? code : undefined
+  return code !== undefined && [DRIVER, ERRNO, TLS].some((names) => names.test(code)) ? code : undefined
 }
 
 function codeOf(error: Error): string | undefined {

@@ -2,10 +2,10 @@ import { connect, isIP, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 
-/** As libpq has them; `require` encrypts without looking at the certificate. */
-export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-full'
+import type { SslMode } from '../postgres-url.ts'
 
 export interface SocketOptions {
+  /** A name or an address, or the folder of a Unix socket. */
   readonly host: string
   readonly port: number
   readonly ssl: SslMode
@@ -84,14 +84,17 @@ export class SteadySocket extends Duplex {
 }
 
 async function openSocket({ host, port, ssl }: SocketOptions): Promise<Socket> {
-  const plain = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
+  const plain = host.startsWith('/')
+    ? connect({ path: `${host}/.s.PGSQL.${port}` })
+    : connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
   await event(plain, 'connect')
   if (ssl === 'disable') return plain
   plain.write(SSL_REQUEST)
   const answer = await event(plain, 'data')
   if (answer.equals(WILLING)) {
+    // No name is asked for by an address (RFC 6066), but the certificate is held against it: without a host Node compares with localhost.
     const servername = isIP(host) === 0 ? { servername: host } : {}
-    const secure = connectTls({ socket: plain, ...servername, rejectUnauthorized: ssl === 'verify-full' })
+    const secure = connectTls({ socket: plain, host, ...servername, rejectUnauthorized: ssl === 'verify-full' })
     await event(secure, 'secureConnect')
     return secure
   }

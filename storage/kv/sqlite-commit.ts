@@ -6,6 +6,7 @@ import { prefixEnd } from '../../src/key-prefix.ts'
 import type {
   AuditEntry,
   AuditRow,
+  BlobPut,
   BlobRow,
   BlobState,
   Commit,
@@ -18,6 +19,7 @@ import type {
 export type Write =
   | { readonly commit: Commit }
   | { readonly blobState: { readonly domain: string; readonly digest: string; readonly state: BlobState } }
+  | { readonly blobMove: Pick<BlobRow, 'domain' | 'digest' | 'store' | 'storedSha256'> & { readonly to: string } }
 
 /**
  * Returns the function that applies one write inside a transaction that is already open. It throws DepotError
@@ -25,10 +27,11 @@ export type Write =
  */
 export function writeApplier(database: Database): (write: Write) => void {
   const statements = prepareStatements(database)
-  const { setBlobState } = statements
+  const { setBlobState, moveBlob } = statements
   return (write) => {
     if ('commit' in write) applyCommit(statements, write.commit)
-    else setBlobState.run(write.blobState)
+    else if ('blobState' in write) setBlobState.run(write.blobState)
+    else if (moveBlob.run(write.blobMove).changes === 0) throw conflict('blob', write.blobMove.digest)
   }
 }
 
@@ -36,7 +39,7 @@ function applyCommit(statements: Statements, commit: Commit): void {
   const { cache, present, absent, blobs, puts, deletes, documents, audit } = commit
   for (const { kind, key } of present ?? [])
     if (statements.hasRecord.get({ cache, kind, key }) === undefined) throw conflict(kind, key)
-  for (const row of blobs ?? []) statements.putBlob.run(blobValues(row))
+  for (const row of blobs ?? []) (row.held === true ? statements.holdBlob : statements.putBlob).run(blobValues(row))
   for (const change of deletes ?? []) deleteRecord(statements, cache, change)
   for (const change of puts ?? []) putRecord(statements, cache, change)
   for (const { kind, prefix } of absent ?? [])
@@ -46,8 +49,9 @@ function applyCommit(statements: Statements, commit: Commit): void {
   for (const entry of audit ?? []) addAudit(statements, cache, entry)
 }
 
-function blobValues(row: BlobRow): object {
-  return { ...row, frames: Buffer.from(row.frames) }
+/** `seenIn`: null when no row was there, and `*`, which is no name, when nobody looked. */
+function blobValues({ seenIn = '*', ...row }: BlobPut): object {
+  return { ...row, frames: Buffer.from(row.frames), seenIn }
 }
 
 function documentValues(document: DocumentPut): object {
@@ -91,6 +95,9 @@ function conflict(kind: string, key: string): DepotError {
   return new DepotError('WRITE_CONFLICT', `${kind} ${key} was changed by someone else: read it again and retry`)
 }
 
+const INSERT_BLOB = `
+  INSERT INTO blob (domain, digest, size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, store, state)
+  VALUES (@domain, @digest, @sizeBytes, @encoding, @storedBytes, @storedSha256, @layout, @frames, @store, 'live')`
 const NOW = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
 
 type Statements = ReturnType<typeof prepareStatements>
@@ -98,12 +105,18 @@ type Statements = ReturnType<typeof prepareStatements>
 /** Plain SQL: this thread does without drizzle and its memory. `@name` is bound by name. */
 function prepareStatements(database: Database) {
   return {
-    putBlob: database.prepare(`
-      INSERT INTO blob (domain, digest, size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, state)
-      VALUES (@domain, @digest, @sizeBytes, @encoding, @storedBytes, @storedSha256, @layout, @frames, 'live')
-      ON CONFLICT (domain, digest) DO UPDATE SET size_bytes = excluded.size_bytes, encoding = excluded.encoding,
-        stored_bytes = excluded.stored_bytes, stored_sha256 = excluded.stored_sha256, layout = excluded.layout,
-        frames = excluded.frames, state = 'live', claimed_at = ${NOW}`),
+    putBlob: database.prepare(`${INSERT_BLOB} ON CONFLICT (domain, digest) DO UPDATE SET
+      size_bytes = excluded.size_bytes, encoding = excluded.encoding, stored_bytes = excluded.stored_bytes,
+      stored_sha256 = excluded.stored_sha256, layout = excluded.layout, frames = excluded.frames,
+      store = CASE WHEN blob.state = 'live' AND blob.stored_sha256 = excluded.stored_sha256
+        AND (@seenIn IS NULL OR (@seenIn <> '*' AND blob.store <> @seenIn)) THEN blob.store ELSE excluded.store END,
+      state = 'live', claimed_at = ${NOW}`),
+    holdBlob: database.prepare(
+      `${INSERT_BLOB} ON CONFLICT (domain, digest) DO UPDATE SET state = 'live', claimed_at = ${NOW}`,
+    ),
+    moveBlob: database.prepare(`
+      UPDATE blob SET store = @to WHERE domain = @domain AND digest = @digest AND store = @store
+        AND stored_sha256 = @storedSha256 AND state = 'live'`),
     hasRecord: database.prepare('SELECT 1 FROM record WHERE cache = @cache AND kind = @kind AND key = @key'),
     hasRecords: database.prepare(
       'SELECT 1 FROM record WHERE cache = @cache AND kind = @kind AND key >= @from AND key < @to LIMIT 1',

@@ -4,6 +4,7 @@ import type * as SqliteDriver from 'drizzle-orm/better-sqlite3'
 import { prefixEnd } from '../../src/key-prefix.ts'
 import type {
   AuditRow,
+  BlobPlace,
   BlobRow,
   Cache,
   DocumentKey,
@@ -36,6 +37,8 @@ export interface SqliteReader {
   blob(domain: string, digest: string): BlobRow | undefined
   document(key: DocumentKey): StoredDocument | undefined
   blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobRow[]
+  blobPlaces(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobPlace[]
+  storesNamed(): readonly { readonly store: string; readonly blobs: number }[]
   references(after: Reference | undefined, limit: number): readonly Reference[]
   audit(after: number, limit: number): readonly AuditRow[]
   auditHead(): number
@@ -76,6 +79,11 @@ export function sqliteReader(connection: Database, turn: Pick<SharedTurn, 'befor
       checkPageLimit(limit)
       return translatedSqlite(() => queries.blobs.all({ ...after, limit }))
     },
+    blobPlaces(after = { domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return translatedSqlite(() => queries.blobPlaces.all({ ...after, limit }))
+    },
+    storesNamed: () => translatedSqlite(() => queries.storesNamed.all()),
     references(after = { cache: 0, kind: '', key: '', domain: '', digest: '' }, limit) {
       checkPageLimit(limit)
       return translatedSqlite(() => queries.references.all({ ...after, limit }))
@@ -91,6 +99,7 @@ export function sqliteReader(connection: Database, turn: Pick<SharedTurn, 'befor
 function prepareQueries(connection: Database) {
   const db = drizzle(connection)
   const { key, value, version } = recordTable
+  const { domain, digest, store, storedBytes } = blobTable
   const inKind = [eq(recordTable.cache, at('cache')), eq(recordTable.kind, at('kind'))]
   const list = (inclusive: boolean, bounded: boolean) =>
     db
@@ -120,6 +129,20 @@ function prepareQueries(connection: Database) {
       .orderBy(asc(blobTable.domain), asc(blobTable.digest))
       .limit(at('limit'))
       .prepare(),
+    blobPlaces: db
+      .select({ domain, digest, store, storedBytes })
+      .from(blobTable)
+      .where(sql`(${domain}, ${digest}) > (${at('domain')}, ${at('digest')})`)
+      .orderBy(asc(domain), asc(digest))
+      .limit(at('limit'))
+      .prepare(),
+    storesNamed: db
+      .select({ store, blobs: sql<number>`count(*)` })
+      .from(blobTable)
+      .where(sql`${store} <> ''`)
+      .groupBy(store)
+      .orderBy(asc(store))
+      .prepare(),
     holders: holdersQuery(db),
     references: referencesQuery(db),
     audit: db
@@ -135,8 +158,16 @@ function prepareQueries(connection: Database) {
 
 type Db = ReturnType<typeof drizzle>
 
-/** A row of its own found by a subquery: as a join it takes SQLite three times as long, and this is the hot path of blobs. */
-type BlobColumns = [BlobRow['sizeBytes'], BlobRow['encoding'], number, string, BlobRow['layout'], Buffer, string]
+type BlobColumns = [
+  BlobRow['sizeBytes'],
+  BlobRow['encoding'],
+  number,
+  string,
+  BlobRow['layout'],
+  Buffer,
+  string,
+  string,
+]
 
 /**
  * The hot path of every archive GET, so without drizzle's row mapping. A subquery, because SQLite takes three times as long over
@@ -145,7 +176,7 @@ type BlobColumns = [BlobRow['sizeBytes'], BlobRow['encoding'], number, string, B
 function blobOfQuery(connection: Database): SqliteReader['blobOf'] {
   const statement = connection
     .prepare<unknown[], BlobColumns>(
-      `SELECT size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, domain FROM blob
+      `SELECT size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, domain, store FROM blob
         WHERE domain = (SELECT domain FROM reference WHERE cache = ? AND digest = ? AND kind >= ? AND kind < ? LIMIT 1)
           AND digest = ? AND state = 'live'`,
     )
@@ -153,8 +184,8 @@ function blobOfQuery(connection: Database): SqliteReader['blobOf'] {
   return (cache, kindPrefix, digest) => {
     const row = statement.get(cache, digest, kindPrefix, prefixEnd(kindPrefix), digest)
     if (row === undefined) return undefined
-    const [sizeBytes, encoding, storedBytes, storedSha256, layout, frames, domain] = row
-    return { domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames, state: 'live' }
+    const [sizeBytes, encoding, storedBytes, storedSha256, layout, frames, domain, store] = row
+    return { domain, digest, sizeBytes, encoding, storedBytes, storedSha256, layout, frames, state: 'live', store }
   }
 }
 

@@ -6,7 +6,8 @@ import type { KvStore } from '../../src/kv-store.ts'
 import { storageError } from '../fs-errors.ts'
 import type { BatchWriter } from './batch-writer.ts'
 import { checkCommit } from './checks.ts'
-import { migrateSqlite } from './migrate.ts'
+import { createLine } from './line.ts'
+import { demandSqlite, migrateSqlite, type SchemaRule } from './migrate.ts'
 import { journalModeFor, openConnection, type ConnectionOptions } from './sqlite-connection.ts'
 import { translatedSqlite } from '../sqlite-errors.ts'
 import type { Write } from './sqlite-commit.ts'
@@ -22,6 +23,8 @@ export interface SqliteKvOptions {
   readonly existing?: boolean
   /** Told when the file lies where SQLite must not use its write-ahead log. */
   readonly warn?: (message: string) => void
+  /** What becomes of an older database; `migrate` when absent. */
+  readonly schema?: SchemaRule
   /** Who commits, in place of a thread of this process: it has brought the file up to date already. */
   readonly writer?: BatchWriter
 }
@@ -34,16 +37,17 @@ export interface SqliteKvOptions {
  * brought up to date.
  */
 export async function openSqliteKv(given: SqliteKvOptions): Promise<KvStore> {
-  const { file, existing = false, warn = () => {}, writer } = given
+  const { file, existing = false, warn = () => {}, schema = 'migrate', writer } = given
   if (existing) demandFile(file)
   const options =
     writer === undefined
-      ? prepareFile(resolve(file), warn)
+      ? prepareFile(resolve(file), warn, schema)
       : { file: resolve(file), journal: journalModeFor(resolve(file), () => {}) }
   const connection = translatedSqlite(() => openConnection({ ...options, readonly: true }))
   const turn = sharedTurn(connection)
   const reader = sqliteReader(connection, turn)
   const queue = openWriteQueue(writer ?? writerThread(options))
+  const line = createLine()
 
   async function write(change: Write): Promise<void> {
     try {
@@ -62,6 +66,12 @@ export async function openSqliteKv(given: SqliteKvOptions): Promise<KvStore> {
       await write({ commit })
     },
     setBlobState: (domain, digest, state) => write({ blobState: { domain, digest, state } }),
+    moveBlob: ({ domain, digest, store, storedSha256 }, to) =>
+      write({ blobMove: { domain, digest, store, storedSha256, to } }),
+    async hold(name, signal) {
+      const leave = await line.enter(name, signal)
+      return { lost: new AbortController().signal, [Symbol.asyncDispose]: async () => leave() }
+    },
     async ping() {
       reader.cache('main')
     },
@@ -83,8 +93,9 @@ export async function openSqliteKv(given: SqliteKvOptions): Promise<KvStore> {
 export async function openSqliteWriter({
   file,
   warn = () => {},
-}: Pick<SqliteKvOptions, 'file' | 'warn'>): Promise<WriteQueue> {
-  return openWriteQueue(writerThread(prepareFile(resolve(file), warn)))
+  schema = 'migrate',
+}: Pick<SqliteKvOptions, 'file' | 'warn' | 'schema'>): Promise<WriteQueue> {
+  return openWriteQueue(writerThread(prepareFile(resolve(file), warn, schema)))
 }
 
 function demandFile(file: string): void {
@@ -92,7 +103,12 @@ function demandFile(file: string): void {
   throw new DepotError('NOT_FOUND', `there is no database ${file}: say where it is with --store-path or --database-url`)
 }
 
-function prepareFile(file: string, warn: (message: string) => void): Omit<ConnectionOptions, 'readonly'> {
+function prepareFile(
+  file: string,
+  warn: (message: string) => void,
+  schema: SchemaRule,
+): Omit<ConnectionOptions, 'readonly'> {
+  if (schema === 'demand') return demandPrepared(file, warn)
   try {
     mkdirSync(dirname(file), { recursive: true })
     // Ours alone; SQLite gives its log the same mode.
@@ -105,6 +121,22 @@ function prepareFile(file: string, warn: (message: string) => void): Omit<Connec
     const connection = openConnection({ ...options, readonly: false })
     try {
       migrateSqlite(connection)
+    } finally {
+      connection.close()
+    }
+  })
+  return options
+}
+
+/** A file that somebody else prepared. */
+function demandPrepared(file: string, warn: (message: string) => void): Omit<ConnectionOptions, 'readonly'> {
+  if (!existsSync(file))
+    throw new DepotError('NOT_FOUND', `there is no database ${file}: make it with depot serve --mode db-migrations`)
+  const options = { file, journal: journalModeFor(file, warn) }
+  translatedSqlite(() => {
+    const connection = openConnection({ ...options, readonly: true })
+    try {
+      demandSqlite(connection)
     } finally {
       connection.close()
     }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { depotVersion } from '../../cmd/version.ts'
 import { startAccountWorld, type AccountWorld } from '../helpers/account-world.ts'
 import { lineKey } from '../helpers/auth-lines.ts'
 import { json } from '../helpers/npm-world.ts'
@@ -20,6 +21,7 @@ describe('GET /-/session', () => {
       principal: { id: `token:${info.id}`, name: 'token of 2', key: lineKey(2).fingerprint },
       grants: ['npm:write:@acme/*'],
       open: false,
+      version: depotVersion(),
       expiresAt: Math.floor(info.expiresAt / 1000) * 1000,
     })
   })
@@ -143,6 +145,7 @@ describe('a depot without an auth file', () => {
       principal: { id: 'anonymous', name: 'anonymous', key: '' },
       grants: ['*:*:*'],
       open: true,
+      version: depotVersion(),
     })
     expect(await json(await open.fetch('/-/tokens'))).toEqual({ tokens: [] })
     for (const path of ['/-/tokens', '/-/logins/BBBB-BBBB']) {

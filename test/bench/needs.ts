@@ -17,6 +17,7 @@ interface Need {
 export const NEEDS = {
   wrk: debian('wrk', 'wrk -v 2>&1 | head -1', /wrk (?:debian\/)?(\S+)/),
   nginx: debian('nginx-light', 'nginx -v 2>&1', /nginx\/(\S+)/),
+  postgres: debian('postgresql', '/usr/lib/postgresql/*/bin/postgres --version | tail -1', /([\d.]+)/),
   curl: debian('curl', 'curl --version | head -1', /curl (\S+)/),
   zstd: debian('zstd', 'zstd --version', /v([\d.]+)/),
   xz: debian('xz-utils', 'xz --version | head -1', /([\d.]+)$/m),

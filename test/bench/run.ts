@@ -16,6 +16,8 @@ import { ensureBuilt, howToInstall, missingOf, type NeedName, versionsOf } from 
 import { nixClients } from './nix-clients.ts'
 import { npmRegistry } from './npm-registry.ts'
 import { packageSize } from './package.ts'
+import { pastOneMachine } from './past-one-machine.ts'
+import { postgres } from './postgres.ts'
 import { proxied } from './proxied.ts'
 import { push } from './push.ts'
 import { pythonIndex } from './python-index.ts'
@@ -38,6 +40,8 @@ interface Section {
 /** One line for each section, in the order in which they are measured and written. */
 const SECTIONS: Readonly<Record<string, Section>> = {
   reads: { measure: reads, needs: ['wrk', 'nginx', 'curl'] },
+  postgres: { measure: postgres, needs: ['wrk', 'postgres'] },
+  'past-one-machine': { measure: pastOneMachine, needs: ['wrk', 'postgres', 'curl'] },
   uploads: { measure: uploads, needs: ['zstd', 'xz', 'curl'] },
   proxy: { measure: proxied, needs: ['curl'] },
   auth: { measure: auth, needs: ['wrk'] },

@@ -67,5 +67,14 @@ function recordsOf(index: number, digest: string): readonly RecordPut[] {
 
 function blobOf(digest: string): BlobRow {
   const sizes = { sizeBytes: 10_000, storedBytes: 10_000, storedSha256: digest }
-  return { domain: 'main', digest, encoding: 'raw', layout: 'whole', frames: new Uint8Array(), state: 'live', ...sizes }
+  return {
+    domain: 'main',
+    digest,
+    encoding: 'raw',
+    layout: 'whole',
+    frames: new Uint8Array(),
+    state: 'live',
+    store: '',
+    ...sizes,
+  }
 }

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, rm, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import path from 'node:path'
 import process from 'node:process'
@@ -89,13 +89,37 @@ describe('depot doctor, on the machine of a server', () => {
 
   it('counts what killed processes have left, and removes it', async () => {
     await makeStore()
-    await writeFile(path.join(store, 'blobs/tmp/4194304-0123456789abcdef-0'), Buffer.alloc(2048))
+    const staged = path.join(store, 'blobs/tmp/0123456789abcdef-4194304-0123456789abcdef-0')
+    await writeFile(staged, Buffer.alloc(2048))
+    await utimes(staged, 0, 0)
     await writeFile(path.join(store, 'signing.key.0123456789ab'), 'half a key')
     const trouble = onlyTrouble(await examine(user, settings))
     expect(trouble).toMatchObject({ check: 'leftovers', status: 'warn' })
     expect(trouble.message).toContain('2 files (2.0 KiB)')
     await paste(user, trouble.fix)
     expect((await examine(user, settings)).troubles).toEqual([])
+  })
+
+  it('looks at each of several stores', async () => {
+    const [warm, cold] = [user.join('warm'), user.join('cold')]
+    const tables = [warm, cold].map(
+      (folder) => `[[stores]]\nname = "${path.basename(folder)}"\ntype = "fs"\npath = "${folder}"\n`,
+    )
+    await user.write('stores.toml', tables.join(''))
+    const args = [...settings, '--config', user.join('stores.toml')]
+    await mkdir(path.join(cold, 'tmp'), { recursive: true })
+    await chmod(cold, 0o777)
+    await writeFile(path.join(cold, 'tmp', '4194304-0123456789abcdef-0'), 'half')
+    await utimes(path.join(cold, 'tmp', '4194304-0123456789abcdef-0'), 1, 1)
+    const { findings } = await examine(user, args)
+    const about = (check: string): string =>
+      findings
+        .filter((one) => one.check === check)
+        .map(({ message }) => message)
+        .join('\n')
+    expect(about('store')).toMatch(new RegExp(`${warm} is not there yet.*\n.*others may write in ${cold}`))
+    expect(about('disk')).toContain(`free for ${cold}`)
+    expect(about('leftovers')).toContain('1 file')
   })
 
   it('names what the next start changes in the tables of an older depot, and that start ends it', async () => {
@@ -109,8 +133,22 @@ describe('depot doctor, on the machine of a server', () => {
     expect(trouble).toMatchObject({ check: 'database', status: 'warn' })
     expect(trouble.message).toContain(readMigrations('sqlite')[1]?.name)
     expect(trouble.fix).toMatch(/^depot serve/)
+    const without = await examine(user, [...settings, '--mode', 'api-server'])
+    expect(onlyTrouble(without)).toMatchObject({
+      check: 'database',
+      status: 'fail',
+      message: expect.stringContaining('--mode api-server does not start on them') as unknown,
+      fix: expect.stringMatching(/^depot serve --mode db-migrations/) as unknown,
+    })
     await makeStore()
     expect((await examine(user, settings)).troubles).toEqual([])
+  })
+
+  it('fails for a database that is not there when the server is not one to make it', async () => {
+    expect((await examine(user, settings)).troubles).toEqual([])
+    const trouble = onlyTrouble(await examine(user, [...settings, '--mode', 'api-server']))
+    expect(trouble).toMatchObject({ check: 'database', status: 'fail' })
+    expect(trouble.fix).toMatch(/^depot serve --mode db-migrations/)
   })
 
   it('fails for the tables of a newer depot', async () => {
@@ -184,6 +222,20 @@ describe('depot doctor, on the machine of a server', () => {
     expect(troubles[1]).toMatchObject({ fix: 'unset DEPOT_STORAGE_PATH' })
     expect(troubles[1]?.message).toContain('did you mean DEPOT_STORE_PATH?')
     expect(status).toBe(0)
+  })
+
+  it('waits for no configuration that is a pipe, and says that it is none', async () => {
+    const pipe = user.join('pipe.toml')
+    execFileSync('mkfifo', [pipe])
+    for (const [args, env] of [
+      [[], { DEPOT_CONFIG: pipe }],
+      [['--config', pipe], {}],
+    ] as const) {
+      const { troubles, status } = await examineByProcess(user, ['--only', 'config,port', ...args], env)
+      expect(troubles).toMatchObject([{ check: 'config', status: 'fail' }])
+      expect(troubles[0]?.message).toBe(`cannot read the configuration ${pipe}: it is not a regular file`)
+      expect(status).toBe(1)
+    }
   })
 
   it('says why a server would not start, and looks at what it can', async () => {

@@ -29,4 +29,13 @@ describe('the launcher', () => {
     expect(seen.get('NODE_OPTIONS')).toBe('--max-semi-space-size=32')
     expect(seen.get('MALLOC_ARENA_MAX')).toBe('4')
   })
+
+  it('bounds what is left where its operator bounded one of the two', async () => {
+    await using young = await startServerProcess({ env: { NODE_OPTIONS: '--max-semi-space-size=32' } })
+    const one = await environment(young.pid)
+    expect([one.get('NODE_OPTIONS'), one.get('MALLOC_ARENA_MAX')]).toEqual(['--max-semi-space-size=32', '2'])
+    await using arenas = await startServerProcess({ env: { MALLOC_ARENA_MAX: '4' } })
+    const other = await environment(arenas.pid)
+    expect([other.get('NODE_OPTIONS'), other.get('MALLOC_ARENA_MAX')]).toEqual(['--max-semi-space-size=8', '4'])
+  })
 })

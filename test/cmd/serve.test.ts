@@ -9,7 +9,7 @@ import { buildWheel } from '../helpers/wheel.ts'
 import { testStore } from '../helpers/local-store.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
-import { slowPut } from '../helpers/slow-put.ts'
+import { slowPut } from '../helpers/slow-transfers.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 describe('depot serve', () => {
@@ -53,6 +53,18 @@ describe('depot serve', () => {
     expect(readdirSync(dataDir).filter((name) => name.startsWith('signing.key'))).toEqual(['signing.key'])
   })
 
+  it('prints its routes in every mode, and opens nothing of its own for that', async () => {
+    await using home = await tempDir('routes')
+    const { stdout } = await runDepot(['serve', '--print-routes'])
+    const answering = await runDepot(['serve', '--print-routes', '--mode', 'api-server'])
+    expect(answering).toMatchObject({ status: 0, stdout, stderr: '' })
+    const store = home.join('cold')
+    writeFileSync(home.join('depot.toml'), `[[stores]]\nname = "cold"\ntype = "fs"\npath = "${store}"\n`)
+    const several = await runDepot(['serve', '--print-routes', '--config', home.join('depot.toml')])
+    expect(several).toMatchObject({ status: 0, stdout, stderr: '' })
+    expect(existsSync(store)).toBe(false)
+  })
+
   it('does not listen beyond loopback unless it is told so in many words', async () => {
     await using home = await tempDir('open')
     const args = ['serve', '--listen-addr', '0.0.0.0:0', '--store-path', home.join('data')]
@@ -69,6 +81,8 @@ describe('depot serve', () => {
     const fine = await runDepot(['serve', '--config', file, '--check-config'])
     expect(fine).toMatchObject({ status: 0, stdout: 'the configuration is fine\n' })
     writeFileSync(file, 'listen-adr = "127.0.0.1:0"\n')
+    const none = ['serve', '--config', '/dev/null', '--store-path', home.join('data'), '--check-config']
+    expect(await runDepot(none)).toEqual(fine)
     const wrong = await runDepot(['serve', '--config', file, '--check-config'])
     expect(wrong.status).toBe(2)
     expect(wrong.stderr).toContain("unknown setting 'listen-adr' (did you mean listen-addr?)")

@@ -17,7 +17,9 @@ const LAUNCHER = path.join(import.meta.dirname, '../../cmd/launch.js')
 const OPTIONS = {
   program: ['/usr/bin/node', '/opt/depot.js'],
   flags: {},
+  isTemplate: false,
   user: undefined,
+  drainDelayMs: 0,
   graceMs: 120_000,
   port: 8080,
 }
@@ -58,10 +60,32 @@ describe('the systemd unit', () => {
     expect(await refused('--user', 'a\nb')).toContain('no name of a user')
   })
 
+  it('is a template for several servers that share their data, each named by its port', async () => {
+    const flags = ['--user', 'depot', '--listen-addr', '127.0.0.1:1', '--mode', 'api-server', '--drain-delay', '10']
+    const { stdout } = await runDepot(['systemd-unit', '--instances', ...flags])
+    const unit = settings(stdout)
+    expect(unit.get('ExecStart')).toMatch(/ serve --mode=api-server --drain-delay=10 --listen-addr=127\.0\.0\.1:%i$/)
+    expect(unit.get('TimeoutStopSec')).toBe('145')
+    expect(unit.get('AmbientCapabilities')).toBe('')
+    expect((await runDepot(['systemd-unit', '--instances'])).stderr).toContain('--instances needs --user')
+    expect((await runDepot(['systemd-unit', '--mode', 'db-migrations'])).stderr).toContain('it is no service')
+  })
+
+  it('takes no secret, and says for which unit to name the file that it belongs into', async () => {
+    for (const secret of ['--database-url=postgres://depot:pw@db/depot', '--s3-secret-access-key=pw']) {
+      const refused = async (...args: string[]) => (await runDepot(['systemd-unit', secret, ...args])).stderr
+      expect(await refused()).toContain('systemctl edit depot: [Service] EnvironmentFile=FILE')
+      expect(await refused('--instances', '--user', 'depot')).toContain('systemctl edit depot@: [Service]')
+    }
+  })
+
   it('hands secret keys over as credentials', () => {
     const unit = settings(unitFile({ ...OPTIONS, flags: { 'private-key': ['/etc/depot/one.key'] } }))
     expect(unit.get('LoadCredential')).toBe('signing-1.key:/etc/depot/one.key')
     expect(unit.get('ExecStart')).toContain('--private-key=${CREDENTIALS_DIRECTORY}/signing-1.key')
+    const npm = settings(unitFile({ ...OPTIONS, flags: { 'npm-private-key': ['/etc/depot/npm.key'] } }))
+    expect(npm.get('LoadCredential')).toBe('npm-signing-1.key:/etc/depot/npm.key')
+    expect(npm.get('ExecStart')).toContain('--npm-private-key=${CREDENTIALS_DIRECTORY}/npm-signing-1.key')
   })
 
   it('lets a server with a low port open it, and one below a home read there', () => {
@@ -70,6 +94,23 @@ describe('the systemd unit', () => {
     const program = ['/home/ann/.local/bin/node', '/opt/depot.js']
     expect(settings(unitFile({ ...OPTIONS, program })).get('ProtectHome')).toBe('read-only')
     expect(settings(unitFile(OPTIONS)).get('ProtectHome')).toBe('yes')
+  })
+
+  it('lets the server write to the folders of its stores, and start without one of them', async () => {
+    await using dir = await tempDir('unit')
+    const config = dir.join('depot.toml')
+    const store = (name: string, folder: string) => `[[stores]]\nname = "${name}"\ntype = "fs"\npath = "${folder}"\n`
+    await writeFile(
+      config,
+      store('own', '/var/lib/depot/blobs') + store('ssd', '/mnt/fast disk') + store('cold', '/srv/c'),
+    )
+    const { status, stdout } = await runDepot(['systemd-unit', '--user', 'depot', '--config', config])
+    const lines = stdout.split('\n').filter((line) => line.startsWith('ReadWritePaths='))
+    expect([status, lines]).toEqual([0, ['ReadWritePaths="-/mnt/fast disk"', 'ReadWritePaths=-/srv/c']])
+    const noUser = await runDepot(['systemd-unit', '--config', config])
+    expect([noUser.status, noUser.stderr]).toEqual([2, expect.stringContaining('/mnt/fast disk needs --user')])
+    await writeFile(config, store('own', 'blobs'))
+    expect((await runDepot(['systemd-unit', '--config', config])).stderr).toContain('path takes an absolute path')
   })
 
   it('quotes what would mean something to systemd', () => {

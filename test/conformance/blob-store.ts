@@ -36,6 +36,14 @@ export function describeBlobStore(driver: string, open: () => Promise<BlobStoreW
 type Contract = (name: string, body: (store: BlobStore) => Promise<void>) => void
 
 function stagingContract(contract: Contract): void {
+  contract('says that it may be written to, before and after, and leaves nothing for it', async (store) => {
+    await store.ping?.()
+    await using staged = await store.stage()
+    await staged.publish(A)
+    await store.ping?.()
+    expect(await all(store.list(''))).toEqual([A])
+  })
+
   contract('leaves no trace of a stage that was never published', async (store) => {
     {
       await using staged = await store.stage()
@@ -251,7 +259,10 @@ function text(value: Uint8Array): string {
 }
 
 function numbered(sizeBytes: number): Uint8Array {
-  return Uint8Array.from({ length: sizeBytes }, (_, index) => (index * 7 + sizeBytes) % 251)
+  return Buffer.alloc(
+    sizeBytes,
+    Uint8Array.from({ length: 251 }, (_, index) => (index * 7 + sizeBytes) % 251),
+  )
 }
 
 async function publish(store: BlobStore, location: BlobLocation, value: string): Promise<void> {
@@ -262,7 +273,7 @@ async function publish(store: BlobStore, location: BlobLocation, value: string):
 
 async function content(store: BlobStore, location: BlobLocation): Promise<Uint8Array> {
   await using stored = await store.open(location)
-  return whole(stored)
+  return await whole(stored)
 }
 
 async function whole(stored: Awaited<ReturnType<BlobStore['open']>>): Promise<Uint8Array> {

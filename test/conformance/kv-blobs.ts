@@ -1,7 +1,6 @@
 import { expect } from 'vitest'
 
-import { isStored } from '../../src/http/large-document.ts'
-import type { BlobRow, DocumentKey, KvStore, Reference } from '../../src/kv-store.ts'
+import type { BlobRow, Reference } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { A, B, C, record, put, remove, blob, document, plain, order, pages, type Contract } from './kv-samples.ts'
 
@@ -43,6 +42,60 @@ export function blobContract(contract: Contract): void {
       expect(await rendered()).toBe(false)
     },
   )
+
+  contract('keeps the store of a blob, and says it with every way to read the row', async (kv) => {
+    const puts = [{ ...record('k', 'a', '1'), refs: [A, B] }]
+    await kv.commit({ cache: 1, puts, blobs: [blob(A, { store: 'cold' }), blob(B)] })
+    const stores = [await kv.blob('main', A), await kv.blobOf(1, 'k', A), ...(await kv.blobs(undefined, 9))]
+    expect(stores.map((row) => row?.store)).toEqual(['cold', 'cold', 'cold', ''])
+    expect(await kv.blobPlaces(undefined, 9)).toEqual([
+      { domain: 'main', digest: A, store: 'cold', storedBytes: 5 },
+      { domain: 'main', digest: B, store: '', storedBytes: 5 },
+    ])
+    expect(await kv.blobPlaces({ domain: 'main', digest: A }, 9)).toHaveLength(1)
+    await kv.commit({ cache: 1, blobs: [blob(A, { store: 'warm' })] })
+    expect(await kv.blobOf(1, 'k', A)).toMatchObject({ store: 'warm' })
+  })
+
+  contract('tells which stores rows name, and how many of them', async (kv) => {
+    expect(await kv.storesNamed()).toEqual([])
+    const stores = { [A]: 'warm', [B]: 'cold', [C]: 'warm', ['d'.repeat(64)]: '' }
+    await kv.commit({ cache: 1, blobs: Object.entries(stores).map(([digest, store]) => blob(digest, { store })) })
+    expect(await kv.storesNamed()).toEqual([
+      { store: 'cold', blobs: 1 },
+      { store: 'warm', blobs: 2 },
+    ])
+  })
+
+  contract('moves a blob that is where it is thought to be, live and unchanged, and no other', async (kv) => {
+    const row = blob(A, { store: 'cold' })
+    await kv.commit({ cache: 1, blobs: [row] })
+    await kv.setBlobState('main', A, 'quarantined')
+    await expect(kv.moveBlob(row, 'warm')).rejects.toMatchObject({ code: 'WRITE_CONFLICT' })
+    await kv.setBlobState('main', A, 'live')
+    for (const other of [{ store: '' }, { storedSha256: C }, { digest: B }, { domain: 'other' }])
+      await expect(kv.moveBlob({ ...row, ...other }, 'warm')).rejects.toMatchObject({ code: 'WRITE_CONFLICT' })
+    await kv.moveBlob(row, 'warm')
+    expect(await kv.blob('main', A)).toMatchObject({ store: 'warm', state: 'live' })
+  })
+
+  contract('leaves a row that was only found to be there as it is by then, and makes it live', async (kv) => {
+    const found = blob(A, { store: 'cold' })
+    await kv.commit({ cache: 1, blobs: [found] })
+    await kv.moveBlob(found, 'warm')
+    await kv.setBlobState('main', A, 'quarantined')
+    const put = { ...record('k', 'a', '1'), refs: [A, B] }
+    await kv.commit({
+      cache: 1,
+      puts: [put],
+      blobs: [
+        { ...found, held: true },
+        { ...blob(B), held: true },
+      ],
+    })
+    expect(await kv.blob('main', A)).toMatchObject({ store: 'warm', state: 'live' })
+    expect(plain(await kv.blob('main', B))).toEqual(plain(blob(B)))
+  })
 
   contract('finds a blob through a record of the cache, by the start of its kind', async (kv) => {
     await kv.commit({ cache: 1, puts: [{ ...record('nix-path', 'p', '1'), refs: [A] }], blobs: [blob(A), blob(B)] })
@@ -136,87 +189,4 @@ export function blobContract(contract: Contract): void {
     expect(references).toHaveLength(40)
     expect(references).toEqual(references.toSorted((a, b) => (order(a) < order(b) ? -1 : 1)))
   })
-}
-
-/** Rendered answers, and when they go. */
-export function documentContract(contract: Contract): void {
-  contract('keeps text as text and bytes as bytes', async (kv) => {
-    const text = document({ body: 'text ü\u{1f980}', variant: 'full' })
-    const binary = document({ body: Uint8Array.of(0, 1, 255), variant: 'full+gzip', encoding: 'gzip' })
-    await kv.commit({ cache: 1, puts: [record('k', 'a', '1')], documents: [text, binary] })
-    expect(await kv.document(text)).toEqual({ body: 'text ü\u{1f980}', etag: '"e"', encoding: '' })
-    const stored = await kv.document(binary)
-    expect(stored).toMatchObject({ etag: '"e"', encoding: 'gzip' })
-    expect(stored?.body).toHaveLength(3)
-    expect(stored).toMatchObject({ body: Buffer.of(0, 1, 255) })
-  })
-
-  contract('gives large bodies only when they are asked for, and never those of another state', async (kv) => {
-    const large = 'ü'.repeat(LIMITS.documentInlineBytesMax / 2)
-    const inline = document({ body: large, variant: 'inline' })
-    const text = document({ body: `${large}x`, variant: 'text' })
-    const binary = document({ body: Buffer.from(text.body), variant: 'bytes', encoding: 'gzip' })
-    await kv.commit({ cache: 1, puts: [record('k', 'a', '1')], documents: [inline, text, binary] })
-    expect((await kv.document(inline))?.body === large).toBe(true)
-    for (const { encoding, ...one } of [text, binary]) {
-      const stored = await largeBody(kv, one)
-      expect(stored).toMatchObject({ etag: '"e"', encoding, sizeBytes: LIMITS.documentInlineBytesMax + 1 })
-      expect(Buffer.from((await stored.read()) ?? '').equals(Buffer.from(text.body))).toBe(true)
-    }
-    const [first, again, other] = [await largeBody(kv, text), await largeBody(kv, text), await largeBody(kv, binary)]
-    expect([again.name === first.name, other.name === first.name]).toEqual([true, false])
-    await kv.commit({ cache: 1, documents: [{ ...text, etag: '"f"' }] })
-    expect(await first.read()).toBeUndefined()
-    expect((await largeBody(kv, text)).name).not.toBe(first.name)
-    await kv.commit(put('a', '2'))
-    expect(await other.read()).toBeUndefined()
-  })
-
-  contract('keeps empty bodies', async (kv) => {
-    const [text, binary] = [document({ body: '', variant: 't' }), document({ body: new Uint8Array(0), variant: 'b' })]
-    await kv.commit({ cache: 1, puts: [record('k', 'a', '1')], documents: [text, binary] })
-    expect((await kv.document(text))?.body).toBe('')
-    expect((await kv.document(binary))?.body).toHaveLength(0)
-  })
-
-  contract('tells variants and origins apart, and replaces the one that is put again', async (kv) => {
-    const variants = ['a', 'b'].flatMap((variant) => ['', 'https://x'].map((origin) => ({ variant, origin })))
-    await kv.commit({ cache: 1, puts: [record('k', 'a', '1')] })
-    for (const body of ['first', 'second']) {
-      const documents = variants.map((name) => document({ ...name, body: `${body} ${name.variant} ${name.origin}` }))
-      await kv.commit({ cache: 1, documents })
-      for (const one of documents) expect(await kv.document(one)).toMatchObject({ body: one.body })
-    }
-    expect(await kv.document(document({ variant: 'c' }))).toBeUndefined()
-  })
-
-  contract('drops the documents of a record that is put or deleted, and no others', async (kv) => {
-    const documents = ['a', 'b'].flatMap((key) => ['full', 'short'].map((variant) => document({ key, variant })))
-    await kv.commit({ cache: 1, puts: [record('k', 'a', '1'), record('k', 'b', '1')], documents })
-    const there = async () => (await Promise.all(documents.map(async (one) => kv.document(one)))).map(Boolean)
-    expect(await there()).toEqual([true, true, true, true])
-    await kv.commit(put('a', '2'))
-    expect(await there()).toEqual([false, false, true, true])
-    await kv.commit(remove('b'))
-    expect(await there()).toEqual([false, false, false, false])
-  })
-
-  contract('drops in silence what was rendered from another version, or from nothing', async (kv) => {
-    const stale = document({ sourceVersion: 1 })
-    await kv.commit({ cache: 1, documents: [stale] })
-    expect(await kv.document(stale)).toBeUndefined()
-    await kv.commit(put('a', '1'))
-    await kv.commit(put('a', '2'))
-    await kv.commit({ cache: 1, documents: [stale] })
-    expect(await kv.document(stale)).toBeUndefined()
-    await kv.commit({ cache: 1, puts: [record('k', 'a', '3')], documents: [document({ sourceVersion: 3 })] })
-    expect(await kv.document(stale)).toMatchObject({ body: 'body' })
-  })
-}
-
-async function largeBody(kv: KvStore, key: DocumentKey) {
-  const stored = await kv.document(key)
-  if (stored === undefined || !isStored(stored.body)) throw new Error('not stored as a large one')
-  const { etag, encoding, body } = stored
-  return { etag, encoding, name: body.name, sizeBytes: body.sizeBytes, read: () => body.read() }
 }

@@ -49,7 +49,7 @@ export function blob(digest: string, some: Partial<BlobRow> = {}): BlobRow {
     layout: 'frames',
     frames: Uint8Array.of(5, 0, 0, 0),
   } as const
-  return { domain: 'main', digest, sizeBytes: 9, ...stored, state: 'live', ...some }
+  return { domain: 'main', digest, sizeBytes: 9, ...stored, state: 'live', store: '', ...some }
 }
 
 export function document(some: Partial<DocumentPut>): DocumentPut {

@@ -1,9 +1,11 @@
 import { describe, it } from 'vitest'
 
 import { auditContract, chainContract } from './kv-audit.ts'
-import { blobContract, documentContract } from './kv-blobs.ts'
+import { blobContract } from './kv-blobs.ts'
+import { documentContract } from './kv-documents.ts'
 import { commitContract, concurrencyContract } from './kv-commits.ts'
 import { conditionsContract } from './kv-conditions.ts'
+import { holdContract } from './kv-hold.ts'
 import { keyContract, listContract, recordContract } from './kv-records.ts'
 import type { Contract, KvStoreWorld } from './kv-samples.ts'
 
@@ -39,6 +41,9 @@ export function describeKvStore(driver: string, open: () => Promise<KvStoreWorld
     })
     describe('many at once', () => {
       concurrencyContract(contract)
+    })
+    describe('work for one', () => {
+      holdContract(contract)
     })
     describe('the audit log', () => {
       auditContract(contract)

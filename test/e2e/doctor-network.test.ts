@@ -99,6 +99,19 @@ describe('e2e/doctor: the way to a depot', () => {
     for (const { message } of troubles) expect(message).toBe('it cannot be looked at: no answer in time')
   })
 
+  it('tells in one line that a depot is of another version', async () => {
+    const welcome = await (await fetch(`${depot.url}/`)).text()
+    const session = (await (await fetch(`${depot.url}/-/session`)).json()) as object
+    await using other = await answering((request, response) =>
+      response.end(request.url === '/-/session' ? JSON.stringify({ ...session, version: '9.1.0' }) : welcome),
+    )
+    const { findings } = await examine(user, [other.url, '--only', 'account'])
+    expect(findings.map(({ status }) => status)).toEqual(['ok', 'warn'])
+    expect(findings[1]?.message).toMatch(/^the depot is version 9\.1\.0, and this command line \d/)
+    const { troubles } = await examine(user, [depot.url, '--only', 'account'])
+    expect(troubles).toEqual([])
+  })
+
   it('takes answers that are no JSON for no bug', async () => {
     const welcome = await (await fetch(`${depot.url}/`)).text()
     const token = ['machine 127.0.0.1', 'login me', 'password any'].join(' ')

@@ -1,14 +1,15 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
-import { SERVE_SETTINGS } from '../../cmd/config.ts'
+import { SERVE_SETTINGS } from '../../cmd/serve-settings.ts'
 import { variableOf } from '../../cmd/settings.ts'
 import { cleanEnv } from '../helpers/clean-env.ts'
 import { freePort } from '../helpers/free-port.ts'
@@ -41,12 +42,12 @@ async function follow(
 }
 
 /** What a script prints on stdout. Whatever it started and left running ends with it. */
-async function runShell(script: string, env: Record<string, string>, cwd: string): Promise<string> {
+async function runShell(script: string, env: Record<string, string>, cwd: string, limitMs = 100_000): Promise<string> {
   const child = spawn('bash', ['-c', script], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (piece: string) => (stdout += piece))
   child.stderr.setEncoding('utf8').on('data', (piece: string) => (stderr += piece))
-  const limit = setTimeout(() => child.kill('SIGKILL'), 100_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), limitMs)
   const closed = once(child, 'close')
   await once(child, 'exit')
   clearTimeout(limit)
@@ -165,6 +166,61 @@ describeWith('npm', 'e2e/readme: npm', () => {
     expect(await follow('npm', {})).toContain('hello from the depot')
   })
 })
+
+describeWith('npm', 'e2e/readme: several stores', () => {
+  it('takes an operator from two disks to one, under a server that npm publishes to', async () => {
+    await using home = await tempDir('readme')
+    const script = readmeScript('stores').replaceAll('127.0.0.1:8080', `127.0.0.1:${await freePort()}`)
+    const listen = { DEPOT_LISTEN_ADDR: /127\.0\.0\.1:\d+/.exec(script)?.[0] ?? '' }
+    const env = cleanEnv(home.path, listen)
+    const searched = `${path.dirname(process.execPath)}:${env['PATH'] ?? ''}`
+    const printed = await runShell(script, { ...env, PATH: searched }, ROOT)
+    const listed = [...printed.matchAll(/^(fast|large) +fs +\S+ +(\d+) .* ok$/gm)].map(
+      ([, name, blobs]) => `${name} ${blobs}`,
+    )
+    expect(listed).toEqual(['fast 2', 'large 1', 'fast 0', 'large 3'])
+    expect(printed).toMatch(/^2 blobs \(.*\) moved from fast to large$/m)
+    expect(printed).toContain(' 0 errors')
+  }, 120_000)
+})
+
+/** A script on a network of its own, where all ports are free and nobody else is to be reached. */
+const ALONE = `exec unshare --net bash -c 'ip link set lo up && eval "$SCRIPT"'`
+
+describeWith(
+  ['netns', 'postgres', 's3', 'nginx', 'openssl', 'nix', 'npm', 'uv', 'python'],
+  'e2e/readme: past one machine',
+  () => {
+    it('takes an operator from nothing to two servers that are restarted while nix, npm and pip work', async () => {
+      await using home = await tempDir('readme')
+      // The user that PostgreSQL runs as has to get to its folder.
+      await chmod(home.path, 0o711)
+      await mkdir(home.join('bin'))
+      for (const part of ['nix', 'uv', 'nginx'] as const) symlinkSync(have.paths[part], home.join('bin', part))
+      symlinkSync(have.paths.python, home.join('bin', 'python3'))
+      const tools = process.env['DEPOT_TEST_TOOLS'] ?? path.join(homedir(), '.cache', 'depot-tools')
+      const env = cleanEnv(home.path, {
+        SCRIPT: readmeScript('servers'),
+        DEPOT_TEST_DIR: home.join('services'),
+        DEPOT_TEST_TOOLS: tools,
+        NIX_CONFIG: 'experimental-features = nix-command\nbuild-users-group =\nsandbox = false\nsubstituters =',
+        NIX_REMOTE: home.join('root'),
+        UV_PYTHON: have.paths.python,
+        UV_PYTHON_DOWNLOADS: 'never',
+        PIP_DISABLE_PIP_VERSION_CHECK: '1',
+      })
+      const searched = `${home.join('bin')}:${path.dirname(process.execPath)}:${env['PATH'] ?? ''}`
+      try {
+        const printed = await runShell(ALONE, { ...env, PATH: searched }, ROOT, 220_000)
+        expect(printed).toContain('four rounds, and nothing failed')
+        expect(printed).toMatch(/^\d+ blobs, .* 0 errors$/m)
+      } finally {
+        await execute(path.join(ROOT, 'test', 'services.sh'), ['stop'], { env: { ...process.env, ...env } })
+        await execute('chmod', ['-R', 'u+w', home.path])
+      }
+    }, 240_000)
+  },
+)
 
 describeWith(['uv', 'python'], 'e2e/readme: Python', () => {
   it('takes a newcomer from a new project to its import', async () => {

@@ -14,17 +14,21 @@ export interface Artifact {
   verify(base: string): Promise<string>
 }
 
-/** Makes artifacts of 10 KB to 5 MB, small ones more often; the same seed makes the same ones. */
+/** Makes artifacts, of 10 KB to 5 MB and small ones more often unless told otherwise; the same seed makes the same ones. */
 export interface ArtifactMaker {
   /** What one client pushes in one go, in order. `client` decides the ecosystem. */
   next(client: number): Promise<readonly Artifact[]>
 }
 
-export function artifactMaker(seed: number, random: () => number): ArtifactMaker {
+export function artifactMaker(
+  seed: number,
+  random: () => number,
+  sizeOfNext = () => Math.round(10_000 * 500 ** random()),
+): ArtifactMaker {
   const pool = randomPool(seed)
   let count = 0
   const content = (): Buffer => {
-    const sizeBytes = Math.round(10_000 * 500 ** random())
+    const sizeBytes = sizeOfNext()
     const offset = Math.floor(random() * (pool.byteLength - sizeBytes))
     return Buffer.concat([Buffer.from(`${seed} ${count}\n`), pool.subarray(offset, offset + sizeBytes)])
   }
@@ -173,5 +177,5 @@ function sha256Of(bytes: Uint8Array): string {
 
 function randomPool(seed: number): Buffer {
   const key = createHash('md5').update(String(seed)).digest()
-  return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(8 * 1024 * 1024))
+  return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(16 * 1024 * 1024))
 }

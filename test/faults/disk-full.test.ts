@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import { expect, it } from 'vitest'
 
 import { describeWith } from '../helpers/have.ts'
-import { postForm, uploadForm } from '../helpers/python-upload.ts'
+import { servesFile, uploadFile } from '../helpers/python-upload.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
 import { fillUp, smallVolume } from '../helpers/small-volume.ts'
@@ -24,19 +24,19 @@ describeWith('tmpfs', 'faults/disk-full', () => {
       const dataDir = volume.join('data')
       await using server = await startServerProcess({ dataDir })
       const before = wheelOf('1.0', 1 * MIB)
-      expect(await upload(server, before)).toBeLessThan(300)
+      expect(await uploadFile(server.url, before)).toBeLessThan(300)
 
       await fillUp(volume.path, volume.join('filler'), left)
       const refused = wheelOf('2.0', 8 * MIB)
-      expect(await upload(server, refused)).toBe(507)
-      expect(await upload(server, refused)).toBe(507)
-      expect(await readBack(server, before)).toBe(true)
+      expect(await uploadFile(server.url, refused)).toBe(507)
+      expect(await uploadFile(server.url, refused)).toBe(507)
+      expect(await servesFile(server.url, 'full', before)).toBe(true)
       expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
       expect(await listed(server)).toEqual([before.filename])
 
       await rm(volume.join('filler'))
-      expect(await upload(server, refused)).toBeLessThan(300)
-      expect(await readBack(server, refused)).toBe(true)
+      expect(await uploadFile(server.url, refused)).toBeLessThan(300)
+      expect(await servesFile(server.url, 'full', refused)).toBe(true)
       expect(await listed(server)).toEqual([before.filename, refused.filename])
       expect(await server.stop()).toBe(0)
       expect((await runDepot(['fsck', '--full', '--store-path', dataDir])).status).toBe(0)
@@ -46,17 +46,6 @@ describeWith('tmpfs', 'faults/disk-full', () => {
 
 function wheelOf(version: string, sizeBytes: number): BuiltFile {
   return buildWheel({ name: 'full', version, extra: [{ name: 'data', content: randomBytes(sizeBytes) }] })
-}
-
-async function upload(server: ServerProcess, file: BuiltFile): Promise<number> {
-  const response = await postForm(server.url, uploadForm(file))
-  await response.arrayBuffer()
-  return response.status
-}
-
-async function readBack(server: ServerProcess, file: BuiltFile): Promise<boolean> {
-  const response = await fetch(`${server.url}/python/files/full/${file.filename}`)
-  return Buffer.from(await response.arrayBuffer()).equals(file.bytes)
 }
 
 async function listed(server: ServerProcess): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { parseGrants } from '../../auth/grants.ts'
 import type { TokenStore } from '../../auth/mint-token.ts'
+import { oneStore } from '../../src/blob-stores.ts'
 import { createDepot } from '../../src/create-depot.ts'
 import { ANONYMOUS, type Principal } from '../../src/access.ts'
 import { SILENT_EVENTS } from '../../src/events.ts'
@@ -27,7 +28,7 @@ export const NOBODY = callerOf(ANONYMOUS)
 
 /** What stored tokens are kept in. */
 export function tokenStore(kv: KvStore): TokenStore {
-  return createDepot({ kv, blobs: openMemoryBlobStore({}), events: SILENT_EVENTS })
+  return createDepot({ kv, blobs: oneStore(openMemoryBlobStore({})), events: SILENT_EVENTS })
 }
 
 export interface CredentialWorld extends AsyncDisposable {

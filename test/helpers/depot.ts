@@ -3,6 +3,7 @@ import type { Depot } from '../../src/depot.ts'
 import { SILENT_EVENTS, type Events } from '../../src/events.ts'
 import { openStorage } from '../../storage/open.ts'
 import { tempDir } from './temp-dir.ts'
+import { openTestStorage } from './test-storage.ts'
 
 export interface TestDepot extends AsyncDisposable {
   readonly depot: Depot
@@ -11,14 +12,11 @@ export interface TestDepot extends AsyncDisposable {
   readonly quarantined: readonly string[]
 }
 
-/** A depot without a server, over SQLite and files in a temporary folder. */
+/** A depot without a server, over SQLite and files in a temporary folder, or what `describeOn` says. */
 export async function openTestDepot(): Promise<TestDepot> {
   const dir = await tempDir('depot')
-  const storage = await openStorage({
-    storePath: dir.path,
-    databaseUrl: `sqlite://${dir.join('depot.db')}`,
-    storageType: 'fs',
-  })
+  const place = await openTestStorage(dir)
+  const storage = await openStorage({ ...place.options, storePath: dir.path })
   const quarantined: string[] = []
   const events: Events = { ...SILENT_EVENTS, blobQuarantined: ({ digest }) => void quarantined.push(digest) }
   return {
@@ -28,6 +26,7 @@ export async function openTestDepot(): Promise<TestDepot> {
     async [Symbol.asyncDispose]() {
       await storage.kv[Symbol.asyncDispose]()
       await storage.blobs[Symbol.asyncDispose]()
+      await place[Symbol.asyncDispose]()
       await dir[Symbol.asyncDispose]()
     },
   }

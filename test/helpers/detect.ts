@@ -8,13 +8,15 @@ import postgres from 'postgres'
 
 import { PUBLIC_INDEX } from '../../protocols/python/save/index-client.ts'
 import { type Found, nodeScript, onPath, program, runs, TIME_LIMIT_MS } from './probe.ts'
+import { answersS3 } from './s3.ts'
+import type { ServiceUrls } from './services.ts'
 import { tempDir } from './temp-dir.ts'
 import { TOOLS } from './tools.ts'
 
 const run = promisify(execFile)
 
 /** Things outside the project that a suite may need. */
-export type Part = keyof typeof PARTS | 'postgres'
+export type Part = keyof typeof PARTS | keyof ServiceUrls
 
 export type Detection = Readonly<Record<Part, Found>>
 
@@ -30,7 +32,10 @@ const PARTS = {
   python,
   pythonIndex,
   nginx: () => program([onPath('nginx'), '/usr/sbin/nginx'], 'no nginx (apt-get install nginx-light)', ['-v']),
+  pgbouncer: () => program([onPath('pgbouncer'), '/usr/sbin/pgbouncer'], 'no pgbouncer (apt-get install pgbouncer)'),
+  caddy: () => program([onPath('caddy')], 'no caddy (apt-get install caddy)', ['version']),
   openssl: () => program([onPath('openssl')], 'no openssl on PATH (apt-get install openssl)', ['version']),
+  sqlite3: () => program([onPath('sqlite3')], 'no sqlite3 on PATH (apt-get install sqlite3)'),
   zsh: () => program([onPath('zsh')], 'no zsh on PATH (apt-get install zsh)'),
   fish: () => program([onPath('fish')], 'no fish on PATH (apt-get install fish)'),
   mandoc: () => program([onPath('mandoc')], 'no mandoc on PATH (apt-get install mandoc)', ['/dev/null']),
@@ -46,9 +51,15 @@ const PARTS = {
   debian,
 } satisfies Record<string, () => Promise<Found>>
 
-/** Try every part, side by side, each within a time limit. `postgresUrl`: where PostgreSQL should answer, if anywhere. */
-export async function detect(postgresUrl: string | undefined): Promise<Detection> {
-  const finders = Object.entries<() => Promise<Found>>({ ...PARTS, postgres: () => postgresAt(postgresUrl) })
+/** Try every part, side by side, each within a time limit. `urls`: where servers should answer, if anywhere. */
+export async function detect(urls: ServiceUrls): Promise<Detection> {
+  const finders = Object.entries<() => Promise<Found>>({
+    ...PARTS,
+    postgres: () => postgresAt(urls.postgres),
+    s3: () => s3At(urls.s3, 'no S3 server (test/tools.sh s3, or set DEPOT_TEST_S3_URL)'),
+    s3Second: () => s3At(urls.s3Second, 'no second S3 server (test/tools.sh s3, or set DEPOT_TEST_S3_SECOND_URL)'),
+    s3Odd: () => s3At(urls.s3Odd, 'no third S3 server (test/tools.sh s3, or set DEPOT_TEST_S3_ODD_URL)'),
+  })
   const found = await Promise.all(finders.map(async ([part, find]) => [part, await find()] as const))
   return Object.fromEntries(found) as unknown as Detection
 }
@@ -96,6 +107,16 @@ async function postgresAt(url: string | undefined): Promise<Found> {
     return { missing: `PostgreSQL does not answer: ${String(error)}` }
   } finally {
     await sql.end({ timeout: 1 })
+  }
+}
+
+async function s3At(url: string | undefined, missing: string): Promise<Found> {
+  if (url === undefined) return { missing }
+  try {
+    await answersS3(url)
+    return { path: url }
+  } catch (error) {
+    return { missing: `the S3 server does not answer: ${String(error)}` }
   }
 }
 

@@ -14,7 +14,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // The tests start our programs by the thousand, from the sources: two thirds of a short command is to strip types and to compile.
   process.env['NODE_COMPILE_CACHE'] ??= started.use(await tempDir('compiled')).path
   const services = started.use(await startServices())
-  project.provide('have', await detect(services.postgresUrl))
+  project.provide('have', await detect(services.urls))
   const running = started.move()
   return async () => running[Symbol.asyncDispose]()
 }

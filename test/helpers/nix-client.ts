@@ -25,6 +25,8 @@ export interface NixClient extends AsyncDisposable {
 }
 
 const TIME_LIMIT_MS = 120_000
+/** Nix 2.8 closes a file twice now and then, when it builds what it was refused, and ends: a fault of its own, which another run does not meet. */
+const CLOSED_TWICE = /closing file descriptor \d+: Bad file descriptor/
 const execute = promisify(execFile)
 
 /** @param trustedKeys public keys whose signatures it accepts; without one it takes content-addressed paths only */
@@ -73,11 +75,12 @@ export async function nixClientOf(part: 'nix' | 'nixNew', ...trustedKeys: readon
     async build(expression, ...args) {
       const file = home.join('expression.nix')
       await writeFile(file, expression)
-      const { stdout } = await execute(
-        program,
-        ['build', '-f', file, '--store', root, '--no-link', '--json', ...args],
-        { env, timeout: TIME_LIMIT_MS },
-      )
+      const command = ['build', '-f', file, '--store', root, '--no-link', '--json', ...args]
+      const run = () => execute(program, command, { env, timeout: TIME_LIMIT_MS })
+      const { stdout } = await run().catch((error: unknown) => {
+        if (!CLOSED_TWICE.test(String(error))) throw error
+        return run()
+      })
       const built = JSON.parse(stdout) as readonly { readonly outputs: Readonly<Record<string, string>> }[]
       return built.flatMap(({ outputs }) => Object.values(outputs))
     },

@@ -95,7 +95,7 @@ function settings(home: string, registry: string): Record<string, string> {
 function berrySettings(registry: string): readonly string[] {
   return [
     `npmRegistryServer: ${registry}`,
-    'unsafeHttpWhitelist: ["127.0.0.1"]',
+    'unsafeHttpWhitelist: ["127.0.0.1", "localhost"]',
     'nodeLinker: node-modules',
     'enableTelemetry: false',
     'npmMinimalAgeGate: 0',

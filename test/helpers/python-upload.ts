@@ -69,3 +69,16 @@ export function postForm(base: string, { contentType, body }: Form, path = '/pyt
     redirect: 'manual',
   })
 }
+
+/** Upload a file as twine does; returns the status. */
+export async function uploadFile(base: string, file: BuiltFile): Promise<number> {
+  const response = await postForm(base, uploadForm(file))
+  await response.arrayBuffer()
+  return response.status
+}
+
+/** Whether a depot serves a file of that project as it was uploaded. */
+export async function servesFile(base: string, project: string, file: BuiltFile): Promise<boolean> {
+  const response = await fetch(`${base}/python/files/${project}/${file.filename}`)
+  return Buffer.from(await response.arrayBuffer()).equals(file.bytes)
+}

@@ -38,6 +38,7 @@ export const shelf: Protocol = {
       hot: ({ digest }, { cache }) => ({
         blob: () => depot.kv.blobOf(cache.id, 'shelf-', digest),
         encoding: 'raw',
+        redirects: false,
         headers: BYTES,
       }),
       async handle(request) {

@@ -3,6 +3,7 @@ import { Agent, request, type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { publishOf, tarballOf } from './npm-fixtures.ts'
 import { startServerProcess, type ServerProcess, type ServerProcessOptions } from './server-process.ts'
 
 /** A server of several processes. */
@@ -106,4 +107,24 @@ export function talkTo(base: string): Talk {
       }),
     [Symbol.dispose]: () => agent.destroy(),
   }
+}
+
+/** So many connections to one worker. */
+export async function connections(server: WorkerServer, worker: number, count: number): Promise<Talk[]> {
+  const talks: Talk[] = []
+  while (talks.length < count) talks.push(await server.connectTo(worker))
+  return talks
+}
+
+/** Publish a small npm package. */
+export async function publish(
+  talk: Talk,
+  name: string,
+  version: string,
+  more: Uint8Array = Buffer.alloc(0),
+): Promise<Answered> {
+  const packageJson = { name, version }
+  const tarball = await tarballOf(packageJson, [{ name: 'package/more', content: Buffer.from(more) }])
+  const headers = { 'content-type': 'application/json' }
+  return talk.ask('PUT', `/npm/${name}`, { headers, body: JSON.stringify(publishOf(packageJson, tarball)) })
 }

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
@@ -6,7 +7,8 @@ import { LIMITS } from '../../src/limits.ts'
 import { forge, loginFor, makeLoginKey } from '../helpers/forged-logins.ts'
 import { makeToken } from '../helpers/guarded-routes.ts'
 import { describeWith } from '../helpers/have.ts'
-import { createDatabase } from '../helpers/postgres-database.ts'
+import { createDatabase, type TestDatabase } from '../helpers/postgres-database.ts'
+import { startWorkerServer } from '../helpers/worker-server.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 const [owner, other] = [makeLoginKey(), makeLoginKey()]
@@ -101,18 +103,56 @@ describe('a token that is revoked', () => {
 })
 
 describeWith('postgres', 'a token that is revoked on another server of the same database', () => {
-  it('is refused within five seconds', async () => {
+  it('is refused as soon as that one is told, and of those that it was not told of none is good for five seconds', async () => {
     await using database = await createDatabase()
     const options = { authFile: `w ${owner.line} owner@test\n${OTHER}`, databaseUrl: database.url }
     await using one = await startWorld(options)
     await using two = await startWorld(options)
+    await expect.poll(() => listeners(database)).toBe(2)
+    const [first, second] = [await makeToken(one.url, owner, ['*:*:*']), await makeToken(one.url, owner, ['*:*:*'])]
+    for (const text of [first, second])
+      for (const world of [one, two]) expect(await statusOf(world, `Bearer ${text}`)).toBe(200)
+    expect(await revoke(one, first)).toBe(204)
+    expect(await statusOf(one, `Bearer ${first}`)).toBe(401)
+    await expect.poll(() => statusOf(two, `Bearer ${first}`), { timeout: LIMITS.tokenTrustedMs / 5 }).toBe(401)
+    // Gone in the database, and nobody is told.
+    expect(await statusOf(two, `Bearer ${second}`)).toBe(200)
+    await database.sql`UPDATE record SET value = jsonb_set(value::jsonb, '{revokedAt}', '1')::text
+      WHERE cache = 0 AND kind = 'auth-token' AND key = ${second.split('_')[1] ?? ''}`
+    expect(await statusOf(two, `Bearer ${second}`)).toBe(200)
+    await expect.poll(() => statusOf(two, `Bearer ${second}`), { timeout: LIMITS.tokenTrustedMs + 200 }).toBe(401)
+  })
+
+  it('is refused by every worker of the other one', { timeout: 60_000 }, async () => {
+    await using database = await createDatabase()
+    await using one = await startWorld({ authFile: `w ${owner.line} owner@test\n${OTHER}`, databaseUrl: database.url })
+    const keys = ['--private-key', join(one.dir, 'shared.key'), '--npm-private-key', join(one.dir, 'shared-npm.key')]
+    const args = ['--database-url', database.url, '--auth-file', one.authFile, ...keys]
+    await using two = await startWorkerServer({ args })
+    await expect.poll(() => listeners(database)).toBe(2)
     const text = await makeToken(one.url, owner, ['*:*:*'])
-    for (const world of [one, two]) expect(await statusOf(world, `Bearer ${text}`)).toBe(200)
+    const ask = async (): Promise<number> => {
+      const { status } = await fetch(two.url + READ, {
+        headers: { authorization: `Bearer ${text}`, connection: 'close' },
+      })
+      return status
+    }
+    // As many as reach both workers, most probably several times.
+    const askAll = async (): Promise<readonly number[]> => [
+      ...new Set(await Promise.all(Array.from({ length: 16 }, ask))),
+    ]
+    expect(await askAll()).toEqual([200])
     expect(await revoke(one, text)).toBe(204)
-    expect(await statusOf(one, `Bearer ${text}`)).toBe(401)
-    await expect.poll(() => statusOf(two, `Bearer ${text}`), { timeout: LIMITS.tokenTrustedMs + 200 }).toBe(401)
+    await expect.poll(askAll, { timeout: LIMITS.tokenTrustedMs / 5 }).toEqual([401])
   })
 })
+
+/** Servers that hear news at this moment. */
+async function listeners({ sql }: TestDatabase): Promise<number> {
+  const rows = await sql`
+    SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'depot news'`
+  return rows.length
+}
 
 async function revoke(world: World, token: string): Promise<number> {
   const path = `/-/tokens/${token.split('_')[1]}`

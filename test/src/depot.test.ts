@@ -1,6 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, rmSync, statSync, truncateSync, writeFileSync, readFileSync, readdirSync } from 'node:fs'
-import path from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
@@ -10,7 +8,8 @@ import { DepotError } from '../../src/errors.ts'
 import { fsck } from '../../src/fsck.ts'
 import { MAIN_CACHE, type BlobRow } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { collect, inPieces, openTestDepot } from '../helpers/depot.ts'
+import { collect, inPieces, openTestDepot, type TestDepot } from '../helpers/depot.ts'
+import { storedFiles, storedFilesOf } from '../helpers/stored-files.ts'
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -26,19 +25,18 @@ async function store(
   return row
 }
 
-function fileOf(dir: string, row: BlobRow): string {
-  return path.join(dir, 'blobs', blobLocation(row.domain, row.digest))
+const locationOf = (row: BlobRow): string => blobLocation(row.domain, row.digest)
+
+/** Change what is stored of a blob, behind the depot's back. */
+async function damage({ dir }: TestDepot, row: BlobRow, change: (bytes: Buffer) => Uint8Array): Promise<void> {
+  const files = storedFilesOf(dir)
+  await files.write(locationOf(row), change(await files.read(locationOf(row))))
 }
 
-function damage(file: string, change: (file: string) => void): void {
-  chmodSync(file, 0o600)
-  change(file)
-}
-
-function filesBelow(dir: string): string[] {
-  return readdirSync(path.join(dir, 'blobs'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => entry.name)
+/** One bit of it is another. */
+function flip(bytes: Buffer, at: number): Buffer {
+  bytes[at] = (bytes[at] ?? 0) ^ 0x10
+  return bytes
 }
 
 describe('a depot', () => {
@@ -47,8 +45,9 @@ describe('a depot', () => {
     const content = Buffer.concat([randomBytes(1_500_000), Buffer.alloc(2_000_000, 'depot'), randomBytes(7)])
     const row = await store(world.depot, content, encoding)
     expect(row).toMatchObject({ digest: sha256(content), sizeBytes: content.byteLength, encoding })
-    expect(statSync(fileOf(world.dir, row)).size).toBe(row.storedBytes)
-    expect(sha256(readFileSync(fileOf(world.dir, row)))).toBe(row.storedSha256)
+    const stored = await storedFilesOf(world.dir).read(locationOf(row))
+    expect(stored.byteLength).toBe(row.storedBytes)
+    expect(sha256(stored)).toBe(row.storedSha256)
     await using blob = await world.depot.open(row)
     const source = blob.content()
     for (const [start, end] of [
@@ -103,17 +102,18 @@ describe('a depot', () => {
       await using unwanted = await world.depot.stage(MAIN_CACHE, inPieces(content), { encoding })
       expect(unwanted.sizeBytes).toBe(content.byteLength)
     }
-    expect(filesBelow(world.dir)).toEqual([])
+    expect(await storedFiles(world.dir)).toEqual([])
   })
 
   it('does not write content again that is there whole, and does when it is damaged', async () => {
     await using world = await openTestDepot()
     const content = randomBytes(5000)
     const row = await store(world.depot, content, 'raw')
-    const inode = statSync(fileOf(world.dir, row)).ino
+    const others = randomBytes(5000)
+    await damage(world, row, () => others)
     await store(world.depot, content, 'raw', 'again')
-    expect(statSync(fileOf(world.dir, row)).ino).toBe(inode)
-    damage(fileOf(world.dir, row), (file) => truncateSync(file, 10))
+    expect((await storedFilesOf(world.dir).read(locationOf(row))).equals(others)).toBe(true)
+    await damage(world, row, (bytes) => bytes.subarray(0, 10))
     await store(world.depot, content, 'raw')
     await using blob = await world.depot.open(row)
     expect((await collect(blob.content().chunks({ start: 0, end: 5000 }))).equals(content)).toBe(true)
@@ -123,7 +123,7 @@ describe('a depot', () => {
     await using world = await openTestDepot()
     const content = randomBytes(5000)
     const row = await store(world.depot, content, 'raw')
-    damage(fileOf(world.dir, row), (file) => truncateSync(file, 4999))
+    await damage(world, row, (bytes) => bytes.subarray(0, 4999))
     await expect(world.depot.open(row)).rejects.toMatchObject({ code: 'NOT_FOUND' })
     expect(world.quarantined).toEqual([row.digest])
     expect(await world.depot.blobOf(MAIN_CACHE, 'test', row.digest)).toBeUndefined()
@@ -134,11 +134,11 @@ describe('a depot', () => {
   it('does not take blobs out of service because their volume is not there', async () => {
     await using world = await openTestDepot()
     const row = await store(world.depot, randomBytes(10), 'raw')
-    const file = fileOf(world.dir, row)
-    const kept = readFileSync(file)
-    rmSync(file)
+    const files = storedFilesOf(world.dir)
+    const kept = await files.read(locationOf(row))
+    await files.remove(locationOf(row))
     await expect(world.depot.open(row)).rejects.toMatchObject({ code: 'NOT_FOUND' })
-    writeFileSync(file, kept)
+    await files.write(locationOf(row), kept)
     await using blob = await world.depot.open(row)
     expect(blob.row.digest).toBe(row.digest)
   })
@@ -146,11 +146,7 @@ describe('a depot', () => {
   it('breaks off at a damaged frame and takes the blob out of service', async () => {
     await using world = await openTestDepot()
     const row = await store(world.depot, Buffer.concat([randomBytes(1_048_576), randomBytes(2_000_000)]), 'zstd')
-    damage(fileOf(world.dir, row), (file) => {
-      const bytes = readFileSync(file)
-      bytes[1_500_000] = (bytes[1_500_000] ?? 0) ^ 0x10
-      writeFileSync(file, bytes)
-    })
+    await damage(world, row, (bytes) => flip(bytes, 1_500_000))
     await using blob = await world.depot.open(row)
     await expect(collect(blob.content().chunks({ start: 0, end: row.sizeBytes }))).rejects.toThrow()
     expect(world.quarantined).toEqual([row.digest])
@@ -271,22 +267,18 @@ describe('fsck', () => {
     const rows = []
     for (let index = 0; index < 4; index++)
       rows.push(await store(world.depot, randomBytes(1_200_000), 'zstd', `k${index}`))
-    const [missing, short, flipped, quarantined] = rows.map((row) => fileOf(world.dir, row))
-    rmSync(missing ?? '')
-    damage(short ?? '', (file) => truncateSync(file, 100))
-    damage(flipped ?? '', (file) => {
-      const bytes = readFileSync(file)
-      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
-      writeFileSync(file, bytes)
-    })
-    expect(quarantined).toBeDefined()
-    await world.depot.kv.setBlobState('main', rows[3]?.digest ?? '', 'quarantined')
+    const [missing, short, flipped, quarantined] = rows
+    if (!missing || !short || !flipped || !quarantined) throw new Error('four were stored')
+    await storedFilesOf(world.dir).remove(locationOf(missing))
+    await damage(world, short, (bytes) => bytes.subarray(0, 100))
+    await damage(world, flipped, (bytes) => flip(bytes, bytes.length >> 1))
+    await world.depot.kv.setBlobState('main', quarantined.digest, 'quarantined')
     await using orphan = await world.depot.stage(MAIN_CACHE, inPieces(randomBytes(10)), { encoding: 'raw' })
     await orphan.publish()
     const sizes = ['error blob-missing', 'error blob-size', 'error reference-broken', 'note orphan']
     expect(await findings(world.depot, false)).toEqual(sizes)
     expect(await findings(world.depot, true)).toEqual(['error blob-corrupt', ...sizes])
     // A check changes nothing.
-    expect(await world.depot.kv.blob('main', rows[1]?.digest ?? '')).toMatchObject({ state: 'live' })
+    expect(await world.depot.kv.blob('main', short.digest)).toMatchObject({ state: 'live' })
   })
 })

@@ -20,4 +20,14 @@ describe('createRecent', () => {
     recent.put('c', '12345')
     expect([recent.get('b'), recent.get('c')]).toEqual(['12345', '12345'])
   })
+
+  it('has what was put last under a name, and the room of what it replaced', () => {
+    const recent = createRecent(10)
+    recent.put('a', '12345678')
+    recent.put('a', 'new')
+    recent.put('b', '1234567')
+    expect([recent.get('a'), recent.get('b')]).toEqual(['new', '1234567'])
+    recent.put('a', '12345678901')
+    expect([recent.get('a'), recent.get('b')]).toEqual([undefined, '1234567'])
+  })
 })

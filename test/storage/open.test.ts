@@ -16,7 +16,7 @@ describe('opening the storage', () => {
     await using _blobs = blobs
     await using _kv = kv
     expect(await kv.cache('main')).toMatchObject({ id: 1 })
-    expect(await Array.fromAsync(blobs.list(''))).toEqual([])
+    expect(await Array.fromAsync(blobs.all[0]?.blobs.list('') ?? [])).toEqual([])
     expect(await readdir(dir.join('data'))).toEqual(expect.arrayContaining(['blobs', 'depot.db']))
   })
 

@@ -33,6 +33,7 @@ export const blobTable = pgTable('blob', {
   layout: text('layout').$type<BlobRow['layout']>().notNull(),
   frames: bytea('frames').notNull(),
   state: text('state').$type<BlobState>().notNull(),
+  store: text('store').notNull(),
 })
 
 export const referenceTable = pgTable('reference', {

@@ -31,6 +31,7 @@ export const blobTable = sqliteTable('blob', {
   layout: text('layout').$type<BlobRow['layout']>().notNull(),
   frames: bytes('frames', { mode: 'buffer' }).notNull(),
   state: text('state').$type<BlobState>().notNull(),
+  store: text('store').notNull(),
 })
 
 export const referenceTable = sqliteTable('reference', {

@@ -7,6 +7,7 @@ import { listeningSockets, programOf, type Holder } from '../../../cmd/doctor/pr
 import { runChecks } from '../../../cmd/doctor/run-checks.ts'
 import { shellWord } from '../../../cmd/doctor/shell-word.ts'
 import { sizeText } from '../../../cmd/doctor/sizes.ts'
+import { judgeVersions } from '../../../cmd/doctor/version-gap.ts'
 import { judgeDisk } from '../../../cmd/doctor/store.ts'
 import { DepotError } from '../../../src/errors.ts'
 
@@ -102,5 +103,27 @@ describe('processes, as /proc has them', () => {
     const worker = (pid: number, server: number): Holder => ({ pid, server, program: 'depot serve', serves: true })
     expect(serverFindings([worker(10, 10), worker(11, 10), worker(12, 10)])).toEqual([])
     expect(serverFindings([worker(10, 10), worker(20, 20)])).toMatchObject([{ status: 'warn' }])
+  })
+})
+
+describe('the version of a depot', () => {
+  it.each([
+    ['0.1.0', '0.1.9'],
+    [undefined, '0.1.0'],
+    ['of tomorrow', '0.1.0'],
+    ['0.1.0', 'unknown'],
+  ])('is of no interest where it is %s and ours %s', (theirs, ours) => {
+    expect(judgeVersions(theirs, ours)).toEqual([])
+  })
+
+  it.each([
+    ['0.2.0', '0.1.0', 'depot-0.2.0.tgz   (here;'],
+    ['1.0.3', '0.9.0', 'depot-1.0.3.tgz   (here;'],
+    ['0.9.0', '0.10.0', 'depot-0.10.0.tgz   (there, by its operator;'],
+  ])('%s and ours, %s, are told with what brings the older one up', (theirs, ours, fix) => {
+    const [finding, ...more] = judgeVersions(theirs, ours)
+    expect(more).toEqual([])
+    expect(finding).toMatchObject({ status: 'warn', fix: expect.stringContaining(fix) as unknown })
+    expect(finding?.message).toBe(`the depot is version ${theirs}, and this command line ${ours}`)
   })
 })

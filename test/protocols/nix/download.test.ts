@@ -1,14 +1,13 @@
-import { rm } from 'node:fs/promises'
-import path from 'node:path'
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { blobLocation } from '../../../src/blob-location.ts'
 import { decode, type Codec } from '../../../src/codec/decode.ts'
 import { fsck } from '../../../src/fsck.ts'
 import { CODECS } from '../../helpers/compress.ts'
 import { collect, inPieces } from '../../helpers/depot.ts'
 import { sha256Hex } from '../../helpers/nar.ts'
 import { nixUpload, PUBLIC, push, put, startNixWorld, type NixUpload } from '../../helpers/nix-upload.ts'
+import { storedFilesOf } from '../../helpers/stored-files.ts'
 import type { World } from '../../helpers/world.ts'
 
 describe('downloads', () => {
@@ -147,7 +146,7 @@ describe('an archive that storage lost', () => {
     const upload = await nixUpload('lost', { codec: 'xz' })
     await push(world, upload)
     const digest = sha256Hex(upload.nar)
-    await rm(path.join(world.dir, 'blobs/main/sha256', digest.slice(0, 2), digest.slice(2, 4), digest))
+    await storedFilesOf(world.dir).remove(blobLocation('main', digest))
     for (const file of [`${upload.narHash}.nar`, `${upload.narHash}.nar.zst`, upload.fileName]) {
       for (const method of ['HEAD', 'GET'])
         expect((await world.fetch(`/nix/nar/${file}`, { method })).status, `${method} ${file}`).toBe(404)

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { glob, truncate } from 'node:fs/promises'
-import path from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { blobLocation } from '../../../src/blob-location.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { makeLoginKey } from '../../helpers/forged-logins.ts'
 import { makeToken } from '../../helpers/guarded-routes.ts'
+import { storedFilesOf } from '../../helpers/stored-files.ts'
 import { buildSdist, buildWheel, type BuiltFile } from '../../helpers/wheel.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
 
@@ -100,8 +100,7 @@ describe('POST -/missing', () => {
     const lost = buildWheel({ name: 'lost', version: '1.0' })
     await send('all', 'PUT', `lost/${lost.filename}`, Uint8Array.from(lost.bytes))
     expect(await ask([about(lost)])).toMatchObject([{ state: 'here' }])
-    const [stored = ''] = await Array.fromAsync(glob(`**/${lost.sha256}`, { cwd: world.dir }))
-    await truncate(path.join(world.dir, stored), 10)
+    await storedFilesOf(world.dir).write(blobLocation('main', lost.sha256), Buffer.alloc(10))
     expect((await send('all', 'GET', `lost/${lost.filename}`)).status).toBe(404)
     expect(await ask([about(lost)])).toEqual([{ state: 'missing' }])
   })

@@ -20,6 +20,9 @@ import {
 import { nixUpload } from '../../helpers/nix-upload.ts'
 import { tarballOf, withProvenance } from '../../helpers/npm-fixtures.ts'
 import { rawRequest, type RawResponse } from '../../helpers/raw-http.ts'
+import { describeWith, have } from '../../helpers/have.ts'
+import { createBucket } from '../../helpers/s3.ts'
+import { s3Settings } from '../../helpers/storage-pairs.ts'
 import { startWorld, type World } from '../../helpers/world.ts'
 
 /** What clients ask with. The tag is that of the whole answer. */
@@ -39,12 +42,12 @@ const VARIANTS: readonly ((etag: string) => Record<string, string>)[] = [
 ]
 
 /** Statuses that need no handler. */
-const SHORT = new Set([200, 304, 401, 404])
+const SHORT = new Set([200, 302, 304, 401, 404])
 
 /** The same depot twice: as it is, and with every request left to its handler. */
-async function startBoth(authFile?: string) {
+async function startBoth(authFile?: string, settings: Readonly<Record<string, string>> = {}) {
   const world = await startWorld({
-    settings: { 'trusted-proxy': '127.0.0.1' },
+    settings: { 'trusted-proxy': '127.0.0.1', ...settings },
     ...(authFile === undefined ? {} : { authFile }),
   })
   const hot = new Set<string>()
@@ -93,13 +96,16 @@ const someAddress = (): string => [...randomBytes(3)].reduce((text, byte) => `${
 
 type Both = Awaited<ReturnType<typeof startBoth>>
 
+/** What a signature has of its second. */
+const SIGNED = /(?<=&X-Amz-(?:Date|Signature)=)\w+/g
 /** When a search was made. */
 const MOMENT = /(?<="time":")[^"]+(?="\}$)/
 
 /** All of an answer but its time, its request and its connection; each header once. */
 function whole({ status, headers, body }: RawResponse) {
   const { date: _date, connection: _connection, 'keep-alive': _keepAlive, ...told } = headers
-  return { status, headers: told, body: body.toString('latin1').replace(MOMENT, '') }
+  const location = told.location === undefined ? {} : { location: told.location.replaceAll(SIGNED, '') }
+  return { status, headers: { ...told, ...location }, body: body.toString('latin1').replace(MOMENT, '') }
 }
 
 const stored = await nixUpload('what is stored')
@@ -151,9 +157,16 @@ async function checkRoute(both: Both, route: RouteLine, caller: Caller, seen: Se
 
 async function store(world: World, authorization: string): Promise<void> {
   await storeNames(world, authorization)
-  const manifest = { name: 'npm', version: '1.0.0' }
+  await publish(world, { name: 'npm', version: '1.0.0' }, authorization)
+}
+
+async function publish(
+  world: World,
+  manifest: { readonly name: string; readonly version: string; readonly description?: string },
+  authorization = 'Bearer any',
+): Promise<void> {
   const body = JSON.stringify(withProvenance(manifest, await tarballOf(manifest)))
-  const answer = await world.fetch('/npm/npm', { method: 'PUT', body, headers: { authorization } })
+  const answer = await world.fetch(`/npm/${manifest.name}`, { method: 'PUT', body, headers: { authorization } })
   expect(answer.status).toBe(201)
 }
 
@@ -188,6 +201,54 @@ describe('what is answered without a handler is what the handler answers', () =>
     expectShort(both, await checkAll(both, [NOBODY]))
   }, 120_000)
 
+  it('of many that are asked at once, while what they are about changes', async () => {
+    const both = await startBoth()
+    onTestFinished(() => both[Symbol.asyncDispose]())
+    const { world } = both
+    await store(world, 'Bearer any')
+    const codings = ['identity', 'gzip', 'zstd']
+    const bodies = new Map<string, string>()
+    for (let round = 0; round < 4; round++) {
+      const version = `2.0.${round}`
+      const published = publish(world, { name: 'many', version, description: 'ü'.repeat(4000) })
+      const asked = Array.from({ length: 150 }, (_, index) =>
+        both.ask(world.url, round === 0 ? '/npm/npm' : '/npm/many', index % 7 === 0 ? 'HEAD' : 'GET', {
+          'Accept-Encoding': codings[index % 3] ?? '',
+          'X-Request': `${index}`,
+        }),
+      )
+      for (const { status, headers, body } of await Promise.all(asked)) {
+        expect(status).toBe(200)
+        if (body.byteLength === 0) continue
+        const text = body.toString('latin1')
+        expect(body.byteLength).toBe(Number(headers['content-length']))
+        expect(bodies.get(headers.etag ?? '') ?? text).toBe(text)
+        bodies.set(headers.etag ?? '', text)
+      }
+      await published
+      for (const coding of codings) await compare(both, '/npm/many', 'GET', { 'Accept-Encoding': coding })
+      expect((await both.ask(world.url, '/npm/many', 'GET', {})).body.toString()).toContain(version)
+    }
+    expect(bodies.size).toBeGreaterThan(3)
+    expect(world.bugs).toEqual([])
+  }, 120_000)
+
+  it('where an archive is stored in another way than its name says: that is for its handler', async () => {
+    const both = await startBoth()
+    onTestFinished(() => both[Symbol.asyncDispose]())
+    const { kv } = both.world.depot
+    await store(both.world, 'Bearer any')
+    const path = `/nix/nar/${stored.narHash}.nar.zst`
+    expect((await compare(both, path, 'GET', {})).short).toBe(true)
+    const rows = (await kv.blobs(undefined, 100)).filter(({ encoding }) => encoding === 'zstd')
+    expect(rows).not.toEqual([])
+    await kv.commit({
+      cache: 1,
+      blobs: rows.map((row) => ({ ...row, encoding: 'raw', layout: 'whole', frames: new Uint8Array(0) })),
+    })
+    expect(await compare(both, path, 'GET', {})).toMatchObject({ short: false, answer: { status: 200 } })
+  }, 60_000)
+
   it('where some may read all, some may read some, and some nothing', async () => {
     const [writer, reader] = [makeLoginKey(), makeLoginKey()]
     const both = await startBoth(`w ${writer.line} writer@test\nr ${reader.line} reader@test\n`)
@@ -200,4 +261,28 @@ describe('what is answered without a handler is what the handler answers', () =>
     expectShort(both, byRoute)
     for (const route of both.hot) expect(byRoute.get(route)?.short).toContain(401)
   }, 240_000)
+})
+
+describeWith('s3', 'what is answered without a handler, where blobs lie in a bucket', () => {
+  it.each(['always', 'never'])(
+    'is what the handler answers, with redirects %s',
+    async (redirect) => {
+      await using bucket = await createBucket(have.paths.s3)
+      await using both = await startBoth(undefined, {
+        'storage-type': 's3',
+        ...s3Settings(bucket),
+        's3-redirect': redirect,
+      })
+      await store(both.world, 'Bearer any')
+      const byRoute = await checkAll(both, [NOBODY])
+      expectShort(both, byRoute)
+      const redirected = [...byRoute].filter(([, { statuses }]) => statuses.has(302)).map(([path]) => path)
+      const archives = ['/nix/nar/:file', '/npm/:name/-/:file', '/npm/-/:file', '/python/files/:project/:file']
+      expect(redirected.filter((path) => archives.includes(path)).toSorted()).toEqual(
+        redirect === 'always' ? archives.toSorted() : [],
+      )
+      expect(redirected.filter((path) => !path.endsWith('/:file'))).toEqual([])
+    },
+    120_000,
+  )
 })

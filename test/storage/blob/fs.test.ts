@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import process from 'node:process'
 
 import { describe, expect, it } from 'vitest'
@@ -10,7 +11,8 @@ import type { BlobStore } from '../../../src/blob-store.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { openFsBlobStore } from '../../../storage/blob/fs.ts'
 import { describeBlobStore } from '../../conformance/blob-store.ts'
-import { describeWith } from '../../helpers/have.ts'
+import { describeWith, have } from '../../helpers/have.ts'
+import { smallVolume } from '../../helpers/small-volume.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 describeBlobStore('fs', async () => {
@@ -77,6 +79,15 @@ describe('fs blob store on its disk', () => {
     await expect(staged.publish(LOCATION)).rejects.toMatchObject({ code: 'STORAGE_DOWN' })
   })
 
+  it('tells that its folder has gone, and that it is back', async () => {
+    await using dir = await tempDir()
+    await using store = await openFsBlobStore({ root: dir.join('blobs') })
+    await rename(dir.join('blobs'), dir.join('elsewhere'))
+    await expect(store.ping?.()).rejects.toMatchObject({ code: 'STORAGE_DOWN', cause: { code: 'ENOENT' } })
+    await rename(dir.join('elsewhere'), dir.join('blobs'))
+    await store.ping?.()
+  })
+
   it('says STORAGE_DOWN when its directory cannot be made', async () => {
     await using dir = await tempDir()
     await writeFile(dir.join('file'), '')
@@ -89,7 +100,7 @@ describe('staged files that were left behind', () => {
     await using dir = await tempDir()
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
     const exit = once(child, 'exit')
-    const name = `${child.pid}-0123456789abcdef-0`
+    const name = `${await ownPlace()}-${child.pid}-0123456789abcdef-0`
     await mkdir(dir.join('tmp'))
     await writeFile(dir.join('tmp', name), 'half')
     await (await openFsBlobStore({ root: dir.path }))[Symbol.asyncDispose]()
@@ -105,12 +116,28 @@ describe('staged files that were left behind', () => {
     await using first = await openFsBlobStore({ root: dir.path })
     await using staged = await first.stage()
     await staged.write(new Uint8Array(10))
-    await writeFile(dir.join('tmp', `${process.pid}-0123456789abcdef-7`), 'of the container before')
+    await writeFile(dir.join('tmp', `${await ownPlace()}-${process.pid}-0123456789abcdef-7`), 'of the container before')
     await using second = await openFsBlobStore({ root: dir.path })
     expect(await readdir(dir.join('tmp'))).toHaveLength(1)
     await staged.publish(LOCATION)
     expect(await second.stat(LOCATION)).toEqual({ sizeBytes: 10 })
   })
+
+  it.each(['fedcba9876543210-', ''])(
+    'of another host or container (%j) are kept although no such process lives here, until nobody has written to them for an hour',
+    async (place) => {
+      await using dir = await tempDir()
+      await mkdir(dir.join('tmp'))
+      // No system gives out so large a number.
+      const names = ['0', '1'].map((number) => `${place}4294967295-0123456789abcdef-${number}`)
+      for (const name of names) await writeFile(dir.join('tmp', name), 'half')
+      const long = (Date.now() - LIMITS.stagedElsewhereMs) / 1000
+      await utimes(dir.join('tmp', names[1] ?? ''), long, long)
+      await using store = await openFsBlobStore({ root: dir.path })
+      expect(await Array.fromAsync(store.list(''))).toEqual([])
+      expect(await readdir(dir.join('tmp'))).toEqual(names.slice(0, 1))
+    },
+  )
 
   it('with names that are not ours stay: they may be somebody’s', async () => {
     await using dir = await tempDir()
@@ -121,6 +148,29 @@ describe('staged files that were left behind', () => {
     expect(await readdir(dir.join('tmp'))).toEqual(['notes.txt'])
   })
 })
+
+describeWith('netns', 'fs blob store that two containers share', () => {
+  it('leaves to each what it has staged, although neither has a process of the other one’s number', async () => {
+    await using dir = await tempDir()
+    await using store = await openFsBlobStore({ root: dir.path })
+    await using staged = await store.stage()
+    await staged.write(new Uint8Array(10))
+    const other = blobLocation('main', 'cd'.repeat(32))
+    const program = [process.execPath, 'test/fixtures/publish-one.ts', dir.path, other]
+    execFileSync(have.paths.netns, ['--pid', '--fork', '--mount-proc', ...program])
+    expect(await store.stat(other)).toEqual({ sizeBytes: 1000 })
+    await staged.publish(LOCATION)
+    expect(await store.stat(LOCATION)).toEqual({ sizeBytes: 10 })
+  })
+})
+
+/** How this process's staged files begin. */
+async function ownPlace(): Promise<string> {
+  await using dir = await tempDir()
+  await using store = await openFsBlobStore({ root: dir.path })
+  await using _staged = await store.stage()
+  return (await readdir(dir.join('tmp')))[0]?.split('-')[0] ?? ''
+}
 
 describeWith('tmpfs', 'fs blob store on a full disk', () => {
   it('says STORAGE_FULL, cleans up, and takes uploads again when there is room', async () => {
@@ -192,6 +242,29 @@ describeWith('strace', 'fs blob store under a tracer', () => {
       expect(await readdir(dir.join('store/tmp'))).toEqual([])
     },
   )
+})
+
+describeWith('tmpfs', 'bytes on their way to a volume that fills up', () => {
+  it.each([60_001, 300_000, 65_536])('can all be read back, written in pieces of %d bytes', async (pieceBytes) => {
+    await using volume = await smallVolume(8)
+    await using store = await openFsBlobStore({ root: volume.join('blobs') })
+    await using staged = await store.stage()
+    const pieces: Buffer[] = []
+    await expect(
+      (async () => {
+        for (;;) {
+          const piece = randomBytes(pieceBytes)
+          await staged.write(piece)
+          pieces.push(piece)
+        }
+      })(),
+    ).rejects.toMatchObject({ code: 'STORAGE_FULL' })
+    const written = Buffer.concat(pieces)
+    const parts: Uint8Array[] = []
+    for (let start = 0; start < written.byteLength; start += 1_000_000)
+      parts.push(await staged.read({ start, end: Math.min(start + 1_000_000, written.byteLength) }))
+    expect(Buffer.concat(parts).equals(written)).toBe(true)
+  })
 })
 
 /** What a trace says was done below `root`, in order; a staged file is `tmp/*`. */

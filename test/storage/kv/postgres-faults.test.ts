@@ -1,13 +1,16 @@
 import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { hasCode } from '../../../src/errors.ts'
 import type { KvStore } from '../../../src/kv-store.ts'
+import { LIMITS } from '../../../src/limits.ts'
 import { openPool } from '../../../storage/kv/postgres-client.ts'
 import { postgresError } from '../../../storage/kv/postgres-errors.ts'
 import { openPostgresKv } from '../../../storage/kv/postgres.ts'
 import { auditEntry } from '../../conformance/kv-samples.ts'
+import { startWireProxy } from '../../faults/wire-proxy.ts'
 import { describeWith } from '../../helpers/have.ts'
 import { administer, createDatabase, type TestDatabase } from '../../helpers/postgres-database.ts'
 
@@ -32,19 +35,26 @@ describe('PostgreSQL errors', () => {
     ['40P01', 'STORAGE_DOWN'],
     ['28P01', 'STORAGE_DOWN'],
     ['25006', 'STORAGE_DOWN'],
+    ['42P01', 'STORAGE_DOWN'],
+    ['42501', 'STORAGE_DOWN'],
   ])('with SQLSTATE %s are %s', (code, expected) => {
     expect(postgresError(serverError(code))).toMatchObject({ code: expected })
   })
 
-  it.each(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT', 'EPIPE', 'ECONNRESET', 'CERT_HAS_EXPIRED'])(
-    'of the connection, %s, are STORAGE_DOWN',
-    (code) => {
-      expect(postgresError(Object.assign(new Error(code), { code }))).toMatchObject({ code: 'STORAGE_DOWN' })
-    },
-  )
+  it.each([
+    'CONNECTION_CLOSED',
+    'CONNECTION_ENDED',
+    'CONNECT_TIMEOUT',
+    'EPIPE',
+    'ECONNRESET',
+    'EAI_AGAIN',
+    'CERT_HAS_EXPIRED',
+  ])('of the connection, %s, are STORAGE_DOWN', (code) => {
+    expect(postgresError(Object.assign(new Error(code), { code }))).toMatchObject({ code: 'STORAGE_DOWN' })
+  })
 
   it('that are mistakes of ours stay what they are', () => {
-    const mistakes = ['42P01', '22021', '23503'].map(serverError)
+    const mistakes = ['42703', '22021', '23503'].map(serverError)
     const others = [
       new TypeError('x'),
       Object.assign(new Error('x'), { code: 'ERR_INVALID_ARG_TYPE' }),
@@ -99,6 +109,36 @@ describeWith('postgres', 'names in PostgreSQL when it misbehaves', () => {
     }
     await expect.poll(() => lost().catch(failure)).toBe(0)
     await put(kv, 'after')
+  })
+
+  it('reads and changes through an outage as short as a restart', { timeout: 20_000 }, async () => {
+    await using proxy = await startWireProxy(database.url)
+    const { pathname, username } = new URL(database.url)
+    await using own = await openPostgresKv({ url: `postgres://${username}@${proxy.host}:${proxy.port}${pathname}` })
+    await put(own, 'outage')
+    proxy.faults.refusing = true
+    proxy.resetAll()
+    const all = Promise.all([put(own, 'meanwhile'), own.get(1, 'k', 'outage')])
+    all.catch(() => {})
+    await sleep(LIMITS.databaseOutageMs / 2)
+    delete proxy.faults.refusing
+    expect(await all).toEqual([undefined, expect.objectContaining({ version: 1 })])
+  })
+
+  it('is STORAGE_DOWN while its tables are taken away, as a restore does, and goes on when they are back', async () => {
+    await put(kv, 'restored')
+    await database.sql`CREATE SCHEMA aside`
+    const move = async (from: string, to: string): Promise<void> => {
+      for (const table of ['record', 'migration'])
+        await database.sql.unsafe(`ALTER TABLE ${from}.${table} SET SCHEMA ${to}`)
+    }
+    await move('public', 'aside')
+    const asked = [kv.get(1, 'k', 'restored'), put(kv, 'lost'), kv.ping()]
+    for (const { reason } of (await Promise.allSettled(asked)) as PromiseRejectedResult[])
+      expect(reason).toMatchObject({ code: 'STORAGE_DOWN', message: expect.stringContaining('42P01') })
+    await move('aside', 'public')
+    expect(await kv.get(1, 'k', 'restored')).toMatchObject({ version: 1 })
+    await kv.ping()
   })
 
   it('is STORAGE_DOWN while the database refuses writes, and reads go on', async () => {

@@ -2,11 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { getCACertificates, setDefaultCACertificates, TLSSocket } from 'node:tls'
 
 import { describe, expect, it } from 'vitest'
 
-import { SteadySocket, type SslMode } from '../../../storage/kv/postgres-socket.ts'
+import { SteadySocket } from '../../../storage/kv/postgres-socket.ts'
+import type { SslMode } from '../../../storage/postgres-url.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 describe('the socket under postgres.js', () => {
@@ -86,6 +87,24 @@ describe('the socket under postgres.js', () => {
       once(client.socket, 'error').then(([error]: NodeJS.ErrnoException[]) => error?.code),
     ])
     expect(result).toBe(outcome)
+  })
+
+  it('holds the certificate against the address, when it was given one, and not against localhost', async () => {
+    const certificate = await selfSigned()
+    const before = getCACertificates('default')
+    setDefaultCACertificates([certificate.cert])
+    try {
+      await using server = await listen(async (plain) => {
+        await once(plain, 'data')
+        plain.write('S')
+        new TLSSocket(plain, { isServer: true, ...certificate }).on('error', () => {})
+      })
+      using client = connected(server.port, 'verify-full')
+      const [error] = (await once(client.socket, 'error')) as [NodeJS.ErrnoException]
+      expect(error.code).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+    } finally {
+      setDefaultCACertificates(before)
+    }
   })
 
   it('takes no answer that somebody may have lengthened before encryption began', async () => {

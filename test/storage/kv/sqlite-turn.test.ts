@@ -57,6 +57,17 @@ describe('reads of one turn', () => {
     expect(shared).toBeGreaterThan(0)
   })
 
+  it('of a turn that takes long do not stay with the state that they began with', async () => {
+    await using both = await openBoth()
+    both.kv.readTogether?.()
+    await both.read()
+    await both.read()
+    both.writeElsewhere('later')
+    const since = performance.now()
+    while (performance.now() - since < 5);
+    expect(both.kv.get(1, KIND, 'a')).toMatchObject({ value: 'later' })
+  })
+
   it('see what another process has committed when one of them has to', async () => {
     await using both = await openBoth()
     for (let round = 1; round <= 50; round++) {

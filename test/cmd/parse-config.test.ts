@@ -2,7 +2,9 @@ import path from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
-import { parseListenAddr, serveConfig } from '../../cmd/config.ts'
+import { parseListenAddr } from '../../cmd/addresses.ts'
+import { serveConfig } from '../../cmd/parse-config.ts'
+import { LIMITS } from '../../src/limits.ts'
 
 function config(values: Record<string, string[]>, env: Record<string, string> = {}) {
   return serveConfig(new Map(Object.entries(values)), env, '/home/me')
@@ -11,14 +13,18 @@ function config(values: Record<string, string[]>, env: Record<string, string> = 
 describe('serveConfig', () => {
   it('needs no setting at all', () => {
     expect(config({})).toEqual({
+      mode: 'monolithic',
       host: '127.0.0.1',
       port: 8080,
       loopback: true,
       storePath: '/home/me/.local/share/depot',
       databaseUrl: 'sqlite:///home/me/.local/share/depot/depot.db',
+      databasePool: LIMITS.databaseConnections,
+      databaseTimeoutMs: LIMITS.databaseStatementTimeoutMs,
       storageType: 'fs',
       npmKeyFiles: [],
       privateKeyFiles: undefined,
+      npmPrivateKeyFiles: undefined,
       trustedPublicKeys: [],
       requireTrustedSignature: false,
       requireReferences: true,
@@ -30,6 +36,7 @@ describe('serveConfig', () => {
       audiences: [],
       trustedProxies: [],
       workers: 1,
+      drainDelayMs: 0,
       graceMs: 120_000,
       verbose: false,
     })

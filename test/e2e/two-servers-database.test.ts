@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { expect, it } from 'vitest'
+
+import { clientRounds } from '../helpers/client-rounds.ts'
+import { describeWith } from '../helpers/have.ts'
+import { startOwnPostgres } from '../helpers/own-postgres.ts'
+import { startTwoServers } from '../helpers/two-servers.ts'
+
+describeWith(['postgres', 'nginx', 'openssl', 'nix', 'npm', 'pip'], 'two servers whose PostgreSQL fails', () => {
+  it('answer again within seconds of its restart, and clients that try again notice nothing', async () => {
+    await using postgres = await startOwnPostgres()
+    await using servers = await startTwoServers(postgres.url)
+    await using rounds = await clientRounds(servers, true)
+    await rounds.nix('before')
+    await postgres.crash()
+    const down = performance.now()
+    let tries = 0
+    await expect.poll(() => rounds.plain(`try-${++tries}`).then(() => 'fine', String), { timeout: 10_000 }).toBe('fine')
+    expect(performance.now() - down).toBeLessThan(5000)
+    await Promise.all([rounds.nix('during'), rounds.npm('during'), sleep(300).then(() => postgres.crash())])
+    await rounds.pip('after')
+    for (const index of [0, 1] as const) expect((await fetch(`${servers.addresses[index]}/readyz`)).status).toBe(200)
+  }, 180_000)
+
+  it('say within two seconds that it is the database that hangs, to however many ask, and that it is back', async () => {
+    await using postgres = await startOwnPostgres()
+    await using servers = await startTwoServers(postgres.url)
+    const [url] = servers.addresses
+    expect(await (await fetch(`${url}/readyz`)).text()).toBe('ready\n')
+    await sleep(1000)
+    await postgres.pause()
+    try {
+      const asked = performance.now()
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, async () => {
+          const answer = await fetch(`${url}/readyz`, { headers: { accept: 'application/json' } })
+          return { status: answer.status, body: await answer.json() }
+        }),
+      )
+      expect(performance.now() - asked).toBeLessThan(3000)
+      const parts = [
+        { name: 'database', state: 'no answer' },
+        { name: 'store', state: 'ok' },
+      ]
+      for (const answer of answers) expect(answer).toEqual({ status: 503, body: { status: 'not ready', parts } })
+      expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    } finally {
+      await postgres.resume()
+    }
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 10_000 }).toBe(200)
+  }, 120_000)
+})

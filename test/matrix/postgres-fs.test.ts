@@ -1,0 +1,4 @@
+import { describeOn } from '../helpers/storage-pairs.ts'
+import { SUITES } from './suites.ts'
+
+describeOn({ database: 'postgres', blobs: 'fs' }, [...SUITES, 'src/node/hot-routes'])

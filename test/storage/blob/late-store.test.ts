@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest'
+
+import { blobLocation } from '../../../src/blob-location.ts'
+import { DepotError } from '../../../src/errors.ts'
+import { LIMITS } from '../../../src/limits.ts'
+import { lateStore } from '../../../storage/blob/late-store.ts'
+import { openS3BlobStore } from '../../../storage/blob/s3.ts'
+import { describeWith, have } from '../../helpers/have.ts'
+import { createBucket } from '../../helpers/s3.ts'
+import { s3OptionsOf } from '../../helpers/s3-store.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+
+const LOCATION = blobLocation('main', 'cd'.repeat(32))
+
+describeWith('s3', 'a bucket that was down at the start', () => {
+  it('sends readers to itself once it is open, and to nowhere before', { timeout: 30_000 }, async () => {
+    await using bucket = await createBucket(have.paths.s3)
+    await using dir = await tempDir('late')
+    const s3 = s3OptionsOf(bucket)
+    const down = new DepotError('STORAGE_DOWN', 'it was down')
+    await using store = lateStore(() => openS3BlobStore({ s3, spool: dir.path }), down)
+    expect(store.url).toBeUndefined()
+    await expect(store.stat(LOCATION)).rejects.toBe(down)
+    const opened = async (): Promise<string> => store.stat(LOCATION).then(() => 'open', String)
+    await expect.poll(opened, { timeout: 3 * LIMITS.storeRetryMs }).toBe('open')
+    await using staged = await store.stage()
+    await staged.write(Buffer.from('late, but there'))
+    await staged.publish(LOCATION)
+    const url = (await store.url?.(LOCATION, { expiresSeconds: 60 })) ?? ''
+    expect(await (await fetch(url)).text()).toBe('late, but there')
+  })
+})
