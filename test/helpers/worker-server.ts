@@ -77,15 +77,30 @@ async function answeredBy(entries: () => readonly LogEntry[], path: string): Pro
   }
 }
 
-/** Linux tells a process's children. */
+/**
+ * Linux tells a process's children. Only those that run their own program: until then the parent waits for them (libuv
+ * reads a pipe that exec closes), so that a signal that stops one would stop both.
+ */
 export async function childrenOf(pid: number): Promise<readonly number[]> {
-  const pids = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
-  return pids.split(' ').filter(Boolean).map(Number)
+  const pids = await procFile(pid, `task/${pid}/children`)
+  const parent = await procFile(pid, 'cmdline')
+  const children = await Promise.all(
+    pids
+      .split(' ')
+      .filter(Boolean)
+      .map(async (child) => ({ pid: Number(child), program: await procFile(Number(child), 'cmdline') })),
+  )
+  return children.filter(({ program }) => program !== parent).map((child) => child.pid)
+}
+
+/** Nothing, of a process that has gone. */
+function procFile(pid: number, name: string): Promise<string> {
+  return readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
 }
 
 /** Whether a process is there that is more than a name of the dead. */
 export async function lives(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  const status = await procFile(pid, 'stat')
   return status !== '' && !/\) [ZX] /.test(status)
 }
 
