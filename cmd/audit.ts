@@ -11,11 +11,11 @@ import { systemCode } from '../src/thrown.ts'
 import { openKv } from '../storage/open.ts'
 import { auditJson, auditText } from './audit-line.ts'
 import { UsageError, type Command, type ParsedArgs } from './cli.ts'
-import { storageConfig } from './parse-config.ts'
-import { SERVE_SETTINGS, STORAGE_SETTINGS } from './serve-settings.ts'
+import { storageConfig } from './settings/parse-config.ts'
+import { SERVE_SETTINGS, STORAGE_SETTINGS } from './settings/serve.ts'
 import { isOn, lastOf } from './flags.ts'
-import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
-import type { Environment } from './settings.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './settings/load.ts'
+import type { Environment } from './settings/settings.ts'
 
 const DATABASE_ARGS = {
   ...settingArgs({

@@ -4,7 +4,7 @@ import type { ArgsDef, CommandDef } from 'citty'
 
 import { DepotError } from '../src/errors.ts'
 import { hint } from '../src/hint.ts'
-import { plainLines } from './plain.ts'
+import { plainLines } from './terminal/plain.ts'
 
 /** A mistake in how the command was called: told in one line, exit status 2. */
 export class UsageError extends Error {

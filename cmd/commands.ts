@@ -1,5 +1,5 @@
 import type { Command, CommandGroup } from './cli.ts'
-import { STDIO } from './stdio.ts'
+import { STDIO } from './terminal/stdio.ts'
 
 const audit: CommandGroup = {
   descriptions: {
@@ -17,17 +17,17 @@ const audit: CommandGroup = {
 const store: CommandGroup = {
   descriptions: { list: 'List the stores of blobs', move: 'Move all blobs of a store to another' },
   commands: {
-    list: async () => (await import('./store-list.ts')).storeListCommand(process.env, STDIO),
-    move: async () => (await import('./store-move.ts')).storeMoveCommand(process.env, STDIO),
+    list: async () => (await import('./store/list.ts')).storeListCommand(process.env, STDIO),
+    move: async () => (await import('./store/move.ts')).storeMoveCommand(process.env, STDIO),
   },
 }
 
 const token: CommandGroup = {
   descriptions: { create: 'Make a token for a client', list: 'List your tokens', revoke: 'End tokens' },
   commands: {
-    create: async () => (await import('./token-create.ts')).tokenCreateCommand(process.env, STDIO),
-    list: async () => (await import('./token.ts')).tokenListCommand(process.env, STDIO),
-    revoke: async () => (await import('./token.ts')).tokenRevokeCommand(process.env, STDIO),
+    create: async () => (await import('./token/create.ts')).tokenCreateCommand(process.env, STDIO),
+    list: async () => (await import('./token/list.ts')).tokenListCommand(process.env, STDIO),
+    revoke: async () => (await import('./token/list.ts')).tokenRevokeCommand(process.env, STDIO),
   },
 }
 
@@ -39,10 +39,10 @@ const key: CommandGroup = {
     rotate: 'Make a further key beside them',
   },
   commands: {
-    generate: async () => (await import('./nix-key.ts')).keyGenerateCommand(STDIO),
-    public: async () => (await import('./nix-key.ts')).keyPublicCommand(STDIO),
-    list: async () => (await import('./nix-key.ts')).keyListCommand(process.env, STDIO),
-    rotate: async () => (await import('./nix-key.ts')).keyRotateCommand(process.env, STDIO),
+    generate: async () => (await import('./signing/key.ts')).keyGenerateCommand(STDIO),
+    public: async () => (await import('./signing/key.ts')).keyPublicCommand(STDIO),
+    list: async () => (await import('./signing/key.ts')).keyListCommand(process.env, STDIO),
+    rotate: async () => (await import('./signing/key.ts')).keyRotateCommand(process.env, STDIO),
   },
 }
 
@@ -55,11 +55,11 @@ const nix: CommandGroup = {
     push: 'Bring store paths and all that they need into a depot',
   },
   commands: {
-    list: async () => (await import('./nix-paths.ts')).nixListCommand(process.env, STDIO),
-    info: async () => (await import('./nix-paths.ts')).nixInfoCommand(process.env, STDIO),
-    rm: async () => (await import('./nix-rm.ts')).nixRmCommand(process.env, STDIO),
-    save: async () => (await import('./nix-save.ts')).nixSaveCommand(process.env, STDIO),
-    push: async () => (await import('./nix-push.ts')).nixPushCommand(process.env, STDIO),
+    list: async () => (await import('./nix/paths.ts')).nixListCommand(process.env, STDIO),
+    info: async () => (await import('./nix/paths.ts')).nixInfoCommand(process.env, STDIO),
+    rm: async () => (await import('./nix/rm.ts')).nixRmCommand(process.env, STDIO),
+    save: async () => (await import('./nix/save.ts')).nixSaveCommand(process.env, STDIO),
+    push: async () => (await import('./nix/push.ts')).nixPushCommand(process.env, STDIO),
   },
 }
 
@@ -72,11 +72,11 @@ const npm: CommandGroup = {
     'rewrite-lock': 'Point the addresses in lock files at a depot',
   },
   commands: {
-    save: async () => (await import('./npm-save.ts')).npmSaveCommand(process.env, STDIO),
-    push: async () => (await import('./npm-push.ts')).npmPushCommand(process.env, STDIO),
-    import: async () => (await import('./npm-import.ts')).npmImportCommand(process.env, STDIO),
-    forget: async () => (await import('./npm-forget.ts')).npmForgetCommand(process.env, STDIO),
-    'rewrite-lock': async () => (await import('./npm-rewrite-lock.ts')).npmRewriteLockCommand(process.env, STDIO),
+    save: async () => (await import('./npm/save.ts')).npmSaveCommand(process.env, STDIO),
+    push: async () => (await import('./npm/push.ts')).npmPushCommand(process.env, STDIO),
+    import: async () => (await import('./npm/import.ts')).npmImportCommand(process.env, STDIO),
+    forget: async () => (await import('./npm/forget.ts')).npmForgetCommand(process.env, STDIO),
+    'rewrite-lock': async () => (await import('./npm/rewrite-lock.ts')).npmRewriteLockCommand(process.env, STDIO),
   },
 }
 
@@ -94,16 +94,16 @@ const python: CommandGroup = {
     forget: 'Let the name of a deleted file be used again',
   },
   commands: {
-    save: async () => (await import('./python-save.ts')).pythonSaveCommand(process.env, STDIO),
-    import: async () => (await import('./python-import.ts')).pythonImportCommand(process.env, STDIO),
-    push: async () => (await import('./python-push.ts')).pythonPushCommand(process.env, STDIO),
-    'rewrite-lock': async () => (await import('./python-rewrite-lock.ts')).pythonRewriteLockCommand(process.env, STDIO),
-    list: async () => (await import('./python-projects.ts')).pythonListCommand(process.env, STDIO),
-    yank: async () => (await import('./python-yank.ts')).pythonYankCommand(process.env, STDIO),
-    unyank: async () => (await import('./python-yank.ts')).pythonUnyankCommand(process.env, STDIO),
-    rm: async () => (await import('./python-rm.ts')).pythonRmCommand(process.env, STDIO),
-    status: async () => (await import('./python-projects.ts')).pythonStatusCommand(process.env, STDIO),
-    forget: async () => (await import('./python-rm.ts')).pythonForgetCommand(process.env, STDIO),
+    save: async () => (await import('./python/save.ts')).pythonSaveCommand(process.env, STDIO),
+    import: async () => (await import('./python/import.ts')).pythonImportCommand(process.env, STDIO),
+    push: async () => (await import('./python/push.ts')).pythonPushCommand(process.env, STDIO),
+    'rewrite-lock': async () => (await import('./python/rewrite-lock.ts')).pythonRewriteLockCommand(process.env, STDIO),
+    list: async () => (await import('./python/projects.ts')).pythonListCommand(process.env, STDIO),
+    yank: async () => (await import('./python/yank.ts')).pythonYankCommand(process.env, STDIO),
+    unyank: async () => (await import('./python/yank.ts')).pythonUnyankCommand(process.env, STDIO),
+    rm: async () => (await import('./python/rm.ts')).pythonRmCommand(process.env, STDIO),
+    status: async () => (await import('./python/projects.ts')).pythonStatusCommand(process.env, STDIO),
+    forget: async () => (await import('./python/rm.ts')).pythonForgetCommand(process.env, STDIO),
   },
 }
 
@@ -116,11 +116,11 @@ const bundle: CommandGroup = {
     diff: 'Show what a bundle has that another has not',
   },
   commands: {
-    create: async () => (await import('./bundle-create.ts')).bundleCreateCommand(process.env, STDIO),
-    verify: async () => (await import('./bundle-verify.ts')).bundleVerifyCommand(STDIO),
-    import: async () => (await import('./bundle-import.ts')).bundleImportCommand(process.env, STDIO),
-    list: async () => (await import('./bundle-list.ts')).bundleListCommand(STDIO),
-    diff: async () => (await import('./bundle-list.ts')).bundleDiffCommand(STDIO),
+    create: async () => (await import('./bundle/create.ts')).bundleCreateCommand(process.env, STDIO),
+    verify: async () => (await import('./bundle/verify.ts')).bundleVerifyCommand(STDIO),
+    import: async () => (await import('./bundle/import.ts')).bundleImportCommand(process.env, STDIO),
+    list: async () => (await import('./bundle/list.ts')).bundleListCommand(STDIO),
+    diff: async () => (await import('./bundle/list.ts')).bundleDiffCommand(STDIO),
   },
 }
 
@@ -167,7 +167,7 @@ export const COMMANDS: CommandGroup = {
     bundle,
     login: async () => (await import('./login.ts')).loginCommand(process.env, STDIO),
     whoami: async () => (await import('./whoami.ts')).whoamiCommand(process.env, STDIO),
-    use: async () => (await import('./use.ts')).useCommand(process.env, STDIO),
+    use: async () => (await import('./use/use.ts')).useCommand(process.env, STDIO),
     proxy: async () => (await import('./proxy.ts')).proxyCommand(process.env, STDIO),
     token,
     logout: async () => (await import('./logout.ts')).logoutCommand(process.env, STDIO),

@@ -2,11 +2,11 @@ import type { FsckCounts } from '../src/fsck-blobs.ts'
 import { fsck } from '../src/fsck.ts'
 import { openStorage } from '../storage/open.ts'
 import { UsageError, type Command } from './cli.ts'
-import { storageConfig } from './parse-config.ts'
-import { SERVE_SETTINGS, STORAGE_SETTINGS } from './serve-settings.ts'
+import { storageConfig } from './settings/parse-config.ts'
+import { SERVE_SETTINGS, STORAGE_SETTINGS } from './settings/serve.ts'
 import { isOn } from './flags.ts'
-import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
-import type { Environment } from './settings.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './settings/load.ts'
+import type { Environment } from './settings/settings.ts'
 
 /** `depot fsck`: compare what the database promises with what storage holds. */
 export function fsckCommand(env: Environment): Command {

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 
-import type { Environment } from './settings.ts'
+import type { Environment } from './settings/settings.ts'
 
 /** This user's home directory. */
 export function homeOf(env: Environment): string {

@@ -2,10 +2,10 @@ import { z } from 'zod'
 
 import { ECOSYSTEMS } from '../protocols/index.ts'
 import { INVENTORY_FORMAT } from '../src/bundle/delta.ts'
-import { callApi, type Connection } from './api.ts'
+import { callApi, type Connection } from './client/api.ts'
 import type { CliIo, Command } from './cli.ts'
-import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client.ts'
-import type { Environment } from './settings.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client/client.ts'
+import type { Environment } from './settings/settings.ts'
 
 /** `depot inventory`. */
 export function inventoryCommand(env: Environment, io: CliIo): Command {

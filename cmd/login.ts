@@ -1,11 +1,11 @@
-import { confirm } from './ask.ts'
+import { confirm } from './terminal/ask.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
-import { CLIENT_ARGS, CREDENTIALS_NOTE, openWithKeys, URL_ARG } from './client.ts'
-import { approveLogin, waitingLogin, type Session } from './depot-api.ts'
-import { depotKey } from './depot-url.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE, openWithKeys, URL_ARG } from './client/client.ts'
+import { approveLogin, waitingLogin, type Session } from './client/depot-api.ts'
+import { depotKey } from './client/depot-url.ts'
 import { isOn, lastOf } from './flags.ts'
-import { changeProfiles, withDepot } from './profiles.ts'
-import type { Environment } from './settings.ts'
+import { changeProfiles, withDepot } from './client/profiles.ts'
+import type { Environment } from './settings/settings.ts'
 
 /** `depot login`: find the key that a depot knows, and make it the depot that other commands are about. */
 export function loginCommand(env: Environment, io: CliIo): Command {

@@ -1,12 +1,12 @@
 import { DepotError } from '../src/errors.ts'
 import type { CliIo, Command } from './cli.ts'
-import { CLIENT_ARGS, findDepot, openDepot, URL_ARG, type OpenDepotOptions } from './client.ts'
-import { revokeToken } from './depot-api.ts'
-import { depotKey } from './depot-url.ts'
-import { undoEdits } from './edit-plan.ts'
-import { changeProfiles, readProfiles } from './profiles.ts'
-import type { Environment } from './settings.ts'
-import { forgetDepot } from './used-tokens.ts'
+import { CLIENT_ARGS, findDepot, openDepot, URL_ARG, type OpenDepotOptions } from './client/client.ts'
+import { revokeToken } from './client/depot-api.ts'
+import { depotKey } from './client/depot-url.ts'
+import { undoEdits } from './use/edit-plan.ts'
+import { changeProfiles, readProfiles } from './client/profiles.ts'
+import type { Environment } from './settings/settings.ts'
+import { forgetDepot } from './use/used-tokens.ts'
 
 /** `depot logout`: end what `depot login` and `depot use` began. */
 export function logoutCommand(env: Environment, io: CliIo): Command {

@@ -1,5 +1,5 @@
 import type { Command } from './cli.ts'
-import { variableOf, type SettingTable } from './settings.ts'
+import { variableOf, type SettingTable } from './settings/settings.ts'
 import type { Described, Option } from './shells/described.ts'
 
 export interface ManPage {

@@ -1,5 +1,5 @@
 import { openShared } from '../storage/open.ts'
-import type { ServeConfig } from './config.ts'
+import type { ServeConfig } from './settings/config.ts'
 
 /** Bring the database up to date, and nothing else: no folder is made, no key, no server. @throws DepotError as a start would */
 export async function migrate(config: ServeConfig): Promise<void> {

@@ -1,12 +1,12 @@
 import { startForwardProxy } from '../src/node/forward-proxy.ts'
 import type { LocalAddress } from '../src/node/proxy-listen.ts'
 import { UsageError, type CliIo, type Command, type ParsedArgs } from './cli.ts'
-import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG, type OpenedDepot } from './client.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG, type OpenedDepot } from './client/client.ts'
 import { clientLines } from './client-lines.ts'
-import { nixPublicKeys } from './depot-api.ts'
-import { depotKey, isInClear } from './depot-url.ts'
+import { nixPublicKeys } from './client/depot-api.ts'
+import { depotKey, isInClear } from './client/depot-url.ts'
 import { lastOf } from './flags.ts'
-import type { Environment } from './settings.ts'
+import type { Environment } from './settings/settings.ts'
 import { stopSignal } from './stop-signal.ts'
 
 /** Where clients are told to look, so that their settings stay good from one start to the next. */

@@ -9,9 +9,9 @@ import type { SavedFiles } from '../src/client/saved-files.ts'
 import { DepotError } from '../src/errors.ts'
 import { savedFiles } from '../src/node/saved-files.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
-import { CLIENT_ARGS, CREDENTIALS_NOTE } from './client.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE } from './client/client.ts'
 import { lastOf } from './flags.ts'
-import { isDirectory } from './input-files.ts'
+import { isDirectory } from './transfer/input-files.ts'
 import {
   choicesOf,
   compresses,
@@ -21,12 +21,12 @@ import {
   pushFromStore,
   urlAndWords,
   whatIsNamed,
-} from './nix-push.ts'
-import { PUSH_NOTE } from './push-run.ts'
-import { SAVED, savedDirectory, type Ecosystem } from './save-run.ts'
-import type { Environment } from './settings.ts'
-import { runTransfer, TRANSFER_ARGS, type TransferRun, type TransferRunOptions } from './transfer-run.ts'
-import { TOKEN_ARG } from './typed-token.ts'
+} from './nix/push.ts'
+import { PUSH_NOTE } from './transfer/push-run.ts'
+import { SAVED, savedDirectory, type Ecosystem } from './transfer/save-run.ts'
+import type { Environment } from './settings/settings.ts'
+import { runTransfer, TRANSFER_ARGS, type TransferRun, type TransferRunOptions } from './transfer/run.ts'
+import { TOKEN_ARG } from './client/typed-token.ts'
 
 /** `depot push`. */
 export function pushCommand(env: Environment, io: CliIo): Command {

@@ -1,12 +1,12 @@
 import { createLog } from '../src/node/log.ts'
 import { systemCode } from '../src/thrown.ts'
 import { UsageError, type Command } from './cli.ts'
-import type { ServeConfig } from './config.ts'
-import { serveConfig } from './parse-config.ts'
-import { SERVE_SETTINGS } from './serve-settings.ts'
+import type { ServeConfig } from './settings/config.ts'
+import { serveConfig } from './settings/parse-config.ts'
+import { SERVE_SETTINGS } from './settings/serve.ts'
 import { isOn } from './flags.ts'
-import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './load-settings.ts'
-import type { Environment } from './settings.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './settings/load.ts'
+import type { Environment } from './settings/settings.ts'
 
 /** `depot serve`: the server, until it is told to stop. */
 export function serveCommand(env: Environment): Command {
@@ -33,7 +33,7 @@ export function serveCommand(env: Environment): Command {
       const config = serveConfig(values, env, home)
       if (isOn(flags, 'check-config')) return check(config, 'the configuration')
       if (isOn(flags, 'print-routes')) {
-        const { routeTable } = await import('./print-routes.ts')
+        const { routeTable } = await import('./serve/print-routes.ts')
         process.stdout.write(await routeTable(config))
         return 0
       }
@@ -49,7 +49,7 @@ export function serveCommand(env: Environment): Command {
 }
 
 async function check(config: ServeConfig, what: string): Promise<number> {
-  const { checkConfig, checkStorage } = await import('./check-config.ts')
+  const { checkConfig, checkStorage } = await import('./serve/check-config.ts')
   await checkConfig(config)
   if (config.mode === 'check-config') for (const line of await checkStorage(config)) process.stdout.write(`${line}\n`)
   process.stdout.write(`${what} is fine\n`)
@@ -67,10 +67,10 @@ async function serve(config: ServeConfig): Promise<number> {
   const warn = (message: string): void => void process.stderr.write(`depot: ${message}\n`)
   try {
     if (config.workers === 1) {
-      const { serveAlone } = await import('./serve-alone.ts')
+      const { serveAlone } = await import('./serve/alone.ts')
       return await serveAlone(config, { log, warn })
     }
-    const { serveWithWorkers } = await import('./workers/serve-workers.ts')
+    const { serveWithWorkers } = await import('./serve/workers/serve-workers.ts')
     return await serveWithWorkers(config, { log, warn })
   } catch (error) {
     throw startFailure(error, config)

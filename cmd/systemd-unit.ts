@@ -2,12 +2,12 @@ import { existsSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 
 import { UsageError, type CliIo, type Command, type ParsedArgs } from './cli.ts'
-import { serveConfig } from './parse-config.ts'
-import { SERVE_SETTINGS } from './serve-settings.ts'
+import { serveConfig } from './settings/parse-config.ts'
+import { SERVE_SETTINGS } from './settings/serve.ts'
 import { isOn, lastOf } from './flags.ts'
-import { CONFIG_ARGS, loadSettings, settingArgs } from './load-settings.ts'
-import { mergeSettings, variableOf, type Setting } from './settings.ts'
-import { storesConfig } from './stores-config.ts'
+import { CONFIG_ARGS, loadSettings, settingArgs } from './settings/load.ts'
+import { mergeSettings, variableOf, type Setting } from './settings/settings.ts'
+import { storesConfig } from './settings/stores.ts'
 import { unitFile } from './unit-file.ts'
 
 /** `depot systemd-unit`. `program`: Node, and the script that was started. */

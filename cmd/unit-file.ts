@@ -1,6 +1,6 @@
 import type { ParsedArgs } from './cli.ts'
-import { SERVE_SETTINGS } from './serve-settings.ts'
-import type { Setting } from './settings.ts'
+import { SERVE_SETTINGS } from './settings/serve.ts'
+import type { Setting } from './settings/settings.ts'
 
 export interface UnitOptions {
   /** The program and what stands before `serve`: Node and the script. */

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 
 import { findDistribution } from '../protocols/python/filename.ts'
-import { callApi, type Connection } from './api.ts'
+import { callApi, type Connection } from './client/api.ts'
 import { UsageError, type CliIo, type Command } from './cli.ts'
-import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from './client.ts'
+import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from './client/client.ts'
 import { isOn } from './flags.ts'
-import { plain } from './plain.ts'
-import type { Environment } from './settings.ts'
+import { plain } from './terminal/plain.ts'
+import type { Environment } from './settings/settings.ts'
 
 /** `depot wanted`. */
 export function wantedCommand(env: Environment, io: CliIo): Command {

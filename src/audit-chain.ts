@@ -20,7 +20,7 @@ export interface ChainReport {
 /**
  * Hash that ties a line to the one before it: sha256 over the bytes of the `previous` hash (hex; empty at the beginning), and then
  * seq, at, cache, principal, action, resource, digest, address, userAgent, credential and result in UTF-8, each ended by a NUL
- * byte. Numbers are decimal. storage/kv/postgres-audit.ts computes the same in SQL.
+ * byte. Numbers are decimal. storage/kv/postgres/audit.ts computes the same in SQL.
  */
 export function auditHash(previous: string, row: Omit<AuditRow, 'hash'>): string {
   const { seq, at, cache, principal, action, resource, digest, address, userAgent, credential, result } = row

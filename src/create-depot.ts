@@ -1,4 +1,4 @@
-import type { BlobStores } from './blob-stores.ts'
+import type { BlobStores } from './blobs/blob-stores.ts'
 import type { Depot } from './depot.ts'
 import { documentReader } from './documents.ts'
 import { hasCode } from './errors.ts'
@@ -6,9 +6,9 @@ import type { Events } from './events.ts'
 import type { Cache, KvRecord, KvStore } from './kv-store.ts'
 import { prefixEnd } from './key-prefix.ts'
 import { LIMITS } from './limits.ts'
-import { openBlob } from './read-blob.ts'
+import { openBlob } from './blobs/read-blob.ts'
 import { createRedirects, type RedirectRules } from './redirects.ts'
-import { stageBlob } from './write-blob.ts'
+import { stageBlob } from './blobs/write-blob.ts'
 
 export interface DepotOptions {
   readonly blobs: BlobStores

@@ -1,5 +1,5 @@
-import type { ByteRange } from './blob-store.ts'
-import type { BlobStores } from './blob-stores.ts'
+import type { ByteRange } from './blobs/blob-store.ts'
+import type { BlobStores } from './blobs/blob-stores.ts'
 import type {
   BlobPut,
   BlobRow,

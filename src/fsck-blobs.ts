@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 
-import { blobLocation } from './blob-location.ts'
-import type { BlobStores } from './blob-stores.ts'
+import { blobLocation } from './blobs/blob-location.ts'
+import type { BlobStores } from './blobs/blob-stores.ts'
 import type { OpenBlob } from './depot.ts'
 import { hasCode } from './errors.ts'
 import { SILENT_EVENTS } from './events.ts'
 import { inStore, wentDown, type Finding, type FindingKind } from './fsck-finding.ts'
 import type { BlobRow, KvStore } from './kv-store.ts'
-import { openBlob } from './read-blob.ts'
+import { openBlob } from './blobs/read-blob.ts'
 import type { Source } from './source.ts'
 
 export interface FsckCounts {

@@ -1,4 +1,4 @@
-import type { BlobStores } from './blob-stores.ts'
+import type { BlobStores } from './blobs/blob-stores.ts'
 import type { DepotError } from './errors.ts'
 
 export type FindingKind =

@@ -1,4 +1,4 @@
-import type { NamedStore } from './blob-stores.ts'
+import type { NamedStore } from './blobs/blob-stores.ts'
 import { hasCode, type DepotError } from './errors.ts'
 import { checkBlobs, type FsckCounts, type FsckOptions } from './fsck-blobs.ts'
 import { inStore, storeDown, wentDown, type Finding } from './fsck-finding.ts'

@@ -1,4 +1,4 @@
-import type { ByteRange, StoredBytes } from './blob-store.ts'
+import type { ByteRange, StoredBytes } from './blobs/blob-store.ts'
 
 /** Bytes of a known length that can be read from any place: what a response body is made of. */
 export interface Source extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { DepotError } from '../src/errors.ts'
-import { parsePostgresUrl } from './postgres-url.ts'
+import { parsePostgresUrl } from './kv/postgres/url.ts'
 
 /** Where the names are kept, read from `--database-url`. */
 export type DatabaseLocation =

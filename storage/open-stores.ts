@@ -1,17 +1,17 @@
 import { realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 
-import { blobLocation } from '../src/blob-location.ts'
-import type { BlobStore } from '../src/blob-store.ts'
-import type { BlobStores } from '../src/blob-stores.ts'
+import { blobLocation } from '../src/blobs/blob-location.ts'
+import type { BlobStore } from '../src/blobs/blob-store.ts'
+import type { BlobStores } from '../src/blobs/blob-stores.ts'
 import { DepotError, hasCode } from '../src/errors.ts'
 import { SILENT_EVENTS, type Events } from '../src/events.ts'
 import type { KvStore } from '../src/kv-store.ts'
-import type { PlacementStrategy } from '../src/placement.ts'
-import { severalStores, type SeveralStore } from '../src/several-stores.ts'
+import type { PlacementStrategy } from '../src/blobs/placement.ts'
+import { severalStores, type SeveralStore } from '../src/blobs/several-stores.ts'
 import { messageOf } from '../src/thrown.ts'
 import { lateStore } from './blob/late-store.ts'
-import type { S3Options } from './blob/s3-options.ts'
+import type { S3Options } from './blob/s3/options.ts'
 import { isMissing, storageError } from './fs-errors.ts'
 
 /** Where a store lies, by its type. */

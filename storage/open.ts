@@ -1,15 +1,15 @@
 import { join } from 'node:path'
 
-import type { BlobStore } from '../src/blob-store.ts'
-import { oneStore, type BlobStores } from '../src/blob-stores.ts'
+import type { BlobStore } from '../src/blobs/blob-store.ts'
+import { oneStore, type BlobStores } from '../src/blobs/blob-stores.ts'
 import type { Events } from '../src/events.ts'
 import type { KvStore } from '../src/kv-store.ts'
 import { parseDatabaseUrl } from './database-url.ts'
-import type { BatchWriter } from './kv/batch-writer.ts'
+import type { BatchWriter } from './kv/sqlite/batch-writer.ts'
 import type { SchemaRule } from './kv/migrate.ts'
-import type { NewsWire } from './kv/postgres-news.ts'
-import type { WriteQueue } from './kv/sqlite-queue.ts'
-import type { S3Options } from './blob/s3-options.ts'
+import type { NewsWire } from './kv/postgres/news.ts'
+import type { WriteQueue } from './kv/sqlite/queue.ts'
+import type { S3Options } from './blob/s3/options.ts'
 import { openStores, refuseUnknownStores, type SeveralStoresConfig, type StorePlace } from './open-stores.ts'
 
 export interface StorageOptions {
@@ -72,7 +72,7 @@ async function openAllStores(options: StorageOptions, kv: KvStore): Promise<Blob
 }
 
 async function openFolder(root: string, existing: boolean): Promise<BlobStore> {
-  const { openFsBlobStore } = await import('./blob/fs.ts')
+  const { openFsBlobStore } = await import('./blob/fs/store.ts')
   return openFsBlobStore({ root, existing })
 }
 
@@ -88,7 +88,7 @@ export async function openKv({
   const location = parseDatabaseUrl(databaseUrl)
   switch (location.driver) {
     case 'sqlite': {
-      const { openSqliteKv } = await import('./kv/sqlite.ts')
+      const { openSqliteKv } = await import('./kv/sqlite/store.ts')
       return openSqliteKv({
         file: location.file,
         existing,
@@ -98,7 +98,7 @@ export async function openKv({
       })
     }
     case 'postgres': {
-      const { openPostgresKv } = await import('./kv/postgres.ts')
+      const { openPostgresKv } = await import('./kv/postgres/store.ts')
       return openPostgresKv({ ...postgresTarget(location.url, database), ...(schema === undefined ? {} : { schema }) })
     }
   }
@@ -118,7 +118,7 @@ export async function openShared({
   const location = parseDatabaseUrl(databaseUrl)
   switch (location.driver) {
     case 'sqlite': {
-      const { openSqliteWriter } = await import('./kv/sqlite.ts')
+      const { openSqliteWriter } = await import('./kv/sqlite/store.ts')
       return openSqliteWriter({
         file: location.file,
         ...(schema === undefined ? {} : { schema }),
@@ -126,7 +126,7 @@ export async function openShared({
       })
     }
     case 'postgres': {
-      const { preparePostgres } = await import('./kv/postgres.ts')
+      const { preparePostgres } = await import('./kv/postgres/store.ts')
       await preparePostgres(location.url, schema)
       return undefined
     }
@@ -143,7 +143,7 @@ export async function openNews({
 }: Pick<StorageOptions, 'databaseUrl' | 'databasePool' | 'databaseTimeoutMs'>): Promise<NewsWire | undefined> {
   const location = parseDatabaseUrl(databaseUrl)
   if (location.driver === 'sqlite') return undefined
-  const { openPostgresNews } = await import('./kv/postgres-news.ts')
+  const { openPostgresNews } = await import('./kv/postgres/news.ts')
   return openPostgresNews(postgresTarget(location.url, database))
 }
 
@@ -169,7 +169,7 @@ export async function openBlobs({
     }
     case 's3': {
       if (s3 === undefined) throw new Error('no bucket')
-      const { openS3BlobStore } = await import('./blob/s3.ts')
+      const { openS3BlobStore } = await import('./blob/s3/store.ts')
       return openS3BlobStore({ s3, spool: join(storePath, 'tmp'), existing, ...(warn === undefined ? {} : { warn }) })
     }
     case 'memory': {

@@ -60,7 +60,7 @@ describe('the boundaries of the code', () => {
   })
 
   it.each([
-    ['src/depot.ts', 'storage/blob/fs.ts'],
+    ['src/depot.ts', 'storage/blob/fs/store.ts'],
     ['src/app.ts', 'cmd/serve.ts'],
     ['protocols/npm/index.ts', 'storage/open.ts'],
     ['protocols/npm/index.ts', 'protocols/python/index.ts'],

@@ -1,8 +1,8 @@
 import { DepotError } from '../../src/errors.ts'
 import { messageOf } from '../../src/thrown.ts'
-import type { S3Options } from '../../storage/blob/s3-options.ts'
+import type { S3Options } from '../../storage/blob/s3/options.ts'
 import { openBlobs } from '../../storage/open.ts'
-import type { ServeConfig } from '../config.ts'
+import type { ServeConfig } from '../settings/config.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
 
 /** The buckets of S3: whether each answers to its credentials, lies in its region, and whether the clocks agree. Nothing is put there. */

@@ -3,9 +3,9 @@ import { realpath, stat } from 'node:fs/promises'
 
 import { LIMITS } from '../../src/limits.ts'
 import { parseDatabaseUrl } from '../../storage/database-url.ts'
-import type { SqliteState } from '../../storage/kv/inspect-sqlite.ts'
-import { schemaRule, type ServeConfig } from '../config.ts'
-import type { Mode } from '../serve-settings.ts'
+import type { SqliteState } from '../../storage/kv/sqlite/inspect.ts'
+import { schemaRule, type ServeConfig } from '../settings/config.ts'
+import type { Mode } from '../settings/serve.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 import { holdersOf, type Holder } from './processes.ts'
 import { shellWord } from './shell-word.ts'
@@ -18,7 +18,7 @@ export async function checkDatabase({ databaseUrl, mode }: ServeConfig): Promise
 }
 
 async function checkPostgres(url: string, mode: Mode): Promise<readonly Finding[]> {
-  const { inspectPostgres } = await import('../../storage/kv/inspect-postgres.ts')
+  const { inspectPostgres } = await import('../../storage/kv/postgres/inspect.ts')
   const state = await inspectPostgres(url)
   const schema = schemaFindings(state, mode)
   return schema.length > 0 ? schema : [ok(`PostgreSQL ${state.version} answers, and its tables are up to date`)]
@@ -26,7 +26,7 @@ async function checkPostgres(url: string, mode: Mode): Promise<readonly Finding[
 
 async function checkSqlite(file: string, mode: Mode): Promise<readonly Finding[]> {
   if (!existsSync(file)) return [absent(file, mode)]
-  const { canWriteSqlite, inspectSqlite } = await import('../../storage/kv/inspect-sqlite.ts')
+  const { canWriteSqlite, inspectSqlite } = await import('../../storage/kv/sqlite/inspect.ts')
   const waitMs = LIMITS.doctorLockMs
   const state = inspectSqlite({ file, readBytesMax: LIMITS.doctorDatabaseBytesMax, waitMs })
   const holders = await holdersOf(new Set([await realpath(file)]))

@@ -1,5 +1,5 @@
 import { redacted, withoutUserinfo } from '../../src/redact.ts'
-import { plain } from '../plain.ts'
+import { plain } from '../terminal/plain.ts'
 
 /** What a check found. Whatever is not as it should be says what to do: a command to paste, where there is one. */
 export type Finding =

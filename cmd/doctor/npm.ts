@@ -1,9 +1,9 @@
 import path from 'node:path'
 
 import { npmSettings, type NpmSettings } from '../../protocols/npm/npm-settings.ts'
-import { depotKey } from '../depot-url.ts'
-import { readNpmSources, type NpmSource } from '../npm-config-files.ts'
-import { npmRegistry, npmTokenKey } from '../token-formats.ts'
+import { depotKey } from '../client/depot-url.ts'
+import { readNpmSources, type NpmSource } from '../npm/config-files.ts'
+import { npmRegistry, npmTokenKey } from '../token/formats.ts'
 import { readUserFile } from '../user-file.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { bundledRoots, rootsIn, systemRoots, type Roots } from './certificates.ts'

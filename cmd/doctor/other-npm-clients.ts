@@ -1,6 +1,6 @@
 import path from 'node:path'
 
-import { npmRegistry } from '../token-formats.ts'
+import { npmRegistry } from '../token/formats.ts'
 import { asText, readUserFile } from '../user-file.ts'
 import type { ClientContext } from './client-context.ts'
 import { ok, skip, warn, type Finding } from './finding.ts'

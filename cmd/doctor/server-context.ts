@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs'
 
 import { messageOf } from '../../src/thrown.ts'
 import { UsageError, type ParsedArgs } from '../cli.ts'
-import type { ServeConfig } from '../config.ts'
-import { serveConfig } from '../parse-config.ts'
-import { SERVE_SETTINGS } from '../serve-settings.ts'
+import type { ServeConfig } from '../settings/config.ts'
+import { serveConfig } from '../settings/parse-config.ts'
+import { SERVE_SETTINGS } from '../settings/serve.ts'
 import { lastOf } from '../flags.ts'
 import { configPaths, homeOf } from '../home.ts'
-import { loadSettings } from '../load-settings.ts'
-import type { Environment } from '../settings.ts'
+import { loadSettings } from '../settings/load.ts'
+import type { Environment } from '../settings/settings.ts'
 import { skip, type Finding } from './finding.ts'
 
 /** What the checks of a server's machine start from. */

@@ -1,4 +1,4 @@
-import type { StorageConfig } from '../config.ts'
+import type { StorageConfig } from '../settings/config.ts'
 
 /** The folders of several stores, where the depot has them: each is looked at as the folder of the data is. */
 export function storeFolders({ stores }: Pick<StorageConfig, 'stores'>): readonly string[] {

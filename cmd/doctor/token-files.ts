@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { homeOf } from '../home.ts'
-import { netrcFile } from '../use-edits.ts'
+import { netrcFile } from '../use/edits.ts'
 import { readUserFile } from '../user-file.ts'
 import type { ClientContext } from './client-context.ts'
 import { ok, warn, type Finding } from './finding.ts'

@@ -1,7 +1,7 @@
-import { depotKey } from '../depot-url.ts'
-import type { Profiles } from '../profiles.ts'
-import { setUpClients } from '../set-up-clients.ts'
-import { USED_CLIENTS, type UsedClient } from '../use-edits.ts'
+import { depotKey } from '../client/depot-url.ts'
+import type { Profiles } from '../client/profiles.ts'
+import { setUpClients } from '../use/set-up-clients.ts'
+import { USED_CLIENTS, type UsedClient } from '../use/edits.ts'
 
 /** The command that sets a client to the depot, together with those that it was set up for before: one token does for all. Pure. */
 export function useCommandFor(url: URL, profiles: Profiles, client: UsedClient): string {

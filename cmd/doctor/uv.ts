@@ -1,4 +1,4 @@
-import { pythonIndex } from '../token-formats.ts'
+import { pythonIndex } from '../token/formats.ts'
 import { bundledRoots, rootsIn, systemRoots, type Roots } from './certificates.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'

@@ -1,4 +1,4 @@
-import type { ByteRange } from '../../src/blob-store.ts'
+import type { ByteRange } from '../../src/blobs/blob-store.ts'
 import { brokenArchive } from './archive-error.ts'
 
 /** Bytes that can be read from any place: a staged blob. */

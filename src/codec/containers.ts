@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 
-import type { ByteRange } from '../blob-store.ts'
+import type { ByteRange } from '../blobs/blob-store.ts'
 import type { Source } from '../source.ts'
 import { gathered } from '../gathered.ts'
 

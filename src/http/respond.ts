@@ -1,4 +1,4 @@
-import type { ByteRange } from '../blob-store.ts'
+import type { ByteRange } from '../blobs/blob-store.ts'
 import { DepotError } from '../errors.ts'
 import type { BlobRow, StoredDocument } from '../kv-store.ts'
 import type { DepotRequest } from '../protocol.ts'

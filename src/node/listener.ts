@@ -5,7 +5,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 
 import { after } from '../after.ts'
 import { admit, type Admission, type App } from '../app.ts'
-import type { ByteRange } from '../blob-store.ts'
+import type { ByteRange } from '../blobs/blob-store.ts'
 import { DepotError } from '../errors.ts'
 import { sourceOf } from '../http/respond.ts'
 import type { MaybePromise } from '../kv-store.ts'

@@ -1,5 +1,5 @@
-import { blobLocation } from '../blob-location.ts'
-import type { BlobStores } from '../blob-stores.ts'
+import { blobLocation } from '../blobs/blob-location.ts'
+import type { BlobStores } from '../blobs/blob-stores.ts'
 import type { BlobRow } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
 import { createRecent } from '../recent.ts'

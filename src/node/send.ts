@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 
-import type { ByteRange, StoredBytes } from '../blob-store.ts'
+import type { ByteRange, StoredBytes } from '../blobs/blob-store.ts'
 import { readBuffers } from '../buffer-pool.ts'
 import { hasCode } from '../errors.ts'
 import { closeQuietly, type Source } from '../source.ts'

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 
-import type { ByteRange } from '../../src/blob-store.ts'
+import type { ByteRange } from '../../src/blobs/blob-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 
 /** A file that is written from its beginning to its end. */

@@ -1,4 +1,4 @@
-import type { BlobStore } from '../../src/blob-store.ts'
+import type { BlobStore } from '../../src/blobs/blob-store.ts'
 import { LIMITS } from '../../src/limits.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { BlobLocation } from '../../src/blob-store.ts'
+import type { BlobLocation } from '../../src/blobs/blob-store.ts'
 import { DepotError } from '../../src/errors.ts'
 
 /** Allow-list: a domain of lower-case letters, digits and dashes, and a digest below the two directories of its own digits. */

@@ -1,4 +1,4 @@
-import type { BlobLocation, BlobStore, StagedBytes, StoredBytes } from '../../src/blob-store.ts'
+import type { BlobLocation, BlobStore, StagedBytes, StoredBytes } from '../../src/blobs/blob-store.ts'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { checkLocation } from './location.ts'

@@ -1,4 +1,4 @@
-import type { BlobLocation, StagedBytes } from '../../src/blob-store.ts'
+import type { BlobLocation, StagedBytes } from '../../src/blobs/blob-store.ts'
 import { checkLocation } from './location.ts'
 
 /** What a store does with bytes on their way in. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
 
 import { DepotError } from '../../src/errors.ts'
-import type { Client, Transaction } from './postgres-connect.ts'
+import type { Client, Transaction } from './postgres/connect.ts'
 
 export interface Migration {
   /** File name without its ending; they are applied in the order of their names. */

@@ -1,5 +1,5 @@
-import { openPostgresKv } from '../../storage/kv/postgres.ts'
-import { openSqliteKv } from '../../storage/kv/sqlite.ts'
+import { openPostgresKv } from '../../storage/kv/postgres/store.ts'
+import { openSqliteKv } from '../../storage/kv/sqlite/store.ts'
 import { describeCredentialRaces } from '../conformance/credential-races.ts'
 import { describeWith } from '../helpers/have.ts'
 import { createDatabase } from '../helpers/postgres-database.ts'

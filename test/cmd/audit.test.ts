@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 
 import { verifyChain } from '../../src/audit-chain.ts'
 import type { AuditRow } from '../../src/kv-store.ts'
-import { openSqliteKv } from '../../storage/kv/sqlite.ts'
+import { openSqliteKv } from '../../storage/kv/sqlite/store.ts'
 import { auditEntry } from '../conformance/kv-samples.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'

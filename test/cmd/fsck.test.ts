@@ -3,7 +3,7 @@ import path from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
-import { blobLocation } from '../../src/blob-location.ts'
+import { blobLocation } from '../../src/blobs/blob-location.ts'
 import { MAIN_CACHE } from '../../src/kv-store.ts'
 import { inPieces, openTestDepot } from '../helpers/depot.ts'
 import { runDepot } from '../helpers/run-depot.ts'

@@ -1,7 +1,7 @@
 import { expect, it, describe } from 'vitest'
 
-import type { BlobLocation, BlobStore } from '../../src/blob-store.ts'
-import { blobLocation } from '../../src/blob-location.ts'
+import type { BlobLocation, BlobStore } from '../../src/blobs/blob-store.ts'
+import { blobLocation } from '../../src/blobs/blob-location.ts'
 import { LIMITS } from '../../src/limits.ts'
 
 /** A store that a test owns, and what only its driver knows. */

@@ -9,8 +9,8 @@ import { promisify } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
-import { SERVE_SETTINGS } from '../../cmd/serve-settings.ts'
-import { variableOf } from '../../cmd/settings.ts'
+import { SERVE_SETTINGS } from '../../cmd/settings/serve.ts'
+import { variableOf } from '../../cmd/settings/settings.ts'
 import { cleanEnv } from '../helpers/clean-env.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { describeWith, have } from '../helpers/have.ts'

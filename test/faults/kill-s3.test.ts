@@ -3,7 +3,7 @@ import process from 'node:process'
 import { expect, it } from 'vitest'
 
 import { fsck } from '../../src/fsck.ts'
-import { openS3BlobStore } from '../../storage/blob/s3.ts'
+import { openS3BlobStore } from '../../storage/blob/s3/store.ts'
 import { describeWith, have } from '../helpers/have.ts'
 import { createDatabase } from '../helpers/postgres-database.ts'
 import { runDepot } from '../helpers/run-depot.ts'

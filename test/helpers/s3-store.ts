@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 
-import type { BlobStore } from '../../src/blob-store.ts'
-import type { S3Options, S3Times } from '../../storage/blob/s3-options.ts'
-import { openS3BlobStore } from '../../storage/blob/s3.ts'
+import type { BlobStore } from '../../src/blobs/blob-store.ts'
+import type { S3Options, S3Times } from '../../storage/blob/s3/options.ts'
+import { openS3BlobStore } from '../../storage/blob/s3/store.ts'
 import { isLocation } from '../../storage/blob/location.ts'
 import { createBucket, type TestBucket } from './s3.ts'
 import { tempDir } from './temp-dir.ts'

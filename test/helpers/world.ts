@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 
-import { boot } from '../../cmd/boot.ts'
-import type { ServeConfig } from '../../cmd/config.ts'
-import { serveConfig } from '../../cmd/parse-config.ts'
+import { boot } from '../../cmd/serve/boot.ts'
+import type { ServeConfig } from '../../cmd/settings/config.ts'
+import { serveConfig } from '../../cmd/settings/parse-config.ts'
 import { generateSecretKey } from '../../protocols/nix/signing.ts'
 import type { App } from '../../src/app.ts'
 import type { Depot } from '../../src/depot.ts'

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 
 import { describe, expect, it } from 'vitest'
 
-import { blobLocation } from '../../src/blob-location.ts'
+import { blobLocation } from '../../src/blobs/blob-location.ts'
 import type { Depot, StageOptions } from '../../src/depot.ts'
 import { DepotError } from '../../src/errors.ts'
 import { fsck } from '../../src/fsck.ts'

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 
 import { expect, it } from 'vitest'
 
-import { blobLocation } from '../../src/blob-location.ts'
-import type { BlobStore } from '../../src/blob-store.ts'
+import { blobLocation } from '../../src/blobs/blob-location.ts'
+import type { BlobStore } from '../../src/blobs/blob-store.ts'
 import type { BlobRow } from '../../src/kv-store.ts'
 import { createRedirects, type Reader } from '../../src/redirects.ts'
 import { openMemoryBlobStore } from '../../storage/blob/memory.ts'

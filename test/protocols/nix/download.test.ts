@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { blobLocation } from '../../../src/blob-location.ts'
+import { blobLocation } from '../../../src/blobs/blob-location.ts'
 import { decode, type Codec } from '../../../src/codec/decode.ts'
 import { fsck } from '../../../src/fsck.ts'
 import { CODECS } from '../../helpers/compress.ts'

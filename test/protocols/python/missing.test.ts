@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { blobLocation } from '../../../src/blob-location.ts'
+import { blobLocation } from '../../../src/blobs/blob-location.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { makeLoginKey } from '../../helpers/forged-logins.ts'
 import { makeToken } from '../../helpers/guarded-routes.ts'

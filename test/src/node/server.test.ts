@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { describe, expect, it } from 'vitest'
 
-import { blobLocation } from '../../../src/blob-location.ts'
+import { blobLocation } from '../../../src/blobs/blob-location.ts'
 import { shelf } from '../../helpers/shelf.ts'
 import { exchange, rawRequest } from '../../helpers/raw-http.ts'
 import { startWorld, type World } from '../../helpers/world.ts'

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 
-import { blobLocation } from '../../../src/blob-location.ts'
+import { blobLocation } from '../../../src/blobs/blob-location.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { lateStore } from '../../../storage/blob/late-store.ts'
-import { openS3BlobStore } from '../../../storage/blob/s3.ts'
+import { openS3BlobStore } from '../../../storage/blob/s3/store.ts'
 import { describeWith, have } from '../../helpers/have.ts'
 import { createBucket } from '../../helpers/s3.ts'
 import { s3OptionsOf } from '../../helpers/s3-store.ts'

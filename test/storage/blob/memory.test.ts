@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 
-import { blobLocation } from '../../../src/blob-location.ts'
+import { blobLocation } from '../../../src/blobs/blob-location.ts'
 import { openMemoryBlobStore } from '../../../storage/blob/memory.ts'
 import { describeBlobStore } from '../../conformance/blob-store.ts'
 

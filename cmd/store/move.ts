@@ -1,0 +1,68 @@
+import type { NamedStore } from '../../src/blobs/blob-stores.ts'
+import { DepotError, hasCode } from '../../src/errors.ts'
+import { hint } from '../../src/hint.ts'
+import { moveBlobs } from '../../src/blobs/move-blobs.ts'
+import { UsageError, type CliIo, type Command } from '../cli.ts'
+import { STORAGE_SETTINGS } from '../settings/serve.ts'
+import { sizeText } from '../doctor/sizes.ts'
+import { CONFIG_ARGS, settingArgs, SETTINGS_NOTE } from '../settings/load.ts'
+import type { Environment } from '../settings/settings.ts'
+import { openConfigured, type OpenedStores } from './list.ts'
+
+/** `depot store move`. */
+export function storeMoveCommand(env: Environment, io: CliIo): Command {
+  return {
+    name: 'store move',
+    description:
+      'Move all blobs of one store to another, while the server runs: each is copied, checked and then deleted.',
+    args: {
+      from: { type: 'positional', required: true, description: 'Name of the store to empty' },
+      to: { type: 'positional', required: true, description: 'Name of the store that takes them' },
+      ...settingArgs(STORAGE_SETTINGS),
+      ...CONFIG_ARGS,
+    },
+    notes:
+      'Stop it whenever you like: the next run goes on. First give the store read-only = true and restart the servers, or new blobs keep\n' +
+      'coming; every server must know both stores. What is damaged stays where it is and is named; the exit status is then 1.\n\n' +
+      SETTINGS_NOTE,
+    examples: ['depot store move old-disk new-disk', 'depot store move local bucket --config /etc/depot/depot.toml'],
+    async run({ flags, positionals: [from = '', to = ''] }) {
+      await using opened = await openConfigured(flags, env, io)
+      const options = { ...opened, stores: opened.blobs, from: storeNamed(opened, from), to: storeNamed(opened, to) }
+      if (from === to) throw new UsageError('a store is not moved to itself')
+      for (const store of [options.from, options.to]) await demandUsable(store)
+      let [moved, movedBytes, left] = [0, 0, 0]
+      for await (const one of moveBlobs(options)) {
+        if ('moved' in one) {
+          moved++
+          movedBytes += one.moved.storedBytes
+        } else {
+          left++
+          io.err(`depot: ${one.left.domain}/${one.left.digest} stays in ${from}: ${one.reason}`)
+        }
+      }
+      const stay = left === 0 ? '' : `, ${left} stay in ${from}`
+      io.out(`${moved} ${moved === 1 ? 'blob' : 'blobs'} (${sizeText(movedBytes)}) moved from ${from} to ${to}${stay}`)
+      return left === 0 ? 0 : 1
+    },
+  }
+}
+
+/** @throws DepotError `STORAGE_DOWN` naming the store, before anything is moved */
+async function demandUsable({ name, blobs }: NamedStore): Promise<void> {
+  try {
+    await blobs.ping?.()
+  } catch (cause) {
+    if (!hasCode(cause, 'STORAGE_DOWN')) throw cause
+    const message = `the store '${name}' cannot be used: is its disk mounted, and has a server been started with it before?`
+    throw new DepotError('STORAGE_DOWN', message, { cause })
+  }
+}
+
+function storeNamed({ blobs: { all } }: OpenedStores, name: string): NamedStore {
+  const names = all.map((store) => store.name).filter((known) => known !== '')
+  const found = names.includes(name) ? all.find((store) => store.name === name) : undefined
+  if (found !== undefined) return found
+  const there = names.length === 0 ? 'this depot has one store, without a name' : `there are ${names.join(', ')}`
+  throw new UsageError(`no store is called '${name}'${hint(name, names)}: ${there}`)
+}

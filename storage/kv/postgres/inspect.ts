@@ -1,0 +1,25 @@
+import { appliedToPostgres, migrationState, readMigrations, type MigrationState } from '../migrate.ts'
+import { openPool } from './client.ts'
+import { explainStart } from './start.ts'
+
+/** What somebody who only looks sees of a PostgreSQL database. */
+export interface PostgresState extends MigrationState {
+  readonly version: string
+}
+
+/** Look at a database without changing it. @throws DepotError `STORAGE_DOWN` when it cannot be reached */
+export async function inspectPostgres(url: string): Promise<PostgresState> {
+  await using pool = openPool({ url, poolMax: 1 })
+  try {
+    // Awaited, or the pool would be closed before the answer.
+    return await pool.use(async (client) => {
+      const [server] = await client<{ server_version: string }[]>`SHOW server_version`
+      return {
+        version: server?.server_version ?? '',
+        ...migrationState(readMigrations('postgres'), await appliedToPostgres(client)),
+      }
+    })
+  } catch (error) {
+    throw explainStart(error, url)
+  }
+}

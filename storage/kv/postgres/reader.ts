@@ -1,0 +1,107 @@
+import { prefixEnd } from '../../../src/key-prefix.ts'
+import type {
+  AuditRow,
+  BlobPlace,
+  BlobRow,
+  Cache,
+  DocumentKey,
+  KvRecord,
+  ListOptions,
+  RecordName,
+  Reference,
+  StoredDocument,
+} from '../../../src/kv-store.ts'
+import { checkKeyCount, checkPageLimit, isKey, pageStart } from '../checks.ts'
+import { keptBodies } from '../kept-bodies.ts'
+import type { Pool } from './client.ts'
+import {
+  AUDIT,
+  AUDIT_HEAD,
+  BLOB,
+  BLOBS,
+  BLOB_OF,
+  BLOB_PLACES,
+  CACHE,
+  DOCUMENT,
+  HOLDERS,
+  LARGE_BODY,
+  LISTS,
+  PRESENT,
+  RECORD,
+  REFERENCES,
+  STORES_NAMED,
+} from './queries.ts'
+import { runner } from './runner.ts'
+
+/** The reads of a KvStore. */
+export interface PostgresReader {
+  cache(name: string): Promise<Cache | undefined>
+  get(cache: number, kind: string, key: string): Promise<KvRecord | undefined>
+  present(cache: number, kind: string, keys: readonly string[]): Promise<readonly string[]>
+  list(cache: number, kind: string, options: ListOptions): Promise<readonly KvRecord[]>
+  blobOf(cache: number, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
+  holders(cache: number, kindPrefix: string, digest: string, limit: number): Promise<readonly RecordName[]>
+  blob(domain: string, digest: string): Promise<BlobRow | undefined>
+  document(key: DocumentKey): Promise<StoredDocument | undefined>
+  blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobRow[]>
+  blobPlaces(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobPlace[]>
+  storesNamed(): Promise<readonly { readonly store: string; readonly blobs: number }[]>
+  references(after: Reference | undefined, limit: number): Promise<readonly Reference[]>
+  audit(after: number, limit: number): Promise<readonly AuditRow[]>
+  auditHead(): Promise<number>
+}
+
+/** Reads over a pool; drizzle writes each query once, the server prepares it once a connection. */
+export function postgresReader(pool: Pool): PostgresReader {
+  const run = runner(pool)
+  const kept = keptBodies()
+  return {
+    cache: (name) => run.first(CACHE, { name }),
+    get: async (cache, kind, key) => (isKey(key) ? run.first(RECORD, { cache, kind, key }) : undefined),
+    async present(cache, kind, keys) {
+      checkKeyCount(keys)
+      const rows = await run.all(PRESENT, { cache, kind, keys: JSON.stringify(keys.filter(isKey)) })
+      return rows.map(({ key }) => key)
+    },
+    async list(cache, kind, options) {
+      const { start, inclusive } = pageStart(options)
+      const query = LISTS[inclusive ? 'inclusive' : 'exclusive'][options.to === undefined ? 'open' : 'bounded']
+      return run.all(query, { cache, kind, start, to: options.to, limit: options.limit })
+    },
+    blobOf: (cache, kindPrefix, digest) =>
+      run.first(BLOB_OF, { cache, kindPrefix, kindEnd: prefixEnd(kindPrefix), digest }),
+    async holders(cache, kindPrefix, digest, limit) {
+      checkPageLimit(limit)
+      return run.all(HOLDERS, { cache, kindPrefix, kindEnd: prefixEnd(kindPrefix), digest, limit })
+    },
+    blob: (domain, digest) => run.first(BLOB, { domain, digest }),
+    async document(key) {
+      if (!isKey(key.key) || !isKey(key.origin)) return undefined
+      const known = kept.of(key)
+      const row = await run.first(DOCUMENT, { ...key, known: known.etag })
+      if (row === undefined) return undefined
+      return kept.document(key, { ...row, body: row.bodyText ?? row.bodyBytes }, known, async () => {
+        const large = await run.large(LARGE_BODY, { ...key, etag: row.etag })
+        return large && (large.bodyBytes ?? Buffer.from(large.bodyText ?? ''))
+      })
+    },
+    async blobs(after = { domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return run.all(BLOBS, { ...after, limit })
+    },
+    async blobPlaces(after = { domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return run.all(BLOB_PLACES, { ...after, limit })
+    },
+    storesNamed: () => run.all(STORES_NAMED, {}),
+    async references(after = { cache: 0, kind: '', key: '', domain: '', digest: '' }, limit) {
+      checkPageLimit(limit)
+      return run.all(REFERENCES, { ...after, limit })
+    },
+    async audit(after, limit) {
+      checkPageLimit(limit)
+      return run.all(AUDIT, { after, limit })
+    },
+    auditHead: async () => (await run.first(AUDIT_HEAD, {}))?.seq ?? 0,
+  }
+}
