@@ -15,7 +15,7 @@ import { storageConfig } from './settings/parse-config.ts'
 import { SERVE_SETTINGS, STORAGE_SETTINGS } from './settings/serve.ts'
 import { isOn, lastOf } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './settings/load.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 
 const DATABASE_ARGS = {
   ...settingArgs({

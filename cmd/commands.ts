@@ -1,5 +1,5 @@
 import type { Command, CommandGroup } from './cli.ts'
-import { STDIO } from './terminal/stdio.ts'
+import { STDIO } from './stdio.ts'
 
 const audit: CommandGroup = {
   descriptions: {

@@ -14,7 +14,7 @@ import { isOn, lastOf } from './flags.ts'
 import { CONFIG_ARGS, settingArgs } from './settings/load.ts'
 import { plainJson } from './terminal/plain.ts'
 import { readProfiles } from './client/profiles.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 import type { UsedClient } from './use/edits.ts'
 
 export interface DoctorOptions {

@@ -6,7 +6,7 @@ import { storageConfig } from './settings/parse-config.ts'
 import { SERVE_SETTINGS, STORAGE_SETTINGS } from './settings/serve.ts'
 import { isOn } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './settings/load.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 
 /** `depot fsck`: compare what the database promises with what storage holds. */
 export function fsckCommand(env: Environment): Command {

@@ -5,7 +5,7 @@ import { INVENTORY_FORMAT } from '../src/bundle/delta.ts'
 import { callApi, type Connection } from './client/api.ts'
 import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from './client/client.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 
 /** `depot inventory`. */
 export function inventoryCommand(env: Environment, io: CliIo): Command {

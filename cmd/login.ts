@@ -5,7 +5,7 @@ import { approveLogin, waitingLogin, type Session } from './client/depot-api.ts'
 import { depotKey } from './client/depot-url.ts'
 import { isOn, lastOf } from './flags.ts'
 import { changeProfiles, withDepot } from './client/profiles.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 
 /** `depot login`: find the key that a depot knows, and make it the depot that other commands are about. */
 export function loginCommand(env: Environment, io: CliIo): Command {

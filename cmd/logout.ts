@@ -3,9 +3,9 @@ import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, findDepot, openDepot, URL_ARG, type OpenDepotOptions } from './client/client.ts'
 import { revokeToken } from './client/depot-api.ts'
 import { depotKey } from './client/depot-url.ts'
-import { undoEdits } from './use/edit-plan.ts'
+import { undoEdits } from './config-files/edit-plan.ts'
 import { changeProfiles, readProfiles } from './client/profiles.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 import { forgetDepot } from './use/used-tokens.ts'
 
 /** `depot logout`: end what `depot login` and `depot use` began. */

@@ -2,7 +2,7 @@ import { hint } from '../src/hint.ts'
 import { UsageError, type CliIo, type Command, type CommandGroup } from './cli.ts'
 import { SERVE_SETTINGS } from './settings/serve.ts'
 import { manPage } from './man-page.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 import { describeCommands } from './shells/described.ts'
 import { depotVersion } from './version.ts'
 

@@ -6,7 +6,7 @@ import { clientLines } from './client-lines.ts'
 import { nixPublicKeys } from './client/depot-api.ts'
 import { depotKey, isInClear } from './client/depot-url.ts'
 import { lastOf } from './flags.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 import { stopSignal } from './stop-signal.ts'
 
 /** Where clients are told to look, so that their settings stay good from one start to the next. */

@@ -24,7 +24,7 @@ import {
 } from './nix/push.ts'
 import { PUSH_NOTE } from './transfer/push-run.ts'
 import { SAVED, savedDirectory, type Ecosystem } from './transfer/save-run.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 import { runTransfer, TRANSFER_ARGS, type TransferRun, type TransferRunOptions } from './transfer/run.ts'
 import { TOKEN_ARG } from './client/typed-token.ts'
 

@@ -6,7 +6,7 @@ import { serveConfig } from './settings/parse-config.ts'
 import { SERVE_SETTINGS } from './settings/serve.ts'
 import { isOn } from './flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from './settings/load.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 
 /** `depot serve`: the server, until it is told to stop. */
 export function serveCommand(env: Environment): Command {

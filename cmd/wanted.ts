@@ -6,7 +6,7 @@ import { UsageError, type CliIo, type Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from './client/client.ts'
 import { isOn } from './flags.ts'
 import { plain } from './terminal/plain.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 
 /** `depot wanted`. */
 export function wantedCommand(env: Environment, io: CliIo): Command {

@@ -2,7 +2,7 @@ import type { CliIo, Command } from './cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, sessionOf, URL_ARG } from './client/client.ts'
 import { depotKey } from './client/depot-url.ts'
 import { isOn } from './flags.ts'
-import type { Environment } from './settings/settings.ts'
+import type { Environment } from './environment.ts'
 
 /** `depot whoami`: who a depot takes us for. */
 export function whoamiCommand(env: Environment, io: CliIo): Command {

@@ -18,7 +18,7 @@ import type { CliIo, Command, ParsedArgs } from '../cli.ts'
 import { isOn, lastOf } from '../flags.ts'
 import { size } from '../terminal/pace.ts'
 import { SAVED } from '../transfer/save-run.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** The folder that a bundle is made of, or unpacked into. */
 export const BUNDLE_DIR_ARG = {

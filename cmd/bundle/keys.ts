@@ -14,7 +14,7 @@ import { UsageError, type CliIo, type ParsedArgs } from '../cli.ts'
 import { isOn } from '../flags.ts'
 import { candidateKeys } from '../client/keys.ts'
 import { plain } from '../terminal/plain.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** What every command takes that believes a bundle. */
 export const TRUST_ARGS = {

@@ -13,7 +13,7 @@ import { depotKey, parseDepotUrl } from './depot-url.ts'
 import { lastOf } from '../flags.ts'
 import { candidateKeys } from './keys.ts'
 import { readProfiles, type Profiles } from './profiles.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { typedToken } from './typed-token.ts'
 import { clientName } from '../version.ts'
 

@@ -5,8 +5,7 @@ import { findSigners } from '../../auth/identity.ts'
 import type { Signer } from '../../auth/signer.ts'
 import { hasCode } from '../../src/errors.ts'
 import { askSecret } from '../terminal/ask.ts'
-import { homeOf } from '../home.ts'
-import type { Environment } from '../settings/settings.ts'
+import { homeOf, type Environment } from '../environment.ts'
 
 /** Where to look for SSH keys. */
 export interface KeySearch {

@@ -4,8 +4,7 @@ import { z } from 'zod'
 
 import { DepotError } from '../../src/errors.ts'
 import { EDIT } from '../config-files/edits.ts'
-import { configHome } from '../home.ts'
-import type { Environment } from '../settings/settings.ts'
+import { configHome, type Environment } from '../environment.ts'
 import { asBytes, asText, editUserFile, readUserFile } from '../user-file.ts'
 
 const TOKEN = z.object({

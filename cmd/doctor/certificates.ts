@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import tls, { type PeerCertificate } from 'node:tls'
 
 import { LIMITS } from '../../src/limits.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { asText, readUserFile } from '../user-file.ts'
 import { late } from './ask.ts'
 

@@ -1,6 +1,6 @@
 import type { CliIo, ParsedArgs } from '../cli.ts'
 import { below } from '../client/depot-url.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import type { UsedClient } from '../use/edits.ts'
 import { askOnce, isWelcome, whyNot, type Answer } from './ask.ts'
 import { rootsIn, shakeHands, trustingFile } from './certificates.ts'

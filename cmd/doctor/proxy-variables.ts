@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 
 import { isLoopback } from '../../src/network.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { hostOf } from './certificates.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { systemCode } from '../../src/thrown.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 export interface ProgramPlace {
   readonly env: Environment

@@ -6,9 +6,8 @@ import type { ServeConfig } from '../settings/config.ts'
 import { serveConfig } from '../settings/parse-config.ts'
 import { SERVE_SETTINGS } from '../settings/serve.ts'
 import { lastOf } from '../flags.ts'
-import { configPaths, homeOf } from '../home.ts'
+import { configPaths, homeOf, type Environment } from '../environment.ts'
 import { loadSettings } from '../settings/load.ts'
-import type { Environment } from '../settings/settings.ts'
 import { skip, type Finding } from './finding.ts'
 
 /** What the checks of a server's machine start from. */

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 
-import { homeOf } from '../home.ts'
+import { homeOf } from '../environment.ts'
 import { netrcFile } from '../use/edits.ts'
 import { readUserFile } from '../user-file.ts'
 import type { ClientContext } from './client-context.ts'

@@ -2,7 +2,7 @@ import path from 'node:path'
 
 import { getIni, PIP_CONF } from '../config-files/ini.ts'
 import { below } from '../client/depot-url.ts'
-import { homeOf } from '../home.ts'
+import { homeOf } from '../environment.ts'
 import { asText, readUserFile } from '../user-file.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, type Finding } from './finding.ts'

@@ -5,9 +5,8 @@ import { z } from 'zod'
 
 import { messageOf } from '../../src/thrown.ts'
 import { UsageError } from '../cli.ts'
-import { configHome } from '../home.ts'
+import { configHome, type Environment } from '../environment.ts'
 import { withoutName } from '../python/settings.ts'
-import type { Environment } from '../settings/settings.ts'
 import { asText, readUserFile } from '../user-file.ts'
 
 const INDEX = z.object({

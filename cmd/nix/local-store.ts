@@ -5,7 +5,7 @@ import type { PathSource } from '../../protocols/nix/closure/path-source.ts'
 import type { LocalStore } from '../../src/local-store.ts'
 import type { ParsedArgs } from '../cli.ts'
 import { lastOf } from '../flags.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** What every command takes that reads a Nix store of this machine. */
 export const NIX_STORE_ARG = {

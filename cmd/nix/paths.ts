@@ -5,7 +5,7 @@ import { isOn, lastOf } from '../flags.ts'
 import { listPaths, pathInfo, type ListedPath, type PathInfo } from './api.ts'
 import { PATHS_ARG, pathsAndUrl } from './arguments.ts'
 import { startProgress } from '../terminal/progress.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { utcMinute } from '../terminal/table.ts'
 
 /** `depot nix list`. */

@@ -15,7 +15,7 @@ import { NIX_STORE_ARG, nixStoreRoot, openLocalNixStore } from './local-store.ts
 import { namedPaths, type NamedPaths } from './named-paths.ts'
 import { openSaved, pushArgs, PUSH_NOTE } from '../transfer/push-run.ts'
 import { savedDirectory } from '../transfer/save-run.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { runTransfer, type TransferRun, type TransferRunOptions } from '../transfer/run.ts'
 import { FROM_STDIN } from '../client/typed-token.ts'
 

@@ -7,7 +7,7 @@ import { isOn } from '../flags.ts'
 import { deletePaths, type DeletionRequest, type GoingPath } from './api.ts'
 import { PATHS_ARG, pathsAndUrl, storeHashOf } from './arguments.ts'
 import { startProgress } from '../terminal/progress.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot nix rm`. */
 export function nixRmCommand(env: Environment, io: CliIo): Command {

@@ -15,7 +15,7 @@ import { NIX_STORE_ARG, nixStoreRoot, openLocalNixStore } from './local-store.ts
 import { namedPaths, type NamedPaths } from './named-paths.ts'
 import { readNixSettings, trustedKey, type NixSettings } from './settings.ts'
 import { runSave, saveArgs, SAVE_NOTE } from '../transfer/save-run.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot nix save`. */
 export function nixSaveCommand(env: Environment, io: CliIo): Command {

@@ -5,8 +5,7 @@ import { basicAuthorization } from '../../src/client/basic.ts'
 import { UsageError } from '../cli.ts'
 import { netrcLogin } from '../config-files/netrc.ts'
 import { nixIncludes, nixList, nixValue } from '../config-files/nix-conf.ts'
-import { configHome, homeOf } from '../home.ts'
-import type { Environment } from '../settings/settings.ts'
+import { configHome, homeOf, type Environment } from '../environment.ts'
 import { asText, readUserFile } from '../user-file.ts'
 
 /** What the Nix of this user is set to, as far as it concerns caches. */

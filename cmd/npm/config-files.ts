@@ -8,8 +8,7 @@ import {
   type NpmConfig,
   type NpmSettings,
 } from '../../protocols/npm/npm-settings.ts'
-import { homeOf } from '../home.ts'
-import type { Environment } from '../settings/settings.ts'
+import { homeOf, type Environment } from '../environment.ts'
 import { asText, readUserFile } from '../user-file.ts'
 
 export interface NpmSettingsOptions {

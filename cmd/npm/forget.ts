@@ -6,7 +6,7 @@ import { callApi } from '../client/api.ts'
 import { UsageError, type CliIo, type Command } from '../cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from '../client/client.ts'
 import { plain } from '../terminal/plain.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot npm forget`. */
 export function npmForgetCommand(env: Environment, io: CliIo): Command {

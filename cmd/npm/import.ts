@@ -5,7 +5,7 @@ import { isOn, lastOf } from '../flags.ts'
 import { TRANSFER_ARGS, IMPORT_NOTE, runTransfer } from '../transfer/run.ts'
 import { importPackage } from './import-package.ts'
 import { storedPackages } from './import-storage.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot npm import`. */
 export function npmImportCommand(env: Environment, io: CliIo): Command {

@@ -4,7 +4,7 @@ import { isOn, lastOf } from '../flags.ts'
 import { loadNpmSettings } from './config-files.ts'
 import { readInput } from './save-input.ts'
 import { runSave, saveArgs, SAVE_NOTE } from '../transfer/save-run.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot npm save`. */
 export function npmSaveCommand(env: Environment, io: CliIo): Command {

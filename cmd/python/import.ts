@@ -6,7 +6,7 @@ import { TRANSFER_ARGS, IMPORT_NOTE, runTransfer } from '../transfer/run.ts'
 import { projectsHere } from './import-depot.ts'
 import { importFile } from './import-file.ts'
 import { folderEntries } from './import-folder.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot python import`. */
 export function pythonImportCommand(env: Environment, io: CliIo): Command {

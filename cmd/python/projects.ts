@@ -4,7 +4,7 @@ import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from '../client/client.ts'
 import { isOn, lastOf } from '../flags.ts'
 import { listProjects, projectInfo, setStatus, type ProjectInfo, type ProjectState } from './api.ts'
 import { PROJECT_ARG, projectNamed, wordsAndUrl } from './arguments.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { table } from '../terminal/table.ts'
 
 /** `depot python list`. */

@@ -4,7 +4,7 @@ import type { CliIo, Command } from '../cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, URL_ARG } from '../client/client.ts'
 import { pushArgs, PUSH_NOTE, runPush } from '../transfer/push-run.ts'
 import { savedDirectory } from '../transfer/save-run.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot python push`. */
 export function pythonPushCommand(env: Environment, io: CliIo): Command {

@@ -4,7 +4,7 @@ import { UsageError, type CliIo, type Command } from '../cli.ts'
 import { below, depotKey, parsePlainUrl } from '../client/depot-url.ts'
 import { lastOf } from '../flags.ts'
 import { depotOf, lockFilesAndUrl, REWRITE_ARGS, runRewrite } from '../transfer/rewrite-run.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot python rewrite-lock`. */
 export function pythonRewriteLockCommand(env: Environment, io: CliIo): Command {

@@ -5,7 +5,7 @@ import { depotKey } from '../client/depot-url.ts'
 import { isOn } from '../flags.ts'
 import { deleteFiles, forgetFile, type ChangedFile } from './api.ts'
 import { fileNamed, meantBy, PROJECT_ARG, projectNamed, wordsAndUrl } from './arguments.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** `depot python rm`. */
 export function pythonRmCommand(env: Environment, io: CliIo): Command {

@@ -7,11 +7,10 @@ import type { SdistPolicy } from '../../protocols/python/save/plan.ts'
 import { scratchFolder } from '../../src/node/scratch.ts'
 import { UsageError, type CliIo, type Command, type ParsedArgs } from '../cli.ts'
 import { isOn, lastOf } from '../flags.ts'
-import { configHome, homeOf } from '../home.ts'
+import { configHome, homeOf, type Environment } from '../environment.ts'
 import { readPythonInput } from './save-input.ts'
 import { indexesOf, pythonAuthorization, resolverEnvironment } from './settings.ts'
 import { runSave, saveArgs, SAVE_NOTE } from '../transfer/save-run.ts'
-import type { Environment } from '../settings/settings.ts'
 import { asText, readUserFile } from '../user-file.ts'
 
 const FILE = { type: 'string', valueHint: 'FILE' } as const

@@ -4,7 +4,7 @@ import { basicAuthorization, userinfoAuthorization } from '../../src/client/basi
 import { UsageError } from '../cli.ts'
 import { getIni, PIP_CONF } from '../config-files/ini.ts'
 import { netrcLogin } from '../config-files/netrc.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /** Everything that may name an index, strongest first. */
 export interface IndexSources {

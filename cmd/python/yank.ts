@@ -3,7 +3,7 @@ import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot } from '../client/client.ts'
 import { isOn, lastOf } from '../flags.ts'
 import { yankFiles, type ChangedFile } from './api.ts'
 import { meantBy, PROJECT_ARG, projectNamed, wordsAndUrl } from './arguments.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 const FILES_ARG = {
   type: 'positional',

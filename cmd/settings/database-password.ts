@@ -3,7 +3,7 @@ import { userInfo } from 'node:os'
 import path from 'node:path'
 
 import type { PostgresAddress } from '../../storage/kv/postgres/url.ts'
-import type { Environment } from './settings.ts'
+import type { Environment } from '../environment.ts'
 
 /**
  * The password that psql would use where the URL has none: PGPASSWORD, or the first line of PGPASSFILE (else `~/.pgpass`) that fits. A file

@@ -6,7 +6,8 @@ import { parseDatabaseUrl } from '../../storage/database-url.ts'
 import { parsePostgresUrl, withPassword } from '../../storage/kv/postgres/url.ts'
 import { UsageError } from '../cli.ts'
 import { findPassword } from './database-password.ts'
-import type { Environment, SettingTable, SettingValues } from './settings.ts'
+import type { Environment } from '../environment.ts'
+import type { SettingTable, SettingValues } from './settings.ts'
 
 /** Which database, and how much of it. */
 export const DATABASE_SETTINGS = {

@@ -5,15 +5,8 @@ import type { ArgsDef } from 'citty'
 import { messageOf } from '../../src/thrown.ts'
 import { UsageError, type ParsedArgs } from '../cli.ts'
 import { lastOf } from '../flags.ts'
-import { configPaths, homeOf } from '../home.ts'
-import {
-  mergeSettings,
-  unknownVariables,
-  variableOf,
-  type Environment,
-  type SettingTable,
-  type SettingValues,
-} from './settings.ts'
+import { configPaths, homeOf, type Environment } from '../environment.ts'
+import { mergeSettings, unknownVariables, variableOf, type SettingTable, type SettingValues } from './settings.ts'
 
 /** What every command that reads settings takes besides. */
 export const CONFIG_ARGS = {

@@ -13,11 +13,11 @@ import { UsageError } from '../cli.ts'
 import type { ServeConfig, StorageConfig } from './config.ts'
 import { refuseContradictions } from './contradictions.ts'
 import { databaseConfig } from './database.ts'
-import { dataHome } from '../home.ts'
+import { dataHome, type Environment } from '../environment.ts'
 import { redirectConfig } from './redirects.ts'
 import { refuseStrayS3, s3OptionsOf } from './s3.ts'
 import { MODES, SERVE_SETTINGS, STORAGE_SETTINGS } from './serve.ts'
-import type { Environment, SettingValues } from './settings.ts'
+import type { SettingValues } from './settings.ts'
 import { storesConfig } from './stores.ts'
 
 /** @throws UsageError */

@@ -3,6 +3,7 @@ import { parse as parseToml } from 'smol-toml'
 import { hint } from '../../src/hint.ts'
 import { messageOf } from '../../src/thrown.ts'
 import { UsageError, type ParsedArgs } from '../cli.ts'
+import type { Environment } from '../environment.ts'
 
 /** One setting under its three names: flag `--listen-addr`, variable `DEPOT_LISTEN_ADDR`, TOML key `listen-addr`. */
 export interface Setting {
@@ -20,8 +21,6 @@ export type SettingTable = Readonly<Record<string, Setting>>
 
 /** Values as text, from the strongest source that had one. */
 export type SettingValues = ReadonlyMap<string, readonly string[]>
-
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /** The variable of a setting: `listen-addr` is `DEPOT_LISTEN_ADDR`. */
 export function variableOf(setting: string): string {

@@ -9,7 +9,7 @@ import { writeKeyFile } from './key-files.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from '../settings/load.ts'
 import { KEY_USES } from './key-agreement.ts'
 import { makeNextNpmKey, readNpmKeys, type NpmKeyPlace } from './npm-keys.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { NIX_KEY_FILES, randomKeyName, readKeyFile, readSigningKeys, type KeyPlace } from './nix-keys.ts'
 
 const NAME_ARG = {

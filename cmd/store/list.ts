@@ -14,7 +14,7 @@ import { SERVE_SETTINGS, STORAGE_SETTINGS } from '../settings/serve.ts'
 import { sizeText } from '../doctor/sizes.ts'
 import { isOn } from '../flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from '../settings/load.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { table } from '../terminal/table.ts'
 
 /** `depot store list`. */

@@ -6,7 +6,7 @@ import { UsageError, type CliIo, type Command } from '../cli.ts'
 import { STORAGE_SETTINGS } from '../settings/serve.ts'
 import { sizeText } from '../doctor/sizes.ts'
 import { CONFIG_ARGS, settingArgs, SETTINGS_NOTE } from '../settings/load.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { openConfigured, type OpenedStores } from './list.ts'
 
 /** `depot store move`. */

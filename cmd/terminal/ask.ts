@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 import type { Ask } from '../../auth/key-file.ts'
 import { DepotError } from '../../src/errors.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 
 /**
  * How a person can be asked for a secret, as ssh does it: by the program of `SSH_ASKPASS` when `SSH_ASKPASS_REQUIRE` says so, or there

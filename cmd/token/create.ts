@@ -6,10 +6,10 @@ import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from '../client/cli
 import type { Edit } from '../config-files/edits.ts'
 import { createToken, nixPublicKeys } from '../client/depot-api.ts'
 import { IN_CLEAR, isInClear } from '../client/depot-url.ts'
-import { parseDuration } from '../terminal/duration.ts'
-import { planEdits, writePlan } from '../use/edit-plan.ts'
+import { parseDuration } from '../duration.ts'
+import { planEdits, writePlan } from '../config-files/edit-plan.ts'
 import { lastOf } from '../flags.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import {
   isTokenFormat,
   madeToken,

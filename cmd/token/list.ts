@@ -3,7 +3,7 @@ import { UsageError, type CliIo, type Command } from '../cli.ts'
 import { CLIENT_ARGS, CREDENTIALS_NOTE, openDepot, URL_ARG } from '../client/client.ts'
 import { listTokens, revokeToken, type TokenInfo } from '../client/depot-api.ts'
 import { isOn, lastOf } from '../flags.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { table, utcMinute } from '../terminal/table.ts'
 
 /** `depot token list`. */

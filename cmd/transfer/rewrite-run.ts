@@ -10,7 +10,7 @@ import { diffInPlace } from '../config-files/diff.ts'
 import { isOn } from '../flags.ts'
 import { plain } from '../terminal/plain.ts'
 import { readProfiles } from '../client/profiles.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { asBytes, asText, editUserFile, readUserFile } from '../user-file.ts'
 
 /** What every rewriting of lock files takes besides where to. */

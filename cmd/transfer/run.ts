@@ -7,7 +7,7 @@ import { depotKey } from '../client/depot-url.ts'
 import { isOn } from '../flags.ts'
 import { startReport, type TransferReport } from './report.ts'
 import { plain } from '../terminal/plain.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { clientName } from '../version.ts'
 
 /** What every import takes besides what it imports. */

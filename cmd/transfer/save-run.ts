@@ -7,7 +7,7 @@ import { PROGRAMS } from '../../src/node/programs.ts'
 import { openSavedFolder } from '../../src/node/saved-folder.ts'
 import { UsageError, type CliIo, type ParsedArgs } from '../cli.ts'
 import { isOn, lastOf } from '../flags.ts'
-import type { Environment } from '../settings/settings.ts'
+import type { Environment } from '../environment.ts'
 import { startReport } from './report.ts'
 import { clientName } from '../version.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { configHome, configPaths, homeOf } from '../../cmd/home.ts'
+import { configHome, configPaths, homeOf } from '../../cmd/environment.ts'
 
 describe('configHome', () => {
   it('is where XDG_CONFIG_HOME says; a relative or empty one counts as none', () => {

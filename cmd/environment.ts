@@ -1,7 +1,8 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 
-import type { Environment } from './settings/settings.ts'
+/** The variables of a process; only `cmd` reads them. */
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /** This user's home directory. */
 export function homeOf(env: Environment): string {

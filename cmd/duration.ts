@@ -1,4 +1,4 @@
-import { UsageError } from '../cli.ts'
+import { UsageError } from './cli.ts'
 
 /**
  * Read how long something is good: `30d`, `12h`, `90m`, or until a day, `2026-12-31` (its beginning, UTC).

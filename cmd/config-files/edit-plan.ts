@@ -1,6 +1,6 @@
 import { DepotError } from '../../src/errors.ts'
-import { diffLines } from '../config-files/diff.ts'
-import { applyEdit, holdsToken, undoEdit, withPrevious, type Edit } from '../config-files/edits.ts'
+import { diffLines } from './diff.ts'
+import { applyEdit, holdsToken, undoEdit, withPrevious, type Edit } from './edits.ts'
 import { editUserFile, readUserFile } from '../user-file.ts'
 
 /** What will be done to one file. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-import { UsageError } from '../../../cmd/cli.ts'
-import { parseDuration } from '../../../cmd/terminal/duration.ts'
+import { UsageError } from '../../cmd/cli.ts'
+import { parseDuration } from '../../cmd/duration.ts'
 
 const now = Date.UTC(2026, 0, 30, 12)
 

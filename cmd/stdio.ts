@@ -1,4 +1,4 @@
-import type { CliIo } from '../cli.ts'
+import type { CliIo } from './cli.ts'
 
 /** Where commands speak: results to standard output, everything else to standard error. */
 export const STDIO: CliIo = {
