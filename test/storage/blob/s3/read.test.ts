@@ -174,12 +174,13 @@ describeWith('s3', 'a blob in a bucket', () => {
     const { store, wire } = wired
     const idle = wire.open()
     const opened = await Promise.all(Array.from({ length: 8 }, () => store.open(LOCATION)))
-    expect(wire.open()).toBeGreaterThanOrEqual(idle + 7)
+    // Idle ones may be among them, or end meanwhile.
+    expect(wire.open()).toBeGreaterThanOrEqual(8)
     const waiting = opened.map((stored) => stored.read(Buffer.alloc(4 * SIZE), 0))
     wire.faults.after = { bytes: 0, end: 'stall' }
     await Promise.all(opened.map((stored) => stored[Symbol.asyncDispose]()))
     await Promise.allSettled(waiting)
-    await expect.poll(() => wire.open(), { timeout: 1000 }).toBeLessThanOrEqual(idle)
+    await expect.poll(() => wire.open()).toBeLessThanOrEqual(idle)
   })
 
   it('costs no more connections than one when many small ones are read one after another', async () => {
