@@ -162,6 +162,8 @@ export const LIMITS = {
   storeFullMs: 30 * SECOND,
   /** Room that new blobs leave in a store, while others have more: uploads that are on their way must still fit. */
   storeReserveBytes: 1 * GIB,
+  /** Only one command at a time moves blobs: another one waits for this long, some looks at whether the first is still there. */
+  storeMoveTurnMs: 5 * SECOND,
   /** How long it is remembered how much room a store has: less than a fast disk takes to fill the reserve. */
   storeSpaceSharedMs: 1 * SECOND,
   /** How often the bytes in each store are counted anew, for `least-used`: other servers place blobs there too. */

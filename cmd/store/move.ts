@@ -8,13 +8,14 @@ import { sizeText } from '../doctor/sizes.ts'
 import { CONFIG_ARGS, settingArgs, SETTINGS_NOTE } from '../settings/load.ts'
 import type { Environment } from '../environment.ts'
 import { openConfigured, type OpenedStores } from './list.ts'
+import { takeMoveTurn } from './move-turn.ts'
 
 /** `depot store move`. */
 export function storeMoveCommand(env: Environment, io: CliIo): Command {
   return {
     name: 'store move',
     description:
-      'Move all blobs of one store to another, while the server runs: each is copied, checked and then deleted.',
+      'Move all blobs of one store to another, while the server runs: each is copied, read back, and then deleted.',
     args: {
       from: { type: 'positional', required: true, description: 'Name of the store to empty' },
       to: { type: 'positional', required: true, description: 'Name of the store that takes them' },
@@ -28,9 +29,11 @@ export function storeMoveCommand(env: Environment, io: CliIo): Command {
     examples: ['depot store move old-disk new-disk', 'depot store move local bucket --config /etc/depot/depot.toml'],
     async run({ flags, positionals: [from = '', to = ''] }) {
       await using opened = await openConfigured(flags, env, io)
-      const options = { ...opened, stores: opened.blobs, from: storeNamed(opened, from), to: storeNamed(opened, to) }
+      const pair = { from: storeNamed(opened, from), to: storeNamed(opened, to) }
       if (from === to) throw new UsageError('a store is not moved to itself')
-      for (const store of [options.from, options.to]) await demandUsable(store)
+      for (const store of [pair.from, pair.to]) await demandUsable(store)
+      await using turn = await takeMoveTurn(opened.config.databaseUrl, opened.kv)
+      const options = { ...pair, stores: opened.blobs, kv: opened.kv, lost: turn.lost }
       let [moved, movedBytes, left] = [0, 0, 0]
       for await (const one of moveBlobs(options)) {
         if ('moved' in one) {

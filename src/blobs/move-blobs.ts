@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import { blobLocation } from './blob-location.ts'
-import type { BlobLocation, BlobStore } from './blob-store.ts'
+import type { BlobLocation, BlobStore, StoredBytes } from './blob-store.ts'
 import type { BlobStores, NamedStore } from './blob-stores.ts'
 import { DepotError, hasCode } from '../errors.ts'
 import type { BlobPlace, BlobRow, KvStore } from '../kv-store.ts'
@@ -12,6 +12,8 @@ export interface MoveOptions {
   readonly kv: Pick<KvStore, 'blob' | 'blobPlaces' | 'moveBlob'>
   readonly from: NamedStore
   readonly to: NamedStore
+  /** Aborted when somebody else may have begun to move blobs of this depot. */
+  readonly lost?: AbortSignal
 }
 
 /** What became of one blob. */
@@ -21,8 +23,9 @@ export type Moved =
   | { readonly left: BlobPlace; readonly reason: string }
 
 /**
- * Move every blob of one store to another while servers run: copied and hashed, then its row, then the old file goes. It may be stopped at
- * any moment and begun again: a blob lies where its row says, at every moment.
+ * Move every blob of one store to another while servers run: copied, read back and hashed, then its row, then the old file goes. It may be
+ * stopped at any moment and begun again: a blob lies where its row says, at every moment. One at a time in a depot: of two, one may bring
+ * a blob back to where the other is about to delete it.
  *
  * @throws DepotError `STORAGE_FULL`, `STORAGE_DOWN` when one of the stores or the database cannot go on; `BAD_REQUEST` when both stores are one
  * place, and nothing is moved
@@ -37,6 +40,7 @@ export async function* moveBlobs(options: MoveOptions): AsyncGenerator<Moved> {
   ) {
     for (const place of page) {
       if (stores.nameOf(place) !== from.name) continue
+      demandTurn(options)
       const done = await moveOne(options, place)
       if (done !== undefined) yield done
     }
@@ -64,29 +68,40 @@ async function refuseOnePlace({ from, to }: Pick<MoveOptions, 'from' | 'to'>): P
 }
 
 /** What a move that was killed has copied and not deleted. What is there for another reason is left alone. */
-async function removeCopies({ stores, kv, from, to }: MoveOptions): Promise<void> {
+async function removeCopies(options: MoveOptions): Promise<void> {
+  const { stores, kv, from, to } = options
   for await (const location of from.blobs.list('')) {
     const [domain = '', , , , digest = ''] = location.split('/')
     const row = await kv.blob(domain, digest)
     if (row?.state !== 'live' || stores.nameOf(row) !== to.name) continue
-    if ((await to.blobs.stat(location))?.sizeBytes === row.storedBytes) await from.blobs.delete(location)
+    if (!(await isWhole(to.blobs, row, location))) continue
+    demandTurn(options)
+    await from.blobs.delete(location)
   }
+}
+
+/** @throws DepotError `STORAGE_DOWN` when it is somebody else's turn by now */
+function demandTurn({ lost }: MoveOptions): void {
+  if (lost?.aborted === true)
+    throw new DepotError('STORAGE_DOWN', 'the database was away for a moment: begin again, and the move goes on')
 }
 
 const PAGE = 1_000
 
-async function moveOne({ stores, kv, from, to }: MoveOptions, place: BlobPlace): Promise<Moved | undefined> {
+async function moveOne(options: MoveOptions, place: BlobPlace): Promise<Moved | undefined> {
+  const { stores, kv, from, to } = options
   const row = await kv.blob(place.domain, place.digest)
   if (row === undefined || stores.nameOf(row) !== from.name) return undefined
   if (row.state !== 'live') return { left: place, reason: `it is ${row.state}` }
   const location = blobLocation(row.domain, row.digest)
   try {
-    await copy(row, location, from.blobs, to.blobs)
+    await copy(row, location, from.blobs, to)
     await kv.moveBlob(row, to.name)
   } catch (error) {
     if (!(error instanceof DepotError) || !STAYS.some((code) => hasCode(error, code))) throw error
     return { left: place, reason: error.message }
   }
+  demandTurn(options)
   // Whoever has it open reads on, and whoever has only read its row reads that again.
   await from.blobs.delete(location)
   return { moved: row }
@@ -95,20 +110,46 @@ async function moveOne({ stores, kv, from, to }: MoveOptions, place: BlobPlace):
 /** What is wrong with one blob, and not with a store. */
 const STAYS = ['NOT_FOUND', 'CONTENT_MISMATCH', 'WRITE_CONFLICT'] as const
 
-/** @throws DepotError `CONTENT_MISMATCH` when the bytes are not those that the row promises */
-async function copy(row: BlobRow, location: BlobLocation, from: BlobStore, to: BlobStore): Promise<void> {
+/**
+ * @throws DepotError `CONTENT_MISMATCH` when the bytes are not those that the row promises, `STORAGE_DOWN` when the copy is not: what
+ * spoils one spoils others, and this may become the only one there is
+ */
+async function copy(row: BlobRow, location: BlobLocation, from: BlobStore, to: NamedStore): Promise<void> {
   await using source = await from.open(location)
-  await using staged = await to.stage()
-  const hash = createHash('sha256')
-  const buffer = new Uint8Array(LIMITS.frameBytes)
-  for (let offset = 0; offset < source.sizeBytes;) {
-    const length = await source.read(buffer, offset)
-    if (length === 0) break
-    hash.update(buffer.subarray(0, length))
-    await staged.write(buffer.subarray(0, length))
-    offset += length
-  }
-  if (source.sizeBytes !== row.storedBytes || hash.digest('hex') !== row.storedSha256)
+  await using staged = await to.blobs.stage()
+  if (!(await holdsBytes(row, source, (bytes) => staged.write(bytes))))
     throw new DepotError('CONTENT_MISMATCH', 'its bytes are not what was stored: send it again to heal it')
   await staged.publish(location)
+  if (!(await isWhole(to.blobs, row, location)))
+    throw new DepotError('STORAGE_DOWN', `the store '${to.name}' gives back other bytes than it took (${row.digest})`)
+}
+
+/** Whether a store gives the very bytes of a blob. */
+async function isWhole(store: BlobStore, row: BlobRow, location: BlobLocation): Promise<boolean> {
+  try {
+    await using stored = await store.open(location)
+    return await holdsBytes(row, stored)
+  } catch (error) {
+    if (!hasCode(error, 'NOT_FOUND')) throw error
+    return false
+  }
+}
+
+/** Whether these are the bytes that a row promises. @param use sees all of them, before it is known */
+async function holdsBytes(
+  row: BlobRow,
+  { sizeBytes, read }: Pick<StoredBytes, 'sizeBytes' | 'read'>,
+  use: (bytes: Uint8Array) => Promise<void> = async () => {},
+): Promise<boolean> {
+  if (sizeBytes !== row.storedBytes) return false
+  const hash = createHash('sha256')
+  const buffer = new Uint8Array(Math.min(LIMITS.frameBytes, sizeBytes))
+  for (let offset = 0; offset < sizeBytes;) {
+    const length = await read(buffer, offset)
+    if (length === 0) return false
+    hash.update(buffer.subarray(0, length))
+    await use(buffer.subarray(0, length))
+    offset += length
+  }
+  return hash.digest('hex') === row.storedSha256
 }

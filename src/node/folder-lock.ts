@@ -17,13 +17,34 @@ import { systemCode } from '../thrown.ts'
  * @throws DepotError `CONFLICT` when another one fills it
  */
 export function lockFolder(folder: string): Promise<AsyncDisposable> {
-  return lock({ folder, start: '.lock-', what: folder })
+  return lock({ folder, start: '.lock-', other: filling(folder, 'folder with --dir') })
 }
 
 /** The same for one file that is written, beside others that anybody may write. @throws DepotError `CONFLICT` */
 export function lockFile(file: string): Promise<AsyncDisposable> {
-  const [folder, name] = [path.dirname(file), createHash('sha256').update(path.basename(file)).digest('hex')]
-  return lock({ folder, start: `.locked-${name.slice(0, NAME_DIGITS)}-`, what: file })
+  return lock({ ...beside(file, path.basename(file)), other: filling(file, 'file') })
+}
+
+/**
+ * The same for a piece of work on a file that others write as well, which two had better not do at a time.
+ *
+ * @param work as people call it
+ * @throws DepotError `CONFLICT`
+ */
+export function lockWork(file: string, work: string): Promise<AsyncDisposable> {
+  return lock({
+    ...beside(file, `${path.basename(file)} ${work}`),
+    other: `another ${work} is under way: wait until it is done`,
+  })
+}
+
+function filling(what: string, instead: string): string {
+  return `another depot command is filling ${what}: wait until it is done, or name another ${instead}`
+}
+
+function beside(file: string, name: string): Pick<Wanted, 'folder' | 'start'> {
+  const digits = createHash('sha256').update(name).digest('hex').slice(0, NAME_DIGITS)
+  return { folder: path.dirname(file), start: `.locked-${digits}-` }
 }
 
 const NAME_DIGITS = 16
@@ -33,8 +54,8 @@ interface Wanted {
   readonly folder: string
   /** Of their names. */
   readonly start: string
-  /** For people. */
-  readonly what: string
+  /** What another one does, and what to do about it, for people. */
+  readonly other: string
 }
 
 async function lock(wanted: Wanted): Promise<AsyncDisposable> {
@@ -89,10 +110,6 @@ async function removed(file: string): Promise<void> {
   })
 }
 
-function inUse({ folder, what }: Wanted, sign: string): DepotError {
-  const other = what === folder ? 'folder with --dir' : 'file'
-  return new DepotError(
-    'CONFLICT',
-    `another depot command is filling ${what}: wait until it is done, or name another ${other} (if none is, delete ${JSON.stringify(path.join(folder, sign))})`,
-  )
+function inUse({ folder, other }: Wanted, sign: string): DepotError {
+  return new DepotError('CONFLICT', `${other} (if none is, delete ${JSON.stringify(path.join(folder, sign))})`)
 }

@@ -427,6 +427,64 @@ function upkeep(open: () => Promise<World>): void {
     const row = await storeBlob(here.depot, 'the only copy')
     const [from] = here.depot.blobs.all
     if (from === undefined) throw new Error('a store')
+  it('deletes no blob of which the other store does not give back the very same bytes', async () => {
+    await using world = await open()
+    await using here = await several(world, 'in-order', ['a', 'b'])
+    const row = await storeBlob(here.depot, 'the only copy')
+    const [from, to] = here.depot.blobs.all
+    if (from === undefined || to === undefined) throw new Error('two stores')
+    const spoiling = {
+      ...to.blobs,
+      async stage() {
+        const staged = await to.blobs.stage()
+        return { ...staged, write: (bytes: Uint8Array) => staged.write(Buffer.from(bytes).fill('x', 3, 4)) }
+      },
+    }
+    const { blobs: stores, kv } = here.depot
+    const moving = Array.fromAsync(moveBlobs({ stores, kv, from, to: { name: 'b', blobs: spoiling } }))
+    await expect(moving).rejects.toMatchObject({ code: 'STORAGE_DOWN', message: expect.stringContaining("'b'") })
+    expect(filesIn(world.dir.join('a'))).toEqual([row.digest])
+    expect(await readBack(here, row)).toBe('the only copy')
+    expect(await move(here, 'a', 'b')).toEqual(['moved'])
+    expect(await findings(here)).toEqual([])
+  })
+
+  it('keeps the second copy of what is damaged where its row says', async () => {
+    await using world = await open()
+    await using here = await several(world, 'in-order', ['a', 'b'])
+    const row = await storeBlob(here.depot, 'lies twice')
+    await move(here, 'a', 'b')
+    const damaged = fileOf(world, { ...row, store: 'b' })
+    chmodSync(damaged, 0o600)
+    writeFileSync(damaged, 'LIES TWICE')
+    mkdirSync(path.dirname(fileOf(world, row)), { recursive: true })
+    writeFileSync(fileOf(world, row), 'lies twice')
+    expect(await move(here, 'a', 'b')).toEqual([])
+    expect(filesIn(world.dir.join('a'))).toEqual([row.digest])
+  })
+
+  it('deletes nothing more when others may have begun to move', async () => {
+    await using world = await open()
+    await using here = await several(world, 'in-order', ['a', 'b'])
+    const rows = [await storeBlob(here.depot, 'one'), await storeBlob(here.depot, 'two')]
+    const [from, to] = here.depot.blobs.all
+    if (from === undefined || to === undefined) throw new Error('two stores')
+    const lost = new AbortController()
+    const { blobs: stores } = here.depot
+    const kv = {
+      ...here.depot.kv,
+      async moveBlob(row: BlobRow, store: string) {
+        await here.depot.kv.moveBlob(row, store)
+        lost.abort()
+      },
+    }
+    const moving = Array.fromAsync(moveBlobs({ stores, kv, from, to, lost: lost.signal }))
+    await expect(moving).rejects.toMatchObject({ code: 'STORAGE_DOWN' })
+    expect(filesIn(world.dir.join('a'))).toHaveLength(rows.length)
+    expect(await move(here, 'a', 'b')).toEqual(['moved'])
+    expect(await findings(here)).toEqual([])
+  })
+
     const to = { name: 'b', blobs: from.blobs }
     const moving = Array.fromAsync(moveBlobs({ stores: here.depot.blobs, kv: here.depot.kv, from, to }))
     await expect(moving).rejects.toThrow("'a' and 'b' are one place under two names")

@@ -4,8 +4,9 @@ import { rename, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 
 import { blobLocation } from '../../../src/blobs/blob-location.ts'
+import { lockWork } from '../../../src/node/folder-lock.ts'
 import { servesFile, uploadFile } from '../../helpers/python-upload.ts'
-import { runDepot } from '../../helpers/run-depot.ts'
+import { runDepot, type Finished } from '../../helpers/run-depot.ts'
 import { startServerProcess, type ServerProcess } from '../../helpers/server-process.ts'
 import { filesIn } from '../../helpers/several-stores.ts'
 import { tempDir, type TempDir } from '../../helpers/temp-dir.ts'
@@ -161,6 +162,24 @@ describe('depot store move', () => {
     expect(filesIn(dir.join('old'))).toEqual([])
     for (const file of files) expect(await servesFile(server.url, 'stored', file)).toBe(true)
     expect((await runDepot(['fsck', '--full', '--config', config])).status).toBe(0)
+  })
+
+  it('waits for no other one that is under way, and moves nothing beside it', async () => {
+    await using dir = await tempDir('store')
+    const config = await configure(dir, { old: '', new: '' })
+    {
+      await using server = await start(dir, config)
+      await upload(server, '1.0')
+    }
+    const moved = (): Promise<Finished> => runDepot(['store', 'move', 'old', 'new', '--config', config])
+    {
+      await using _other = await lockWork(dir.join('data', 'depot.db'), 'depot store move')
+      const { status, stderr } = await moved()
+      expect([status, stderr]).toEqual([1, expect.stringContaining('another depot store move is under way')])
+      expect(filesIn(dir.join('new'))).toEqual([])
+    }
+    expect((await moved()).status).toBe(0)
+    expect(filesIn(dir.join('old'))).toEqual([])
   })
 
   it('makes no folder in place of a store that no server has opened, and says which one it is', async () => {
