@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { systemCode } from '../../src/thrown.ts'
-import { listLeftovers } from '../../storage/blob/fs/leftovers.ts'
+import { listLeftovers } from '../../storage/blob/leftovers.ts'
 import type { ServeConfig } from '../settings/config.ts'
 import { ok, warn, type Finding } from './finding.ts'
 import { shellWord } from './shell-word.ts'
@@ -12,7 +12,8 @@ import { storeFolders } from './store-folders.ts'
 /** What processes that were killed have left: half uploads, half written keys. */
 export async function checkLeftovers(config: ServeConfig): Promise<readonly Finding[]> {
   const { storePath, stores } = config
-  const roots = stores === undefined ? [path.join(storePath, 'blobs')] : storeFolders(config)
+  // Uploads to a bucket wait below the folder of the depot itself.
+  const roots = [storePath, ...(stores === undefined ? [path.join(storePath, 'blobs')] : storeFolders(config))]
   const [names, ...left] = await Promise.all([
     readdir(storePath).catch(absent),
     ...roots.map((root) => leftIn(path.join(root, 'tmp'))),

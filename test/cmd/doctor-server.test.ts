@@ -89,13 +89,16 @@ describe('depot doctor, on the machine of a server', () => {
 
   it('counts what killed processes have left, and removes it', async () => {
     await makeStore()
-    const staged = path.join(store, 'blobs/tmp/0123456789abcdef-4194304-0123456789abcdef-0')
-    await writeFile(staged, Buffer.alloc(2048))
-    await utimes(staged, 0, 0)
+    await mkdir(path.join(store, 'tmp'))
+    for (const folder of ['blobs/tmp', 'tmp']) {
+      const staged = path.join(store, folder, '0123456789abcdef-4194304-0123456789abcdef-0')
+      await writeFile(staged, Buffer.alloc(1024))
+      await utimes(staged, 0, 0)
+    }
     await writeFile(path.join(store, 'signing.key.0123456789ab'), 'half a key')
     const trouble = onlyTrouble(await examine(user, settings))
     expect(trouble).toMatchObject({ check: 'leftovers', status: 'warn' })
-    expect(trouble.message).toContain('2 files (2.0 KiB)')
+    expect(trouble.message).toContain('3 files (2.0 KiB)')
     await paste(user, trouble.fix)
     expect((await examine(user, settings)).troubles).toEqual([])
   })

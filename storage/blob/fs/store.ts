@@ -4,12 +4,11 @@ import { dirname, join, resolve } from 'node:path'
 
 import type { BlobLocation, BlobStore, Space, StoredBytes } from '../../../src/blobs/blob-store.ts'
 import { DepotError } from '../../../src/errors.ts'
-import { LIMITS } from '../../../src/limits.ts'
 import { askedOnce } from '../../../src/within.ts'
 import { durableDirectories, makeDirectoryDurably, syncDirectory } from '../../../src/node/durable-directories.ts'
 import { isMissing, storageError, translated } from '../../fs-errors.ts'
-import { registerInstance, removeLeftovers } from './leftovers.ts'
 import { listLocations } from './list.ts'
+import { registerInstance, sweepLeftovers } from '../leftovers.ts'
 import { checkLocation } from '../location.ts'
 import { stageFile, type Publication } from './staged-file.ts'
 
@@ -28,12 +27,8 @@ export interface FsBlobStoreOptions {
 export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<BlobStore> {
   const root = resolve(options.root)
   const staging = join(root, 'tmp')
-  if (options.existing !== true) await translated(() => prepareRoot(root, staging))
+  const sweep = options.existing === true ? undefined : await translated(() => prepareRoot(root, staging))
   const instance = registerInstance()
-  // What other hosts leave here becomes known as such only with time.
-  const sweep =
-    options.existing === true ? undefined : setInterval(() => void sweepAgain(staging), LIMITS.stagedElsewhereMs)
-  sweep?.unref()
   const pathOf = (location: BlobLocation) => join(root, checkLocation(location))
   const publication = publishInto(root, pathOf)
   // Nothing ends a call into a mount that hangs: each would keep a thread of the pool, which has few.
@@ -51,21 +46,16 @@ export async function openFsBlobStore(options: FsBlobStoreOptions): Promise<Blob
     },
     space: look,
     async [Symbol.asyncDispose]() {
-      clearInterval(sweep)
+      sweep?.[Symbol.dispose]()
       instance[Symbol.dispose]()
     },
   }
 }
 
-async function prepareRoot(root: string, staging: string): Promise<void> {
+async function prepareRoot(root: string, staging: string): Promise<Disposable> {
   await makeDirectoryDurably(root)
   await mkdir(staging, { recursive: true })
-  await removeLeftovers(staging)
-}
-
-/** A folder that cannot be read shows in the requests that need it. */
-async function sweepAgain(staging: string): Promise<void> {
-  await removeLeftovers(staging).catch(() => {})
+  return sweepLeftovers(staging)
 }
 
 function publishInto(root: string, pathOf: (location: BlobLocation) => string): Publication {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 
 import { isMissing, translated } from '../../fs-errors.ts'
 import { fileWriter, readPart, type FileWriter } from '../file-writer.ts'
-import { registerInstance, removeLeftovers } from '../fs/leftovers.ts'
+import { registerInstance, sweepLeftovers } from '../leftovers.ts'
 
 /** A folder of this machine for bytes on their way to somewhere else. */
 export interface Spool extends Disposable {
@@ -20,23 +20,26 @@ export interface SpooledFile extends Pick<FileWriter, 'write' | 'read'>, AsyncDi
 }
 
 /**
- * Open a spool. What processes that are gone left there is removed.
+ * Open a spool. What processes that are gone left there is removed, then and for as long as it is open.
  *
  * @param existing only look: remove nothing, and make no folder before there is a file for it
  * @throws DepotError `STORAGE_DOWN` when the folder cannot be made or read
  */
 export async function openSpool(folder: string, { existing }: { readonly existing: boolean }): Promise<Spool> {
-  if (!existing) {
-    await translated(async () => {
-      await makeFolder(folder)
-      await removeLeftovers(folder)
-    })
-  }
+  const sweep = existing ? undefined : await translated(() => prepareFolder(folder))
   const instance = registerInstance()
   return {
     create: () => spooledFile(join(folder, instance.nextName())),
-    [Symbol.dispose]: () => instance[Symbol.dispose](),
+    [Symbol.dispose]() {
+      sweep?.[Symbol.dispose]()
+      instance[Symbol.dispose]()
+    },
   }
+}
+
+async function prepareFolder(folder: string): Promise<Disposable> {
+  await makeFolder(folder)
+  return sweepLeftovers(folder)
 }
 
 async function makeFolder(folder: string): Promise<void> {

@@ -5,8 +5,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { kill, pid } from 'node:process'
 
-import { LIMITS } from '../../../src/limits.ts'
-import { isMissing, systemCode } from '../../fs-errors.ts'
+import { LIMITS } from '../../src/limits.ts'
+import { isMissing, systemCode } from '../fs-errors.ts'
 
 /** Stores that are open in this process: what another instance of the same process number left behind is garbage. */
 const live = new Set<string>()
@@ -54,10 +54,20 @@ function told(ask: () => string): string {
 const STAGED_NAME = /^(?:(?<place>[0-9a-f]{16})-)?(?<pid>[1-9][0-9]{0,9})-(?<instance>[0-9a-f]{16})-[0-9]+$/
 
 /**
- * Remove staged files whose writer is gone. In a container every process is number 1, so for our own number the instance decides. Of other
- * places, which may share the folder, nobody tells who lives there: what nobody has written to for `LIMITS.stagedElsewhereMs` goes.
+ * Remove staged files whose writer is gone, now and again until it is disposed: what other places leave becomes known as such only with
+ * time. In a container every process is number 1, so for our own number the instance decides. Of other places, which may share the folder,
+ * nobody tells who lives there: what nobody has written to for `LIMITS.stagedElsewhereMs` goes.
+ *
+ * @throws Error of the system when they cannot be removed now; later on a folder that cannot be read shows in the requests that need it
  */
-export async function removeLeftovers(directory: string): Promise<void> {
+export async function sweepLeftovers(directory: string): Promise<Disposable> {
+  await removeLeftovers(directory)
+  const timer = setInterval(() => void removeLeftovers(directory).catch(() => {}), LIMITS.stagedElsewhereMs)
+  timer.unref()
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
+
+async function removeLeftovers(directory: string): Promise<void> {
   for (const name of await listLeftovers(directory)) {
     await unlink(join(directory, name)).catch((error: unknown) => {
       if (!isMissing(error)) throw error
