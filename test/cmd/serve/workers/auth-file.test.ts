@@ -4,6 +4,7 @@ import process from 'node:process'
 import { describe, expect, it } from 'vitest'
 
 import { lineKey } from '../../../helpers/auth-lines.ts'
+import { heldWorkers } from '../../../helpers/held-workers.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 import { startWorkerServer, talkTo } from '../../../helpers/worker-server.ts'
 
@@ -41,20 +42,20 @@ describe('the auth file of several workers', () => {
     await using home = await tempDir('workers-auth')
     const file = home.join('auth.keys')
     writeFileSync(file, `w ${lineKey(1).text} me\n`)
-    await using server = await startWorkerServer({ args: ['--auth-file', file] })
+    await using held = await heldWorkers()
+    await using server = await startWorkerServer({ args: ['--auth-file', file], env: held.env })
     expect((await fetch(`${server.url}/python/simple/`)).status).toBe(200)
     const before = await server.workerPids()
+    held.hold()
     for (const pid of before) process.kill(pid, 'SIGKILL')
     const starting = async (): Promise<readonly number[]> =>
       (await server.workerPids()).filter((pid) => !before.includes(pid))
-    await expect.poll(starting, { ...POLL, interval: 5 }).toHaveLength(2)
-    const pids = await starting()
-    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    await expect.poll(starting, POLL).toHaveLength(2)
     // From now on reads need a key as well.
     writeFileSync(file, `w ${lineKey(1).text} me\nr ${lineKey(2).text} reader\n`)
     process.kill(server.pid, 'SIGHUP')
     await expect.poll(() => server.logs(), POLL).toContain('auth file read again')
-    for (const pid of pids) process.kill(pid, 'SIGCONT')
+    held.release()
     for (let count = 0; count < 4; count++) {
       using talk = talkTo(server.url)
       expect((await talk.ask('GET', '/python/simple/')).status).toBe(401)

@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 
 import { cleanEnv } from '../../../helpers/clean-env.ts'
+import { heldWorkers } from '../../../helpers/held-workers.ts'
 import { runDepot } from '../../../helpers/run-depot.ts'
 import { startServerProcess } from '../../../helpers/server-process.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
@@ -32,12 +33,15 @@ describe('several workers', () => {
 
   it('end with status 0 when they are told to before they serve', TIME, async () => {
     await using home = await tempDir('workers-early')
+    await using held = await heldWorkers()
+    held.hold()
     const args = ['serve', '--workers', '2', '--listen-addr', '127.0.0.1:0', '--store-path', home.join('data')]
-    const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(home.path), stdio: 'pipe' })
+    const child = spawn(process.execPath, [LAUNCHER, ...args], { env: cleanEnv(home.path, held.env), stdio: 'pipe' })
     const printed = text(child.stdout)
     const ended = once(child, 'close')
     await expect.poll(async () => (await childrenOf(child.pid ?? 0)).length, POLL).toBe(2)
     child.kill('SIGTERM')
+    held.release()
     expect(await ended).toEqual([0, null])
     expect(await printed).toBe('')
   })

@@ -4,10 +4,11 @@ import { once } from 'node:events'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 import { serveConfig } from '../../../../cmd/settings/parse-config.ts'
 import { createTeam, type Team, type TeamOptions } from '../../../../cmd/serve/workers/team.ts'
+import { heldWorkers, type HeldWorkers } from '../../../helpers/held-workers.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 import { childrenOf, lives, talkTo } from '../../../helpers/worker-server.ts'
 
@@ -18,13 +19,14 @@ const PATIENT = { startMs: 60_000, pulse: { everyMs: 5_000, missedMax: 4 } }
 describe('a team of workers', () => {
   it('starts as many at once as it may, and the next when those serve', TIME, async () => {
     await using world = await openTeam({ count: 3, atOnce: 2 })
+    world.held.hold()
     const begun = world.team.begin()
-    const [one = 0, two = 0] = await born(2)
-    process.kill(one, 'SIGSTOP')
+    const [, two = 0] = await born(2)
+    world.held.release(two)
     await expect.poll(() => hasOpened(two), POLL).toBe(true)
     await sleep(300)
     expect(world.started).toEqual([1, 2])
-    process.kill(one, 'SIGCONT')
+    world.held.release()
     await begun
     expect(world.started).toEqual([1, 2, 3])
     expect(await childrenOf(process.pid)).toHaveLength(3)
@@ -33,10 +35,12 @@ describe('a team of workers', () => {
   it('kills one that hangs while it starts, says so, and has another take its place', TIME, async () => {
     // The other one must have started by then, on however busy a machine.
     await using world = await openTeam({ count: 2, atOnce: 2, patience: { ...PATIENT, startMs: 15_000 } })
+    world.held.hold()
     const begun = world.team.begin()
-    const [, two = 0] = await born(2)
-    process.kill(two, 'SIGSTOP')
+    const [one = 0, two = 0] = await born(2)
+    world.held.release(one)
     await begun
+    world.held.release()
     await expect.poll(() => lives(two), POLL).toBe(false)
     expect(world.ends[0]).toMatch(/^2: worker 2 could not serve within 15 s of its start: .* again in 100 ms$/)
     await expect.poll(() => childrenOf(process.pid), POLL).toHaveLength(2)
@@ -44,8 +48,8 @@ describe('a team of workers', () => {
 
   it('cannot begin when all of the first that start hang, and leaves nobody', TIME, async () => {
     await using world = await openTeam({ count: 3, atOnce: 2, patience: { ...PATIENT, startMs: 1_000 } })
+    world.held.hold()
     const begun = world.team.begin().catch((error: unknown) => error)
-    for (const pid of await born(2)) process.kill(pid, 'SIGSTOP')
     const message = expect.stringContaining('could not serve within 1 s of its start') as unknown
     expect(await begun).toMatchObject({ code: 'STORAGE_DOWN', message })
     expect(await childrenOf(process.pid)).toEqual([])
@@ -55,7 +59,8 @@ describe('a team of workers', () => {
   })
 
   it('kills one that hangs when it serves, and has what was on its way to it answered', TIME, async () => {
-    const pulse = { everyMs: 1_000, missedMax: 4 }
+    // Long enough for the other one to answer, on however busy a machine.
+    const pulse = { everyMs: 2_500, missedMax: 4 }
     await using world = await openTeam({ count: 2, atOnce: 2, patience: { ...PATIENT, pulse } })
     await world.team.begin()
     const url = await world.listen()
@@ -76,6 +81,7 @@ describe('a team of workers', () => {
 
 interface TeamWorld extends AsyncDisposable {
   readonly team: Team
+  readonly held: HeldWorkers
   /** Numbers of those that were started. */
   readonly started: readonly number[]
   /** What was said of those that ended. */
@@ -87,6 +93,8 @@ interface TeamWorld extends AsyncDisposable {
 /** A team in this process, over a database of its own. */
 async function openTeam(options: Pick<TeamOptions, 'count' | 'atOnce' | 'patience'>): Promise<TeamWorld> {
   const dir = await tempDir('team')
+  const held = await heldWorkers()
+  for (const [name, value] of Object.entries(held.env)) vi.stubEnv(name, value)
   const config = serveConfig(new Map([['store-path', [dir.join('data')]]]), {}, dir.path)
   const started: number[] = []
   const ends: string[] = []
@@ -106,6 +114,7 @@ async function openTeam(options: Pick<TeamOptions, 'count' | 'atOnce' | 'patienc
   const server = createServer({ pauseOnConnect: true }, (connection) => team.connections.offer(connection))
   return {
     team,
+    held,
     started,
     ends,
     async listen() {
@@ -117,6 +126,8 @@ async function openTeam(options: Pick<TeamOptions, 'count' | 'atOnce' | 'patienc
       server.close()
       team.tellAll('abort')
       await team.end()
+      vi.unstubAllEnvs()
+      await held[Symbol.asyncDispose]()
       await dir[Symbol.asyncDispose]()
     },
   }
