@@ -16,7 +16,10 @@ export interface ServerProcess extends AsyncDisposable {
   readonly greeting: string
   /** Everything on stderr so far. */
   logs(): string
-  /** Send a signal and wait for the end; returns the exit status, or null when the signal ended it. */
+  /**
+   * Send a signal and wait for the end, with all that was logged before it; returns the exit status, or null when the signal ended it. Workers
+   * outlive a parent that is killed, and are not waited for.
+   */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
@@ -73,18 +76,19 @@ function readGreeting(child: ChildProcess, logs: () => string): Promise<string> 
     let text = ''
     child.stdout?.setEncoding('utf8').on('data', (piece: string) => {
       text += piece
-      // The last line, without and with an auth file.
-      if (/pip install|token create/.test(text)) resolve(text)
+      // The last line, without and with an auth file. What was said on stderr before is read by then, too.
+      if (/pip install|token create/.test(text)) setImmediate(() => resolve(text))
     })
     child.once('error', reject)
-    child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${text}${logs()}`)))
+    // Behind its end there may still be words on their way.
+    child.once('close', (code) => reject(new Error(`the server ended with ${code}:\n${text}${logs()}`)))
   })
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
-  const exited = once(child, 'exit')
+  const ended = once(child, signal === 'SIGKILL' ? 'exit' : 'close')
   child.kill(signal)
-  await exited
+  await ended
   return child.exitCode
 }

@@ -79,7 +79,7 @@ async function answeredBy(entries: () => readonly LogEntry[], path: string): Pro
 
 /**
  * Linux tells a process's children. Only those that run their own program: until then the parent waits for them (libuv
- * reads a pipe that exec closes), so that a signal that stops one would stop both.
+ * reads a pipe that exec closes), so that a signal that stops one would stop both. The dead have none any more.
  */
 export async function childrenOf(pid: number): Promise<readonly number[]> {
   const pids = await procFile(pid, `task/${pid}/children`)
@@ -90,7 +90,7 @@ export async function childrenOf(pid: number): Promise<readonly number[]> {
       .filter(Boolean)
       .map(async (child) => ({ pid: Number(child), program: await procFile(Number(child), 'cmdline') })),
   )
-  return children.filter(({ program }) => program !== parent).map((child) => child.pid)
+  return children.filter(({ program }) => program !== '' && program !== parent).map((child) => child.pid)
 }
 
 /** Nothing, of a process that has gone. */
