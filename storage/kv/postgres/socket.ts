@@ -21,6 +21,8 @@ export class SteadySocket extends Duplex {
   #inner: Socket | undefined
   #ready: Promise<void>
   #failed = false
+  /** Nobody waits any more for what is being dialled: a server that took the call and says nothing would keep it for ever. */
+  #hungUp = new AbortController()
 
   constructor(options: SocketOptions) {
     super()
@@ -53,16 +55,13 @@ export class SteadySocket extends Duplex {
 
   override _destroy(_error: Error | null, done: () => void): void {
     this.#failed = true
+    this.#hungUp.abort()
     this.#inner?.destroy()
     done()
   }
 
   async #dial(options: SocketOptions): Promise<void> {
-    const inner = await openSocket(options)
-    if (this.destroyed) {
-      inner.destroy()
-      return
-    }
+    const inner = await openSocket(options, this.#hungUp.signal)
     inner.on('data', (bytes) => {
       if (!this.push(bytes)) inner.pause()
     })
@@ -83,10 +82,13 @@ export class SteadySocket extends Duplex {
   }
 }
 
-async function openSocket({ host, port, ssl }: SocketOptions): Promise<Socket> {
-  const plain = host.startsWith('/')
-    ? connect({ path: `${host}/.s.PGSQL.${port}` })
-    : connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
+/** @param hungUp destroys the socket, whether it is open by then or not */
+async function openSocket({ host, port, ssl }: SocketOptions, hungUp: AbortSignal): Promise<Socket> {
+  const plain = quiet(
+    host.startsWith('/')
+      ? connect({ path: `${host}/.s.PGSQL.${port}`, signal: hungUp })
+      : connect({ host, port, signal: hungUp, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }),
+  )
   await event(plain, 'connect')
   if (ssl === 'disable') return plain
   plain.write(SSL_REQUEST)
@@ -94,7 +96,7 @@ async function openSocket({ host, port, ssl }: SocketOptions): Promise<Socket> {
   if (answer.equals(WILLING)) {
     // No name is asked for by an address (RFC 6066), but the certificate is held against it: without a host Node compares with localhost.
     const servername = isIP(host) === 0 ? { servername: host } : {}
-    const secure = connectTls({ socket: plain, host, ...servername, rejectUnauthorized: ssl === 'verify-full' })
+    const secure = quiet(connectTls({ socket: plain, host, ...servername, rejectUnauthorized: ssl === 'verify-full' }))
     await event(secure, 'secureConnect')
     return secure
   }
@@ -109,6 +111,11 @@ const KEEP_ALIVE_MS = 60_000
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 const WILLING = Buffer.from('S')
 const UNWILLING = Buffer.from('N')
+
+/** Between two waits nobody listens to a socket, and an error that nobody hears ends the process. */
+function quiet<S extends Socket>(socket: S): S {
+  return socket.on('error', () => {})
+}
 
 /** The next event of that name, or a rejection when the socket fails before it. */
 function event(socket: Socket, name: string): Promise<Buffer> {
@@ -127,7 +134,6 @@ function event(socket: Socket, name: string): Promise<Buffer> {
     }
     const fail = (error: Error): void => {
       forget()
-      socket.on('error', () => {}) // it may complain again when it is destroyed
       socket.destroy()
       reject(error)
     }

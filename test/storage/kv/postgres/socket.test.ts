@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { getCACertificates, setDefaultCACertificates, TLSSocket } from 'node:tls'
 
 import { describe, expect, it } from 'vitest'
@@ -47,6 +48,22 @@ describe('the socket under postgres.js', () => {
     const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException]
     expect(error.code).toBe('ECONNREFUSED')
   })
+
+  it.each(['prefer', 'verify-full'] as const)(
+    'with sslmode %s, hangs up on a server that took the call and says nothing, once nobody waits for it',
+    async (ssl) => {
+      const closed = Promise.withResolvers<string>()
+      const called = Promise.withResolvers<void>()
+      await using server = await listen((socket) => {
+        socket.resume().once('data', () => called.resolve())
+        socket.once('close', () => closed.resolve('closed'))
+      })
+      const client = connected(server.port, ssl)
+      await called.promise
+      client[Symbol.dispose]()
+      expect(await Promise.race([closed.promise, sleep(2000, 'still open')])).toBe('closed')
+    },
+  )
 
   it.each([
     ['prefer', 'carries on in the clear'],
