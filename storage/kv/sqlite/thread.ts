@@ -33,12 +33,13 @@ export function writerThread(options: Omit<ConnectionOptions, 'readonly'>): Batc
   }
 
   return {
-    apply(writes) {
+    // Async, because the system may have no thread left: what is thrown here would never be told to whoever waits.
+    async apply(writes) {
       if (underWay !== undefined) throw new Error('the writer thread takes one batch at a time')
-      underWay = Promise.withResolvers()
       worker ??= start()
-      worker.ref()
       worker.postMessage({ writes } satisfies WriterRequest)
+      worker.ref()
+      underWay = Promise.withResolvers()
       return underWay.promise
     },
     async close() {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
@@ -127,6 +128,18 @@ describe('the writer thread', () => {
     for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'STORAGE_DOWN' } })
     await (await openSqliteKv({ file }))[Symbol.asyncDispose]()
     await write()
+  })
+
+  it('rejects what cannot even be sent to it, and takes the next commit', async () => {
+    await using dir = await tempDir()
+    const file = dir.join('depot.db')
+    await (await openSqliteKv({ file }))[Symbol.asyncDispose]()
+    await using queue = openWriteQueue(writerThread({ file, journal: 'wal' }))
+    const write = (value: unknown) =>
+      queue.write({ commit: { cache: 1, puts: [{ kind: 'k', key: 'a', value: value as string }] } })
+    const results = await Promise.allSettled([write(() => 'no message takes a function'), write('1')])
+    expect(results[0]).toMatchObject({ status: 'rejected', reason: { code: 'STORAGE_DOWN' } })
+    expect(await Promise.race([write('2'), sleep(5000, 'waits for ever')])).toBeUndefined()
   })
 
   it('hands a bug back as it is, without dying of it', async () => {
