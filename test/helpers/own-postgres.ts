@@ -31,7 +31,8 @@ export async function startOwnPostgres(settings: Readonly<Record<string, string>
   const start = ['-D', data, '-w', '-l', dir.join('log'), '-o', options]
   await control('pg_ctl', [...start, 'start'])
 
-  async function signal(name: NodeJS.Signals): Promise<void> {
+  /** While the first one stands still it starts no others, and those that end keep their numbers. */
+  async function signal(name: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
     const postmaster = Number((await readFile(`${data}/postmaster.pid`, 'utf8')).split('\n')[0])
     for (const pid of [postmaster, ...(await childrenOf(postmaster))]) process.kill(pid, name)
   }
