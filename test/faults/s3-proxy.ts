@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 
 /**
  * What goes wrong with one request to an S3 server:
- * - `slow-down` and `internal-error`: 503 and 500 in the server's own words; the request never reaches it;
+ * - `slow-down`, `internal-error` and `denied`: 503, 500 and 403 in the server's own words; the request never reaches it;
  * - `lost`: its connection is reset, and the request never reaches the server;
  * - `silent`: it never reaches the server, and is never answered;
  * - `reset`: its connection is reset, though the request was carried out;
@@ -18,6 +18,7 @@ import type { AddressInfo } from 'node:net'
 export type S3Fault =
   | 'slow-down'
   | 'internal-error'
+  | 'denied'
   | 'lost'
   | 'silent'
   | 'reset'
@@ -47,6 +48,7 @@ export async function startS3Proxy(target: string, judge: S3Proxy['judge'] = () 
     if (fault !== undefined) count(fault)
     if (fault === 'slow-down') refuse(incoming, outgoing, 503, 'SlowDown')
     else if (fault === 'internal-error') refuse(incoming, outgoing, 500, 'InternalError')
+    else if (fault === 'denied') refuse(incoming, outgoing, 403, 'AccessDenied')
     else if (fault === 'lost') incoming.socket.resetAndDestroy()
     else if (fault === 'silent') incoming.resume()
     else passOn(target, incoming, outgoing, fault)

@@ -10,6 +10,17 @@ export interface Bucket {
   readonly times: S3Times
 }
 
+/** How S3 is to keep an object. */
+export function keptAs({ encryption, kmsKeyId, storageClass }: S3Options) {
+  return {
+    ContentType: 'application/octet-stream',
+    ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
+    ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
+    // Of the words there are S3 knows more than the SDK of one day.
+    ...(storageClass === undefined ? {} : { StorageClass: storageClass as 'STANDARD' }),
+  }
+}
+
 /** How an object is called in requests. @throws DepotError `INVALID_NAME` for a location that is none */
 export function objectAt(
   { options }: Pick<Bucket, 'options'>,

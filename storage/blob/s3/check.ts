@@ -6,8 +6,9 @@ import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, PutObjectC
 import { DepotError } from '../../../src/errors.ts'
 import { asked } from './ask.ts'
 import { bodyOf } from './body.ts'
-import type { Bucket } from './bucket.ts'
+import { keptAs, type Bucket } from './bucket.ts'
 import { s3FaultOf } from './errors.ts'
+import { listAll } from './list.ts'
 
 /**
  * Do once what a depot does all the time, so that a wrong setting shows at the start.
@@ -33,6 +34,20 @@ export async function checkBucket(bucket: Bucket, { writes }: { readonly writes:
   }
 }
 
+const PROBE_PREFIX = 'probe-'
+const PROBE_NAME = /^probe-[0-9a-f]{16}$/
+
+/** Remove the probes of starts that were killed before they could. @param beforeMs younger ones may be in use */
+export async function sweepProbes(bucket: Bucket, beforeMs: number, stop: AbortSignal): Promise<void> {
+  const { options, clients } = bucket
+  for await (const { Key = '', LastModified } of listAll(bucket, { prefix: PROBE_PREFIX, stop })) {
+    const isProbe = PROBE_NAME.test(Key.slice(options.prefix.length))
+    if (!isProbe || LastModified === undefined || LastModified.getTime() > beforeMs) continue
+    const remove = new DeleteObjectCommand({ Bucket: options.bucket, Key })
+    await asked((sending) => clients.work.send(remove, sending), { stop })
+  }
+}
+
 /** How far the clock of this machine is behind that of S3, in milliseconds, as far as its answers told. */
 export function clockOffsetMs({ clients }: Bucket): number {
   return clients.work.config.systemClockOffset
@@ -41,15 +56,8 @@ export function clockOffsetMs({ clients }: Bucket): number {
 async function probe(bucket: Bucket): Promise<void> {
   const { options, clients } = bucket
   // No location has this form, and no two servers this name.
-  const object = { Bucket: options.bucket, Key: `${options.prefix}probe-${randomBytes(8).toString('hex')}` }
-  const { encryption, kmsKeyId, storageClass } = options
-  const put = new PutObjectCommand({
-    ...object,
-    Body: PROBE,
-    ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
-    ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
-    ...(storageClass === undefined ? {} : { StorageClass: storageClass as 'STANDARD' }),
-  })
+  const object = { Bucket: options.bucket, Key: `${options.prefix}${PROBE_PREFIX}${randomBytes(8).toString('hex')}` }
+  const put = new PutObjectCommand({ ...object, ...keptAs(options), Body: PROBE })
   await asked((sending) => clients.work.send(put, sending))
   const remove = () => asked((sending) => clients.work.send(new DeleteObjectCommand(object), sending))
   const back = await readBack(bucket, new GetObjectCommand(object)).catch(async (error: unknown) => {

@@ -15,7 +15,7 @@ import { freeMemory } from '../../../src/free-memory.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import type { Turns } from '../../../src/turns.ts'
 import { asked, carrying } from './ask.ts'
-import { objectAt, type Bucket } from './bucket.ts'
+import { keptAs, objectAt, type Bucket } from './bucket.ts'
 import { isForgottenUpload } from './errors.ts'
 import type { S3Options } from './options.ts'
 import { headObject } from './stat.ts'
@@ -50,7 +50,7 @@ async function putWhole(uploads: Uploads, location: BlobLocation, file: SpooledF
   await withPart(uploads, file, { start: 0, sizeBytes }, async (bytes) => {
     const command = new PutObjectCommand({
       ...objectAt(bucket, location),
-      ...storedAs(bucket.options),
+      ...keptAs(bucket.options),
       ...checksum(bucket.options, bytes),
       Body: bytes,
       ContentLength: bytes.byteLength,
@@ -86,7 +86,7 @@ async function uploadInParts(
   const object = objectAt(bucket, location)
   const begin = new CreateMultipartUploadCommand({
     ...object,
-    ...storedAs(bucket.options),
+    ...keptAs(bucket.options),
     ...(bucket.options.checksums ? { ChecksumAlgorithm: 'CRC32' as const } : {}),
   })
   const { UploadId } = await asked((sending) => bucket.clients.work.send(begin, sending), BEGINNING)
@@ -190,14 +190,4 @@ function checksum({ checksums }: S3Options, bytes: Uint8Array): { readonly Check
   const sum = Buffer.allocUnsafe(4)
   sum.writeUInt32BE(crc32(bytes))
   return { ChecksumCRC32: sum.toString('base64') }
-}
-
-function storedAs({ encryption, kmsKeyId, storageClass }: S3Options) {
-  return {
-    ContentType: 'application/octet-stream',
-    ...(encryption === undefined ? {} : { ServerSideEncryption: encryption }),
-    ...(kmsKeyId === undefined ? {} : { SSEKMSKeyId: kmsKeyId }),
-    // Of the words there are S3 knows more than the SDK of one day.
-    ...(storageClass === undefined ? {} : { StorageClass: storageClass as 'STANDARD' }),
-  }
 }

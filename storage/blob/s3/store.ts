@@ -13,7 +13,7 @@ import type { S3Options, S3Times } from './options.ts'
 import { publishObject, type Uploads } from './publish.ts'
 import { openObject } from './read.ts'
 import { headObject } from './stat.ts'
-import { sweepUploads } from './sweep.ts'
+import { sweepBucket } from './sweep.ts'
 import { createUrlSigner } from './url.ts'
 import { openSpool, type Spool, type SpooledFile } from './spool.ts'
 import { stagedBytes } from '../staged-bytes.ts'
@@ -122,10 +122,7 @@ function sweepNowAndThen(bucket: Bucket): AsyncDisposable {
   const stop = new AbortController()
   let sweeping = Promise.resolve()
   const sweep = (): void => {
-    sweeping = sweepUploads(bucket, stop.signal).then(
-      () => {},
-      () => {},
-    )
+    sweeping = sweepBucket(bucket, stop.signal)
   }
   sweep()
   const timer = setInterval(sweep, LIMITS.s3SweepEveryMs)

@@ -3,29 +3,40 @@ import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, type Multipar
 import { isLocation } from '../location.ts'
 import { asked } from './ask.ts'
 import type { Bucket } from './bucket.ts'
-import { clockOffsetMs } from './check.ts'
+import { clockOffsetMs, sweepProbes } from './check.ts'
+import { statusOf } from './errors.ts'
+
+/** Remove what processes that were killed have left in a bucket: S3 charges for what it keeps. What cannot be removed now stays for the next time. */
+export async function sweepBucket(bucket: Bucket, stop: AbortSignal): Promise<void> {
+  // By the clock of S3, which dates all of it: that of this machine may be days ahead.
+  const beforeMs = Date.now() + clockOffsetMs(bucket) - bucket.times.abandonedMs
+  await Promise.allSettled([sweepProbes(bucket, beforeMs, stop), sweepUploads(bucket, beforeMs, stop)])
+}
 
 /**
- * Abort uploads in parts of our own that nobody goes on with: a process was killed in the middle of them, and S3 charges for what it
- * keeps. Servers that cannot list them have their own ways; a bucket's life cycle does the same.
+ * Abort uploads in parts of our own that nobody goes on with. Servers that cannot list them have their own ways; a bucket's life cycle does
+ * the same.
  */
-export async function sweepUploads(bucket: Bucket, stop: AbortSignal): Promise<void> {
-  const { options, clients, times } = bucket
-  // By the clock of S3, which dates them: that of this machine may be days ahead.
-  const before = Date.now() + clockOffsetMs(bucket) - times.abandonedMs
+async function sweepUploads(bucket: Bucket, beforeMs: number, stop: AbortSignal): Promise<void> {
+  const { options, clients } = bucket
   let found = false
   async function sweep(uploads: AsyncIterable<MultipartUpload>): Promise<void> {
     for await (const { Key = '', UploadId, Initiated } of uploads) {
       found = true
       const isOurs = Key.startsWith(options.prefix) && isLocation(Key.slice(options.prefix.length))
-      if (!isOurs || Initiated === undefined || Initiated.getTime() > before) continue
+      if (!isOurs || Initiated === undefined || Initiated.getTime() > beforeMs) continue
       const abort = new AbortMultipartUploadCommand({ Bucket: options.bucket, Key, UploadId })
-      await asked((sending) => clients.work.send(abort, sending), { stop })
+      await asked((sending) => clients.work.send(abort, sending), { stop }).catch(unlessRefused)
     }
   }
   await sweep(listUploads(bucket, options.prefix, stop))
   // MinIO takes a prefix for the whole key.
   if (!found && options.prefix !== '') await sweep(listUploads(bucket, '', stop))
+}
+
+/** What S3 refuses of one upload, above all because another server has aborted it meanwhile, says nothing of the others. */
+function unlessRefused(error: unknown): void {
+  if ((statusOf(error) ?? 500) >= 500) throw error
 }
 
 /** Where the next page of a list begins. */

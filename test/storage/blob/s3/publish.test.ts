@@ -1,6 +1,11 @@
 import { readdir } from 'node:fs/promises'
 
-import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import {
+  AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3'
 import { describe, expect, it } from 'vitest'
 
 import { blobLocation } from '../../../../src/blobs/blob-location.ts'
@@ -75,6 +80,20 @@ describe.each(['s3', 's3Second'] as const)('a bucket of %s', (server) => {
       await using _old = await openS3BlobStore({ s3: world.options, spool: dir.path, times: { abandonedMs: -60_000 } })
       await expect.poll(() => world.bucket.openUploads()).toEqual(['elsewhere/file'])
       await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: 'elsewhere/file', UploadId }))
+    })
+
+    it('is rid of what a start that was killed has tried it with, and keeps what has such a name', async () => {
+      await using world = await openS3World(have.paths[server])
+      const { client, bucket } = world.bucket
+      const [probe, other] = ['probe-0123456789abcdef', 'probe-of-mine'].map((name) => world.options.prefix + name)
+      for (const Key of [probe, other]) await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'x' }))
+      await using dir = await tempDir('s3-sweep')
+      {
+        await using _young = await openS3BlobStore({ s3: world.options, spool: dir.path })
+        expect(await world.bucket.keys()).toContain(probe)
+      }
+      await using _old = await openS3BlobStore({ s3: world.options, spool: dir.path, times: { abandonedMs: -60_000 } })
+      await expect.poll(() => world.bucket.keys()).toEqual([other])
     })
 
     it('gives a URL at which anybody reads it for a while, as what it is said to be', async () => {
@@ -163,10 +182,24 @@ describeWith('s3', 'an upload into a bucket', () => {
     await publish(store, Buffer.from('x'))
   })
 
+  it('that was left behind and cannot be removed does not keep the others that were', async () => {
+    await using world = await openS3World(have.paths.s3)
+    const { client, bucket } = world.bucket
+    const [first, second] = [LOCATION, blobLocation('main', 'ef'.repeat(32))].map((at) => world.options.prefix + at)
+    for (const Key of [first, second]) await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key }))
+    await using proxy = await startS3Proxy(world.bucket.endpoint, ({ method, url = '' }) =>
+      method === 'DELETE' && url.includes(LOCATION) ? 'denied' : undefined,
+    )
+    await using dir = await tempDir('s3-sweep')
+    const s3 = s3OptionsOf(world.bucket, { endpoint: proxy.endpoint })
+    await using _store = await openS3BlobStore({ s3, spool: dir.path, times: { abandonedMs: -60_000 } })
+    await expect.poll(() => world.bucket.openUploads()).toEqual([first])
+    expect(proxy.met.get('denied')).toBe(1)
+  })
+
   it('does not stop for an object in its way: it fails, and says so', async () => {
     await using world = await openS3World(have.paths.s3, { prefix: '' })
     const { client, bucket } = world.bucket
-    const { PutObjectCommand } = await import('@aws-sdk/client-s3')
     await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'main', Body: 'in the way' }))
     await expect(publish(world.store, Buffer.from('x'))).rejects.toMatchObject({
       code: 'STORAGE_DOWN',
