@@ -34,7 +34,9 @@ export async function startOwnPostgres(settings: Readonly<Record<string, string>
   /** While the first one stands still it starts no others, and those that end keep their numbers. */
   async function signal(name: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
     const postmaster = Number((await readFile(`${data}/postmaster.pid`, 'utf8')).split('\n')[0])
-    for (const pid of [postmaster, ...(await childrenOf(postmaster))]) process.kill(pid, name)
+    if (name === 'SIGSTOP') process.kill(postmaster, name)
+    for (const pid of await childrenOf(postmaster)) process.kill(pid, name)
+    if (name === 'SIGCONT') process.kill(postmaster, name)
   }
 
   return {

@@ -88,6 +88,8 @@ function objectReader(
     letGo()
     const end = expected.end !== undefined && offset < expected.end ? expected.end : sizeBytes
     current = await get(bucket, location, { start: offset, end }, { stop: stop.signal, etag })
+    // Closed while the answer was on its way through here, when there was nothing to let go of yet.
+    if (stop.signal.aborted) throw CLOSED
     position = current.start
     if (current.start !== offset || current.sizeBytes !== sizeBytes)
       throw new BodyCut('another part than was asked for')
@@ -95,7 +97,7 @@ function objectReader(
   }
 
   async function readOnce(target: Uint8Array, offset: number): Promise<number> {
-    if (stop.signal.aborted) throw new Error('these bytes are closed already')
+    if (stop.signal.aborted) throw CLOSED
     const body = await bodyAt(offset)
     const wanted = Math.min(target.byteLength, (current?.end ?? sizeBytes) - offset)
     const count = await body.read(target.subarray(0, wanted))
@@ -140,6 +142,8 @@ function objectReader(
     },
   }
 }
+
+const CLOSED = new Error('these bytes are closed already')
 
 function keptPart(bytes: Uint8Array, start: number, offset: number, length: number): Uint8Array | undefined {
   if (length <= 0) return bytes.subarray(0, 0)
