@@ -124,7 +124,8 @@ async function damage(blobs: BlobStores, row: BlobRow): Promise<string | undefin
 function openForCheck(blobs: BlobStores, row: BlobRow): Promise<OpenBlob> {
   const open = () => blobs.of(row).open(blobLocation(row.domain, row.digest))
   const of = () => blobs.of(row)
-  return openBlob({ blobs: { open, of }, kv: { setBlobState: async () => {} }, events: SILENT_EVENTS }, row)
+  const kv = { blob: () => undefined, setBlobState: async () => {} }
+  return openBlob({ blobs: { open, of }, kv, events: SILENT_EVENTS }, row)
 }
 
 async function hashOf(source: Source): Promise<string> {

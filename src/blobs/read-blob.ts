@@ -11,7 +11,7 @@ import { LIMITS } from '../limits.ts'
 
 interface Ports {
   readonly blobs: Pick<BlobStores, 'open' | 'of'>
-  readonly kv: Pick<KvStore, 'setBlobState'>
+  readonly kv: Pick<KvStore, 'blob' | 'setBlobState'>
   readonly events: Events
 }
 
@@ -46,13 +46,13 @@ async function openWhole(ports: Ports, row: BlobRow, part: ByteRange | undefined
     if (sizeBytes === row.storedBytes) return stored
     await stored[Symbol.asyncDispose]()
     const reason = `${sizeBytes} bytes stored where ${row.storedBytes} belong`
-    const told = await blobs.of(row).stat(blobLocation(row.domain, row.digest))
-    if (told?.sizeBytes === sizeBytes) {
-      await quarantine(ports, row, reason)
+    const told = await sizeOf(ports, row)
+    if (told === sizeBytes) {
+      await quarantine(ports, row, reason, async (now) => (await sizeOf(ports, now)) === now.storedBytes)
       throw new DepotError('NOT_FOUND', 'not found')
     }
     if (opened < OPENED_MAX) continue
-    const has = told === undefined ? 'nothing' : `${told.sizeBytes} bytes`
+    const has = told === undefined ? 'nothing' : `${told} bytes`
     events.blobMisread(row, `its store gives ${sizeBytes} of ${row.storedBytes} bytes, and says that it has ${has}`)
     throw new DepotError('STORAGE_DOWN', 'the blob store gives other bytes than it has: try again later')
   }
@@ -60,6 +60,11 @@ async function openWhole(ports: Ports, row: BlobRow, part: ByteRange | undefined
 
 /** What was wrong with one answer is seldom wrong with the next. */
 const OPENED_MAX = 2
+
+/** What its store says without being read; undefined when it has nothing. */
+async function sizeOf({ blobs }: Ports, row: BlobRow): Promise<number | undefined> {
+  return (await blobs.of(row).stat(blobLocation(row.domain, row.digest)))?.sizeBytes
+}
 
 /** The stored bytes that hold what will be read; undefined for all of them. */
 function storedPart(row: BlobRow, { of, range }: Reads): ByteRange | undefined {
@@ -72,9 +77,24 @@ function storedPart(row: BlobRow, { of, range }: Reads): ByteRange | undefined {
   return first && last && { start: first.storedStart, end: last.storedEnd }
 }
 
-async function quarantine({ kv, events }: Ports, row: BlobRow, reason: string): Promise<void> {
+/**
+ * Take a blob out of service, and back into it when it is good by now: whoever sent it again meanwhile has been told that it is stored, and
+ * its row may say the same as before.
+ *
+ * @param isGood looks at what is stored now
+ */
+async function quarantine(
+  { kv, events }: Ports,
+  row: BlobRow,
+  reason: string,
+  isGood: (now: BlobRow) => Promise<boolean>,
+): Promise<void> {
+  const { domain, digest } = row
   events.blobQuarantined(row, reason)
-  await kv.setBlobState(row.domain, row.digest, 'quarantined')
+  await kv.setBlobState(domain, digest, 'quarantined')
+  const now = await kv.blob(domain, digest)
+  if (now?.state !== 'quarantined') return
+  if (now.storedSha256 !== row.storedSha256 || (await isGood(now))) await kv.setBlobState(domain, digest, 'live')
 }
 
 /** Stored bytes in pieces; one buffer serves them all. */
@@ -114,15 +134,28 @@ async function* decodedChunks(
 
 /** A frame that could not be decoded, asked for anew: it may have been spoiled on its way. */
 async function decodeAgain(ports: Ports, row: BlobRow, position: FramePosition): Promise<Uint8Array> {
-  await using stored = await ports.blobs.open(row, { start: position.storedStart, end: position.storedEnd })
   // That bytes cannot be read now says nothing about them; that they cannot be decoded does.
-  const frame = await readFrame(stored, position)
+  const frame = await openFrame(ports, row, position)
   try {
     return await decompressFrame(frame, position.contentEnd - position.contentStart)
   } catch (error) {
-    await quarantine(ports, row, `a frame cannot be decoded: ${String(error)}`)
+    await quarantine(ports, row, `a frame cannot be decoded: ${String(error)}`, async (now) =>
+      isDecoded(await openFrame(ports, now, position), position),
+    )
     throw error
   }
+}
+
+async function openFrame({ blobs }: Ports, row: BlobRow, position: FramePosition): Promise<Uint8Array> {
+  await using stored = await blobs.open(row, { start: position.storedStart, end: position.storedEnd })
+  return await readFrame(stored, position)
+}
+
+async function isDecoded(frame: Uint8Array, { contentStart, contentEnd }: FramePosition): Promise<boolean> {
+  return decompressFrame(frame, contentEnd - contentStart).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function readFrame(stored: StoredBytes, position: FramePosition): Promise<Uint8Array> {

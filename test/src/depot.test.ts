@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest'
 
 import { blobLocation } from '../../src/blobs/blob-location.ts'
 import type { Depot, StageOptions } from '../../src/depot.ts'
+import { createDepot } from '../../src/create-depot.ts'
 import { DepotError } from '../../src/errors.ts'
+import { SILENT_EVENTS } from '../../src/events.ts'
 import { fsck } from '../../src/fsck.ts'
 import { MAIN_CACHE, type BlobRow } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -151,6 +153,42 @@ describe('a depot', () => {
     await expect(collect(blob.content().chunks({ start: 0, end: row.sizeBytes }))).rejects.toThrow()
     expect(world.quarantined).toEqual([row.digest])
   })
+
+  it.each([
+    ['raw', (bytes: Buffer) => bytes.subarray(0, 4999)],
+    ['zstd', (bytes: Buffer) => flip(bytes, 2000)],
+  ] as const)(
+    'leaves in service what was sent again while a reader found it damaged, stored %s',
+    async (encoding, spoil) => {
+      await using world = await openTestDepot()
+      const content = randomBytes(5000)
+      const row = await store(world.depot, content, encoding)
+      await damage(world, row, spoil)
+      const { kv, blobs } = world.depot
+      // Between what this reader finds and what it does about it, another one has done the same, and a client has healed it.
+      const late = createDepot({
+        kv: {
+          ...kv,
+          async setBlobState(domain, digest, state) {
+            if (state === 'quarantined') {
+              await kv.setBlobState(domain, digest, state)
+              await store(world.depot, content, encoding)
+            }
+            await kv.setBlobState(domain, digest, state)
+          },
+        },
+        blobs,
+        events: SILENT_EVENTS,
+      })
+      const readAll = async (depot: Depot): Promise<Buffer> => {
+        await using blob = await depot.open(row)
+        return collect(blob.content().chunks({ start: 0, end: row.sizeBytes }))
+      }
+      await expect(readAll(late)).rejects.toThrow()
+      expect(await world.depot.blobOf(MAIN_CACHE, 'test', row.digest)).toMatchObject({ state: 'live' })
+      expect((await readAll(world.depot)).equals(content)).toBe(true)
+    },
+  )
 
   it('lists a whole kind, and only the keys of a prefix', async () => {
     await using world = await openTestDepot()
