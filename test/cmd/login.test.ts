@@ -44,8 +44,9 @@ describeWith('openssh', 'depot login', () => {
   it('says how far the clocks are apart, when they are', async () => {
     await using user = await cliUser()
     await user.key()
-    const date = new Date(Date.now() + 600_000).toUTCString()
-    await using depot = await startUpstream((_, response) => response.writeHead(401, { date }).end('{"error":"no"}'))
+    await using depot = await startUpstream((_, response) =>
+      response.writeHead(401, { date: new Date(Date.now() + 600_000).toUTCString() }).end('{"error":"no"}'),
+    )
     const { status, stderr } = await user.run(['whoami', depot.url])
     expect(status).toBe(1)
     expect(stderr).toMatch(/clock is (?:59\d|600) s behind the depot's/)

@@ -75,7 +75,7 @@ describeWith('postgres', 'work beside answering, in servers of one PostgreSQL', 
     await sleep(2500)
     expect([...at]).toEqual(['one'])
     await first[Symbol.asyncDispose]()
-    await expect.poll(() => [...at], { timeout: 5000 }).toEqual(['two'])
+    await expect.poll(() => [...at]).toEqual(['two'])
     expect(ended).toEqual(['one'])
     await second[Symbol.asyncDispose]()
   })
@@ -89,8 +89,8 @@ describeWith('postgres', 'work beside answering, in servers of one PostgreSQL', 
     await expect.poll(() => [...at]).toEqual(['one'])
     await database.sql`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = (
       SELECT oid FROM pg_database WHERE datname = current_database())`
-    await expect.poll(() => ended, { timeout: 10_000 }).toEqual(['one'])
-    await expect.poll(() => [...at], { timeout: 10_000 }).toEqual(['one'])
+    await expect.poll(() => ended).toEqual(['one'])
+    await expect.poll(() => [...at]).toEqual(['one'])
   })
 
   it('is waited for by nobody who is told to end', async () => {
@@ -102,9 +102,8 @@ describeWith('postgres', 'work beside answering, in servers of one PostgreSQL', 
     await expect.poll(() => [...at]).toEqual(['one'])
     const second = tendInTurn(two, [endless('two', at, [])])
     await sleep(100)
-    const started = performance.now()
+    // Whoever waited would wait for as long as the first one is at it.
     await second[Symbol.asyncDispose]()
-    expect(performance.now() - started).toBeLessThan(1000)
     expect([...at]).toEqual(['one'])
   })
 })
