@@ -1,9 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-import type { Database } from 'better-sqlite3'
-
 import { DepotError } from '../../src/errors.ts'
-import type { Client, Transaction } from './postgres/connect.ts'
 
 export interface Migration {
   /** File name without its ending; they are applied in the order of their names. */
@@ -64,85 +61,10 @@ export type SchemaRule = 'migrate' | 'demand'
  *
  * @throws DepotError `STORAGE_DOWN` when the database has other changes than this version
  */
-function demandCurrent(known: readonly Migration[], applied: readonly string[]): void {
+export function demandCurrent(known: readonly Migration[], applied: readonly string[]): void {
   const [missing] = pendingMigrations(known, applied)
   if (missing === undefined) return
   const state = applied.length === 0 ? 'has no tables of a depot' : `is of an older depot (${missing.name} is missing)`
   const message = `the database ${state}: bring it up to date with depot serve --mode db-migrations`
   throw new DepotError('STORAGE_DOWN', message)
-}
-
-/** Names of the changes that a SQLite database has. */
-export function appliedToSqlite(database: Database): readonly string[] {
-  const table = database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migration'").get()
-  return table === undefined ? [] : database.prepare<[], string>('SELECT name FROM migration').pluck().all()
-}
-
-/** Names of the changes that a PostgreSQL database has. */
-export async function appliedToPostgres(client: Client): Promise<readonly string[]> {
-  const [table] = await client<{ found: string | null }[]>`SELECT to_regclass('migration')::text AS found`
-  const rows = table?.found == null ? [] : await client<{ name: string }[]>`SELECT name FROM migration`
-  return rows.map(({ name }) => name)
-}
-
-/** @throws DepotError `STORAGE_DOWN` when the database is not as this version has it */
-export function demandSqlite(database: Database, migrations = readMigrations('sqlite')): void {
-  demandCurrent(migrations, appliedToSqlite(database))
-}
-
-/** @throws DepotError `STORAGE_DOWN` when the database is not as this version has it */
-export async function demandPostgres(client: Client, migrations = readMigrations('postgres')): Promise<void> {
-  demandCurrent(migrations, await appliedToPostgres(client))
-}
-
-/** @throws DepotError `STORAGE_DOWN` when a newer version has changed it */
-export async function isCurrentPostgres(client: Client, migrations = readMigrations('postgres')): Promise<boolean> {
-  return pendingMigrations(migrations, await appliedToPostgres(client)).length === 0
-}
-
-/** Bring a SQLite database up to date; look and change under one write lock, so that two processes may start at once. */
-export function migrateSqlite(database: Database, migrations = readMigrations('sqlite')): void {
-  database
-    .transaction(() => {
-      database.exec('CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT')
-      const applied = database.prepare<[], string>('SELECT name FROM migration').pluck().all()
-      const note = database.prepare<[string]>('INSERT INTO migration VALUES (?, unixepoch())')
-      for (const { name, sql } of pendingMigrations(migrations, applied)) {
-        database.exec(sql)
-        note.run(name)
-      }
-    })
-    .immediate()
-}
-
-/** Any constant will do, as long as no other program on this database takes it. */
-const MIGRATION_LOCK = 0x6465706f
-
-/**
- * Bring a PostgreSQL database up to date; look and change in one transaction that holds an advisory lock. One that is up to date is only
- * looked at: whoever uses it need not be allowed to change it.
- */
-export async function migratePostgres(client: Client, migrations = readMigrations('postgres')): Promise<void> {
-  if (await isCurrentPostgres(client, migrations)) return
-  await client.begin(async (transaction) => {
-    // A migration may take long, and so may waiting for another process that runs one.
-    await transaction`SET LOCAL statement_timeout = 0`
-    await transaction`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`
-    await demandUtf8(transaction)
-    await transaction`CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`
-    const applied = await transaction<{ name: string }[]>`SELECT name FROM migration`
-    for (const { name, sql } of pendingMigrations(
-      migrations,
-      applied.map((row) => row.name),
-    )) {
-      await transaction.unsafe(sql)
-      await transaction`INSERT INTO migration (name) VALUES (${name})`
-    }
-  })
-}
-
-async function demandUtf8(transaction: Transaction): Promise<void> {
-  const [row] = await transaction<{ server_encoding: string }[]>`SHOW server_encoding`
-  if (row?.server_encoding === 'UTF8') return
-  throw new DepotError('STORAGE_DOWN', "the PostgreSQL database does not hold UTF-8: create one with ENCODING 'UTF8'")
 }

@@ -1,5 +1,6 @@
-import { appliedToPostgres, migrationState, readMigrations, type MigrationState } from '../migrate.ts'
+import { migrationState, readMigrations, type MigrationState } from '../migrate.ts'
 import { openPool } from './client.ts'
+import { appliedToPostgres } from './migrate.ts'
 import { explainStart } from './start.ts'
 
 /** What somebody who only looks sees of a PostgreSQL database. */

@@ -3,7 +3,8 @@ import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 import { translatedSqlite } from '../../sqlite-errors.ts'
-import { appliedToSqlite, migrationState, readMigrations, type MigrationState } from '../migrate.ts'
+import { migrationState, readMigrations, type MigrationState } from '../migrate.ts'
+import { appliedToSqlite } from './migrate.ts'
 
 /** What somebody who only looks sees of a database file. */
 export interface SqliteState extends MigrationState {

@@ -1,7 +1,9 @@
 import Database from 'better-sqlite3'
 
-import { migratePostgres, migrateSqlite, readMigrations } from '../../../../storage/kv/migrate.ts'
+import { readMigrations } from '../../../../storage/kv/migrate.ts'
 import { openPool } from '../../../../storage/kv/postgres/client.ts'
+import { migratePostgres } from '../../../../storage/kv/postgres/migrate.ts'
+import { migrateSqlite } from '../../../../storage/kv/sqlite/migrate.ts'
 import { describeModes } from '../../../conformance/modes.ts'
 import { describeWith } from '../../../helpers/have.ts'
 import { createDatabase } from '../../../helpers/postgres-database.ts'
