@@ -31,12 +31,10 @@ export function fsckCommand(env: Environment): Command {
       const config = storageConfig(values, env, home)
       if (config.storageType === 'memory')
         throw new UsageError('blobs in memory are gone with their server: there is nothing to check')
-      const { blobs, kv } = await openStorage({ ...config, existing: true })
-      await using ownedBlobs = blobs
-      await using ownedKv = kv
+      await using storage = await openStorage({ ...config, existing: true })
       const counts: FsckCounts = { blobs: 0, references: 0, hashedBytes: 0 }
       let errors = 0
-      for await (const finding of fsck({ blobs: ownedBlobs, kv: ownedKv, full, counts })) {
+      for await (const finding of fsck({ ...storage, full, counts })) {
         if (finding.severity === 'error') errors++
         process.stdout.write(
           json

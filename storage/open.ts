@@ -28,9 +28,9 @@ export interface StorageOptions {
   readonly stores?: SeveralStoresConfig | undefined
   /** Told when one of several stores fails, and when it is back. */
   readonly events?: Events
-  /** Only look at what is there: make nothing, and leave alone what another process has staged. */
+  /** Only look at what is there: make nothing, change no table, and leave alone what another process has staged. */
   readonly existing?: boolean
-  /** What becomes of a database of an older depot; `migrate` when absent. */
+  /** What becomes of a database of an older depot; when absent it is brought up to date, or refused by who only looks. */
   readonly schema?: SchemaRule
   /** Told what an operator should know about where the data lies. */
   readonly warn?: (message: string) => void
@@ -38,7 +38,8 @@ export interface StorageOptions {
   readonly writer?: BatchWriter
 }
 
-export interface Storage {
+/** Both stores; disposing it closes them. */
+export interface Storage extends AsyncDisposable {
   readonly blobs: BlobStores
   readonly kv: KvStore
 }
@@ -50,13 +51,12 @@ export interface Storage {
  * `STORAGE_DOWN` or `STORAGE_FULL` when a store cannot be opened.
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
-  const kv = await openKv(options)
-  try {
-    return { kv, blobs: await openAllStores(options, kv) }
-  } catch (error) {
-    await kv[Symbol.asyncDispose]()
-    throw error
-  }
+  await using opening = new AsyncDisposableStack()
+  const kv = opening.use(await openKv(options))
+  // Closed first: several stores ask the database how full they are.
+  const blobs = opening.use(await openAllStores(options, kv))
+  const opened = opening.move()
+  return { kv, blobs, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 /** Every store for blobs there is. @throws DepotError `STORAGE_DOWN` when blobs lie in one that is not configured */
@@ -80,7 +80,7 @@ async function openFolder(root: string, existing: boolean): Promise<BlobStore> {
 export async function openKv({
   databaseUrl,
   existing = false,
-  schema,
+  schema = existing ? 'demand' : 'migrate',
   warn,
   writer,
   ...database
@@ -92,14 +92,14 @@ export async function openKv({
       return openSqliteKv({
         file: location.file,
         existing,
-        ...(schema === undefined ? {} : { schema }),
+        schema,
         ...(warn === undefined ? {} : { warn }),
         ...(writer === undefined ? {} : { writer }),
       })
     }
     case 'postgres': {
       const { openPostgresKv } = await import('./kv/postgres/store.ts')
-      return openPostgresKv({ ...postgresTarget(location.url, database), ...(schema === undefined ? {} : { schema }) })
+      return openPostgresKv({ ...postgresTarget(location.url, database), schema })
     }
   }
 }

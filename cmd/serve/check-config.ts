@@ -35,11 +35,9 @@ export async function checkStorage(config: ServeConfig): Promise<readonly string
   if (!isCurrent) return [line]
   if (config.storageType === 'fs' && config.stores === undefined && !existsSync(path.join(config.storePath, 'blobs')))
     return [line, `store: ${config.storePath} has no blobs yet: the first start makes their folder`]
-  const { kv, blobs } = await openStorage({ ...config, schema: 'demand', existing: true })
-  await using _kv = kv
-  await using stores = blobs
+  await using storage = await openStorage({ ...config, existing: true })
   const lines = [line]
-  for (const { name, blobs: store } of stores.all) {
+  for (const { name, blobs: store } of storage.blobs.all) {
     await store.ping?.()
     lines.push(`store${name === '' ? '' : ` ${name}`}: answers`)
   }

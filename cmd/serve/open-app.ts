@@ -56,15 +56,15 @@ export async function openApp(options: OpenOptions): Promise<OpenedApp> {
   const { config, events, warn = () => {}, protocols = (all) => all, common } = options
   await using opening = new AsyncDisposableStack()
   const localStore = opening.use(await openLocalStore(config))
-  const { blobs, kv } = await openStorage({
-    ...config,
-    events,
-    schema: schemaRule(config.mode),
-    warn,
-    ...(common?.writer === undefined ? {} : { writer: common.writer }),
-  })
-  opening.use(blobs)
-  opening.use(kv)
+  const { blobs, kv } = opening.use(
+    await openStorage({
+      ...config,
+      events,
+      schema: schemaRule(config.mode),
+      warn,
+      ...(common?.writer === undefined ? {} : { writer: common.writer }),
+    }),
+  )
   const siblings = common?.siblings ?? opening.use(await openNews(config)) ?? NO_SIBLINGS
   const redirects = config.redirect && redirectRules(config.redirect)
   const depot = createDepot({ blobs, kv, events, redirects })

@@ -1,12 +1,10 @@
 import path from 'node:path'
 
 import type { BlobStore } from '../../src/blobs/blob-store.ts'
-import type { BlobStores } from '../../src/blobs/blob-stores.ts'
-import type { KvStore } from '../../src/kv-store.ts'
 import { hasRoom } from '../../src/blobs/store-health.ts'
 import { storeTotals } from '../../src/blobs/store-use.ts'
 import { isPrepared, placeName } from '../../storage/open-stores.ts'
-import { openStorage } from '../../storage/open.ts'
+import { openStorage, type Storage } from '../../storage/open.ts'
 import { UsageError, type CliIo, type Command, type ParsedArgs } from '../cli.ts'
 import type { StorageConfig } from '../settings/config.ts'
 import { storageConfig } from '../settings/parse-config.ts'
@@ -52,10 +50,8 @@ export function storeListCommand(env: Environment, io: CliIo): Command {
   }
 }
 
-export interface OpenedStores extends AsyncDisposable {
+export interface OpenedStores extends Storage {
   readonly config: StorageConfig
-  readonly kv: KvStore
-  readonly blobs: BlobStores
 }
 
 /** Open what the settings name, without changing it. @throws UsageError, DepotError */
@@ -64,16 +60,7 @@ export async function openConfigured(flags: ParsedArgs['flags'], env: Environmen
   for (const warning of warnings) io.err(`depot: ${warning}`)
   const config = storageConfig(values, env, home)
   if (config.storageType === 'memory') throw new UsageError('blobs in memory are gone with their server')
-  const { kv, blobs } = await openStorage({ ...config, existing: true })
-  return {
-    config,
-    kv,
-    blobs,
-    async [Symbol.asyncDispose]() {
-      await blobs[Symbol.asyncDispose]()
-      await kv[Symbol.asyncDispose]()
-    },
-  }
+  return { config, ...(await openStorage({ ...config, existing: true })) }
 }
 
 const HEAD = ['name', 'type', 'where', 'blobs', 'bytes', 'free', 'state']

@@ -1,10 +1,14 @@
-import { existsSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
+import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 
 import { blobLocation } from '../../src/blobs/blob-location.ts'
 import { MAIN_CACHE } from '../../src/kv-store.ts'
+import { readMigrations } from '../../storage/kv/migrate.ts'
+import { appliedToSqlite, migrateSqlite } from '../../storage/kv/sqlite/migrate.ts'
+import { openSqliteKv } from '../../storage/kv/sqlite/store.ts'
 import { inPieces, openTestDepot } from '../helpers/depot.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -49,6 +53,32 @@ describe('depot fsck', () => {
     writeFileSync(staged, 'half an upload')
     expect((await runDepot(['fsck', '--store-path', world.dir])).status).toBe(0)
     expect(readdirSync(path.dirname(staged))).toEqual([path.basename(staged)])
+  })
+
+  it.each([['fsck'], ['audit', 'list'], ['store', 'list']])(
+    'like every command that only looks changes no table of an older depot, and says what does (%s %s)',
+    async (...command) => {
+      await using dir = await tempDir()
+      const database = new Database(dir.join('depot.db'))
+      migrateSqlite(database, readMigrations('sqlite').slice(0, 2))
+      const { status, stderr } = await runDepot([...command.filter(Boolean), '--store-path', dir.path])
+      expect(appliedToSqlite(database)).toHaveLength(2)
+      database.close()
+      expect(status).toBe(1)
+      expect(stderr).toContain('depot serve --mode db-migrations')
+    },
+  )
+
+  it('reads a copy of a database as it is, also one that was made without a log', async () => {
+    await using dir = await tempDir()
+    await (await openSqliteKv({ file: dir.join('depot.db') }))[Symbol.asyncDispose]()
+    const database = new Database(dir.join('depot.db'))
+    database.pragma('journal_mode = delete')
+    database.close()
+    const before = readFileSync(dir.join('depot.db'))
+    expect(await runDepot(['fsck', '--store-path', dir.path])).toMatchObject({ status: 0, stderr: '' })
+    expect(readFileSync(dir.join('depot.db')).equals(before)).toBe(true)
+    expect(readdirSync(dir.path)).toEqual(['depot.db'])
   })
 
   it('refuses to look for what only a running server has in memory', async () => {

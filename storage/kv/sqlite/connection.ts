@@ -51,7 +51,7 @@ const PAUSE_MS = 20
 function setJournalMode(database: Database.Database, journal: JournalMode): void {
   for (let left = Math.ceil(LIMITS.databaseBusyTimeoutMs / PAUSE_MS); ; left--) {
     try {
-      if (database.readonly && database.pragma('journal_mode', { simple: true }) === journal) return
+      if (database.readonly && mayRead(database, journal)) return
       demand(database, 'journal_mode', journal)
       return
     } catch (error) {
@@ -60,6 +60,11 @@ function setJournalMode(database: Database.Database, journal: JournalMode): void
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
     }
   }
+}
+
+/** Whoever only reads need not change the file: without a log it is read as well, and only that is wrong where there must be none. */
+function mayRead(database: Database.Database, journal: JournalMode): boolean {
+  return journal === 'wal' || database.pragma('journal_mode', { simple: true }) === journal
 }
 
 /** File systems of other machines, by the magic number of statfs(2): their locks and shared memory do not carry WAL. */
