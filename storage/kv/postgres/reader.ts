@@ -1,18 +1,7 @@
 import { prefixEnd } from '../../../src/key-prefix.ts'
-import type {
-  AuditRow,
-  BlobPlace,
-  BlobRow,
-  Cache,
-  DocumentKey,
-  KvRecord,
-  ListOptions,
-  RecordName,
-  Reference,
-  StoredDocument,
-} from '../../../src/kv-store.ts'
 import { checkKeyCount, checkPageLimit, isKey, pageStart } from '../checks.ts'
 import { keptBodies } from '../kept-bodies.ts'
+import type { ReadsLater } from '../reads.ts'
 import type { Pool } from './client.ts'
 import {
   AUDIT,
@@ -33,26 +22,8 @@ import {
 } from './queries.ts'
 import { runner } from './runner.ts'
 
-/** The reads of a KvStore. */
-export interface PostgresReader {
-  cache(name: string): Promise<Cache | undefined>
-  get(cache: number, kind: string, key: string): Promise<KvRecord | undefined>
-  present(cache: number, kind: string, keys: readonly string[]): Promise<readonly string[]>
-  list(cache: number, kind: string, options: ListOptions): Promise<readonly KvRecord[]>
-  blobOf(cache: number, kindPrefix: string, digest: string): Promise<BlobRow | undefined>
-  holders(cache: number, kindPrefix: string, digest: string, limit: number): Promise<readonly RecordName[]>
-  blob(domain: string, digest: string): Promise<BlobRow | undefined>
-  document(key: DocumentKey): Promise<StoredDocument | undefined>
-  blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobRow[]>
-  blobPlaces(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): Promise<readonly BlobPlace[]>
-  storesNamed(): Promise<readonly { readonly store: string; readonly blobs: number }[]>
-  references(after: Reference | undefined, limit: number): Promise<readonly Reference[]>
-  audit(after: number, limit: number): Promise<readonly AuditRow[]>
-  auditHead(): Promise<number>
-}
-
 /** Reads over a pool; drizzle writes each query once, the server prepares it once a connection. */
-export function postgresReader(pool: Pool): PostgresReader {
+export function postgresReader(pool: Pool): ReadsLater {
   const run = runner(pool)
   const kept = keptBodies()
   return {

@@ -2,21 +2,10 @@ import type { Database } from 'better-sqlite3'
 import type * as SqliteDriver from 'drizzle-orm/better-sqlite3'
 
 import { prefixEnd } from '../../../src/key-prefix.ts'
-import type {
-  AuditRow,
-  BlobPlace,
-  BlobRow,
-  Cache,
-  DocumentKey,
-  KvRecord,
-  ListOptions,
-  RecordName,
-  Reference,
-  StoredDocument,
-} from '../../../src/kv-store.ts'
-import { SYSTEM_CACHE } from '../../../src/kv-store.ts'
+import { SYSTEM_CACHE, type BlobRow } from '../../../src/kv-store.ts'
 import { checkKeyCount, checkPageLimit, pageStart } from '../checks.ts'
 import { loadDrizzle, orm } from '../drizzle.ts'
+import type { ReadsAtOnce } from '../reads.ts'
 import { auditTable, blobTable, cacheTable, recordTable, referenceTable } from './schema.ts'
 import { documents } from './documents.ts'
 import { translatedSqlite } from '../../sqlite-errors.ts'
@@ -26,26 +15,8 @@ const { and, asc, desc, eq, gt, gte, lt, ne, sql } = orm
 const { drizzle } = loadDrizzle('drizzle-orm/better-sqlite3') as typeof SqliteDriver
 const at = sql.placeholder
 
-/** The reads of a KvStore, answered at once. */
-export interface SqliteReader {
-  cache(name: string): Cache | undefined
-  get(cache: number, kind: string, key: string): KvRecord | undefined
-  present(cache: number, kind: string, keys: readonly string[]): readonly string[]
-  list(cache: number, kind: string, options: ListOptions): readonly KvRecord[]
-  blobOf(cache: number, kindPrefix: string, digest: string): BlobRow | undefined
-  holders(cache: number, kindPrefix: string, digest: string, limit: number): readonly RecordName[]
-  blob(domain: string, digest: string): BlobRow | undefined
-  document(key: DocumentKey): StoredDocument | undefined
-  blobs(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobRow[]
-  blobPlaces(after: Pick<BlobRow, 'domain' | 'digest'> | undefined, limit: number): readonly BlobPlace[]
-  storesNamed(): readonly { readonly store: string; readonly blobs: number }[]
-  references(after: Reference | undefined, limit: number): readonly Reference[]
-  audit(after: number, limit: number): readonly AuditRow[]
-  auditHead(): number
-}
-
 /** Reads over one connection; every query is prepared once, here. The hot ones tell `turn` before they begin. */
-export function sqliteReader(connection: Database, turn: Pick<SharedTurn, 'beforeRead'>): SqliteReader {
+export function sqliteReader(connection: Database, turn: Pick<SharedTurn, 'beforeRead'>): ReadsAtOnce {
   const queries = prepareQueries(connection)
   const blobOf = blobOfQuery(connection)
   const record = recordQuery(connection)
@@ -173,7 +144,7 @@ type BlobColumns = [
  * The hot path of every archive GET, so without drizzle's row mapping. A subquery, because SQLite takes three times as long over
  * the same as a join.
  */
-function blobOfQuery(connection: Database): SqliteReader['blobOf'] {
+function blobOfQuery(connection: Database): ReadsAtOnce['blobOf'] {
   const statement = connection
     .prepare<unknown[], BlobColumns>(
       `SELECT size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, domain, store FROM blob
@@ -190,7 +161,7 @@ function blobOfQuery(connection: Database): SqliteReader['blobOf'] {
 }
 
 /** One row by its name, which every read of a file begins with: without drizzle's row mapping too. */
-function recordQuery(connection: Database): SqliteReader['get'] {
+function recordQuery(connection: Database): ReadsAtOnce['get'] {
   const statement = connection
     .prepare<unknown[], [value: string, version: number]>(
       'SELECT value, version FROM record WHERE cache = ? AND kind = ? AND key = ?',
