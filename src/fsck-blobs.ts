@@ -8,6 +8,7 @@ import { SILENT_EVENTS } from './events.ts'
 import { inStore, wentDown, type Finding, type FindingKind } from './fsck-finding.ts'
 import type { BlobRow, KvStore } from './kv-store.ts'
 import { openBlob } from './blobs/read-blob.ts'
+import { pages } from './pages.ts'
 import type { Source } from './source.ts'
 
 export interface FsckCounts {
@@ -40,15 +41,12 @@ const PAGE = 1000
  * @throws DepotError `STORAGE_DOWN` when the database cannot be reached, or the only store
  */
 export async function* checkBlobs(options: Checking, counts: FsckCounts): AsyncGenerator<Finding> {
-  let page = await options.kv.blobs(undefined, PAGE)
-  while (page.length > 0) {
+  for await (const page of pages<BlobRow>((after) => options.kv.blobs(after, PAGE)))
     for (const row of page) {
       counts.blobs++
       const finding = await checkBlob(options, row, counts)
       if (finding !== undefined) yield finding
     }
-    page = await options.kv.blobs(page.at(-1), PAGE)
-  }
 }
 
 async function checkBlob(options: Checking, row: BlobRow, counts: FsckCounts): Promise<Finding | undefined> {

@@ -3,6 +3,7 @@ import { hasCode, type DepotError } from './errors.ts'
 import { checkBlobs, type FsckCounts, type FsckOptions } from './fsck-blobs.ts'
 import { inStore, storeDown, wentDown, type Finding } from './fsck-finding.ts'
 import type { KvStore, Reference } from './kv-store.ts'
+import { pages } from './pages.ts'
 
 /** References in one step. */
 const PAGE = 1000
@@ -38,15 +39,12 @@ async function* findDown({ blobs: { all } }: FsckOptions): AsyncGenerator<Findin
 }
 
 async function* checkReferences({ kv }: FsckOptions, counts: FsckCounts): AsyncGenerator<Finding> {
-  let page = await kv.references(undefined, PAGE)
-  while (page.length > 0) {
+  for await (const page of pages<Reference>((after) => kv.references(after, PAGE)))
     for (const reference of page) {
       counts.references++
       const finding = await checkReference(kv, reference)
       if (finding !== undefined) yield finding
     }
-    page = await kv.references(page.at(-1), PAGE)
-  }
 }
 
 async function checkReference(

@@ -6,7 +6,8 @@ import type { BlobStore } from '../src/blobs/blob-store.ts'
 import type { BlobStores } from '../src/blobs/blob-stores.ts'
 import { DepotError, hasCode } from '../src/errors.ts'
 import { SILENT_EVENTS, type Events } from '../src/events.ts'
-import type { KvStore } from '../src/kv-store.ts'
+import type { BlobPlace, KvStore } from '../src/kv-store.ts'
+import { pages } from '../src/pages.ts'
 import type { PlacementStrategy } from '../src/blobs/placement.ts'
 import { severalStores, type SeveralStore } from '../src/blobs/several-stores.ts'
 import { messageOf } from '../src/thrown.ts'
@@ -141,7 +142,7 @@ export async function isPrepared(folder: string): Promise<boolean> {
 async function holdsBlobs(kv: KvStore, name: string, unnamed: string): Promise<boolean> {
   if ((await kv.storesNamed()).some(({ store }) => store === name)) return true
   if (name !== unnamed) return false
-  for (let page = await kv.blobPlaces(undefined, PAGE); page.length > 0; page = await kv.blobPlaces(page.at(-1), PAGE))
+  for await (const page of pages<BlobPlace>((after) => kv.blobPlaces(after, PAGE)))
     if (page.some(({ store }) => store === '')) return true
   return false
 }

@@ -1,5 +1,6 @@
-import type { KvStore } from '../kv-store.ts'
+import type { BlobPlace, KvStore } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
+import { pages } from '../pages.ts'
 import { withinMs } from '../within.ts'
 
 /** How many bytes lie in each store, about: counted from the database, kept while blobs come, counted anew now and then. */
@@ -73,23 +74,20 @@ function addTo(bytesOf: Map<string, number>, store: string, bytes: number): void
 
 const PAGE = 5_000
 
-/** Blobs and bytes of each store by all rows there are, page by page, with room for others in between. */
+/** Blobs and bytes of each store by all rows there are. */
 export async function storeTotals(
   kv: Pick<KvStore, 'blobPlaces'>,
   nameOf: (row: { readonly store: string }) => string,
   goOn: () => boolean = () => true,
 ): Promise<ReadonlyMap<string, StoreTotal>> {
   const totals = new Map<string, StoreTotal>()
-  let page = await kv.blobPlaces(undefined, PAGE)
-  while (page.length > 0 && goOn()) {
+  for await (const page of pages<BlobPlace>((after) => kv.blobPlaces(after, PAGE))) {
+    if (!goOn()) break
     for (const row of page) {
       const name = nameOf(row)
       const { blobs, bytes } = totals.get(name) ?? { blobs: 0, bytes: 0 }
       totals.set(name, { blobs: blobs + 1, bytes: bytes + row.storedBytes })
     }
-    await new Promise((resolve) => setImmediate(resolve))
-    if (!goOn()) break
-    page = await kv.blobPlaces(page.at(-1), PAGE)
   }
   return totals
 }
