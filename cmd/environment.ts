@@ -19,6 +19,12 @@ export function dataHome(env: Environment, home = homeOf(env)): string {
   return named(env['XDG_DATA_HOME']) ?? path.join(home, '.local', 'share')
 }
 
+/** The configuration file that a variable names; an empty one counts as none, like that of any setting. */
+export function configFileOf(env: Environment): string | undefined {
+  const file = env['DEPOT_CONFIG']
+  return file === '' ? undefined : file
+}
+
 /** Where a configuration file may lie, strongest first. Never the working directory: a checkout must not configure a server. */
 export function configPaths(env: Environment, home: string): readonly string[] {
   return [path.join(configHome(env, home), 'depot', 'depot.toml'), '/etc/depot/depot.toml']

@@ -6,7 +6,7 @@ import type { ServeConfig } from '../settings/config.ts'
 import { serveConfig } from '../settings/parse-config.ts'
 import { SERVE_SETTINGS } from '../settings/serve.ts'
 import { lastOf } from '../flags.ts'
-import { configPaths, homeOf, type Environment } from '../environment.ts'
+import { configFileOf, configPaths, homeOf, type Environment } from '../environment.ts'
 import { loadSettings } from '../settings/load.ts'
 import { skip, type Finding } from './finding.ts'
 
@@ -24,7 +24,7 @@ export interface ServerContext {
 /** Read the settings as `depot serve` does. */
 export function serverContext(flags: ParsedArgs['flags'], env: Environment): ServerContext {
   const places = configPaths(env, homeOf(env)).filter((place) => existsSync(place))
-  const file = lastOf(flags, 'config') ?? env['DEPOT_CONFIG'] ?? places[0]
+  const file = lastOf(flags, 'config') ?? configFileOf(env) ?? places[0]
   return { env, config: readConfig(flags, env), file, ignored: places.filter((place) => place !== file) }
 }
 

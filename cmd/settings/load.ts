@@ -5,7 +5,7 @@ import type { ArgsDef } from 'citty'
 import { messageOf } from '../../src/thrown.ts'
 import { UsageError, type ParsedArgs } from '../cli.ts'
 import { lastOf } from '../flags.ts'
-import { configPaths, homeOf, type Environment } from '../environment.ts'
+import { configFileOf, configPaths, homeOf, type Environment } from '../environment.ts'
 import { mergeSettings, unknownVariables, variableOf, type SettingTable, type SettingValues } from './settings.ts'
 
 /** What every command that reads settings takes besides. */
@@ -42,7 +42,7 @@ export interface LoadedSettings {
 /** Read the configuration file, if there is one, and bring all sources together. @throws UsageError */
 export function loadSettings(table: SettingTable, flags: ParsedArgs['flags'], env: Environment): LoadedSettings {
   const home = homeOf(env)
-  const named = lastOf(flags, 'config') ?? env['DEPOT_CONFIG']
+  const named = lastOf(flags, 'config') ?? configFileOf(env)
   const path = named ?? configPaths(env, home).find((candidate) => existsSync(candidate))
   const file = path === undefined ? {} : { file: { path, text: readConfig(path) } }
   const warnings = [...unknownVariables(table, env), ...seenSecrets(table, flags)]
