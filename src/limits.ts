@@ -137,7 +137,7 @@ export const LIMITS = {
   s3SkipBytesMax: 1 * MIB,
   /** A part of an upload: 10,000 of them, which is all that S3 takes, have more than the largest blob. Smaller blobs are put in one request. */
   s3PartBytes: 8 * MIB,
-  /** Parts of one upload on their way at once, and of all uploads of a process: each is in memory. */
+  /** Parts of one upload on their way at once, and of all uploads of a process to one bucket: each is in memory. */
   s3PartsPerUpload: 4,
   s3PartsAtOnce: 8,
   /** Connections that readers hold as long as they read, and those for everything else. */
