@@ -62,19 +62,40 @@ export interface Exchange {
   readonly text: string
 }
 
-/** Write bytes on a bare connection and read until the server closes it or falls silent. */
-export async function exchange(base: string | URL, bytes: string | Uint8Array, silenceMs = 1000): Promise<Exchange> {
+/** Behind an answer: longer than the next one takes. */
+const SILENCE_MS = 1000
+const TICK_MS = 50
+
+/**
+ * Write bytes on a bare connection and read until the server closes it, or falls silent behind an answer.
+ *
+ * @param patienceMs so long the first byte of an answer may take; less only where none is due
+ */
+export async function exchange(
+  base: string | URL,
+  bytes: string | Uint8Array,
+  patienceMs = TIME_LIMIT_MS,
+): Promise<Exchange> {
   const { hostname, port } = new URL(base)
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
   const chunks: Buffer[] = []
   const { promise: finished, resolve } = Promise.withResolvers<void>()
-  socket.on('data', (chunk) => chunks.push(chunk))
+  let quiet = 0
+  // Counted and not measured: a server in this process is silent, too, while the process stands still.
+  const clock = setInterval(() => {
+    const most = chunks.length === 0 ? patienceMs : SILENCE_MS
+    if (++quiet * TICK_MS >= most) resolve()
+  }, TICK_MS)
+  socket.on('data', (chunk) => {
+    quiet = 0
+    chunks.push(chunk)
+  })
   // A reset after the answer is the server's right; what was read until then is what counts.
   socket.on('error', () => resolve())
   socket.on('end', () => resolve())
-  socket.setTimeout(silenceMs, resolve)
   socket.write(bytes)
   await finished
+  clearInterval(clock)
   socket.destroy()
   const text = Buffer.concat(chunks).toString('latin1')
   return { text, statuses: [...text.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].map(([, status]) => Number(status)) }

@@ -17,6 +17,8 @@ export async function startUpstream(answer: RequestListener, onContinue?: Reques
       listener(incoming, outgoing)
     }
   const server = createServer(recording(answer))
+  // No connection ends because a test took long between two requests.
+  server.keepAliveTimeout = 10 * 60_000
   if (onContinue !== undefined) server.on('checkContinue', recording(onContinue))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

@@ -13,7 +13,7 @@ async function openShelf(): Promise<World> {
 
 /** Statuses of all answers to what is sent at once on one connection; their bodies end without a line end. */
 async function statuses(world: World, sent: string): Promise<readonly number[]> {
-  const { text } = await exchange(world.url, sent, 3000)
+  const { text } = await exchange(world.url, sent)
   return [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
 }
 
@@ -34,7 +34,7 @@ describe('what is no request', () => {
 
   it('leaves the answer to a client that asked for the end of its connection and sends on', async () => {
     await using world = await openShelf()
-    const { text } = await exchange(world.url, get('Connection: close\r\n') + get(), 3000)
+    const { text } = await exchange(world.url, get('Connection: close\r\n') + get())
     expect(text).toMatch(/^HTTP\/1\.1 200 [^]*\r\n\r\nhello$/)
   })
 
