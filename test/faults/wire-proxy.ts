@@ -22,6 +22,8 @@ export interface WireProxy extends AsyncDisposable {
   readonly faults: WireFaults
   /** Connections that are open now. */
   open(): number
+  /** Those that were refused so far. */
+  refused(): number
   /** Reset those that are open. */
   resetAll(): void
 }
@@ -30,9 +32,11 @@ export interface WireProxy extends AsyncDisposable {
 export async function startWireProxy(target: string, faults: WireFaults = {}): Promise<WireProxy> {
   const { hostname, port } = new URL(target)
   const clients = new Set<Socket>()
+  let refused = 0
   const server = createServer({ allowHalfOpen: true }, (client) => {
     client.on('error', () => {})
     if (faults.refusing === true) {
+      refused++
       client.resetAndDestroy()
       return
     }
@@ -54,6 +58,7 @@ export async function startWireProxy(target: string, faults: WireFaults = {}): P
     port: (server.address() as AddressInfo).port,
     faults,
     open: () => clients.size,
+    refused: () => refused,
     resetAll: () => clients.forEach((client) => client.resetAndDestroy()),
     async [Symbol.asyncDispose]() {
       for (const client of clients) client.destroy()

@@ -38,7 +38,7 @@ describeWith('postgres', 'a change whose connection breaks at its COMMIT', () =>
     expect(await kv.blob('main', A)).toMatchObject({ store: 'warm' })
   })
 
-  it('is not taken for another one that got its number after a crash', { timeout: 60_000 }, async () => {
+  it('is not taken for another one that got its number after a crash', { timeout: 120_000 }, async () => {
     await using database = await startOwnPostgres({ wal_writer_delay: '10s' })
     await using proxy = await cuttingProxy(database.url, 'before')
     await using kv = await openPostgresKv({ url: proxy.url, poolMax: 3 })
@@ -60,7 +60,7 @@ describeWith('postgres', 'a change whose connection breaks at its COMMIT', () =>
     expect(await others.sql`SELECT 1 FROM audit`).toHaveLength(acknowledged ? 1 : 0)
   })
 
-  it('is answered as not known when nobody can be asked what became of it', { timeout: 20_000 }, async () => {
+  it('is answered as not known when nobody can be asked what became of it', async () => {
     await using database = await createDatabase()
     await using proxy = await cuttingProxy(database.url, 'after')
     await using kv = await openPostgresKv({ url: proxy.url, poolMax: 3 })

@@ -1,11 +1,9 @@
 import { createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { hasCode } from '../../../../src/errors.ts'
 import type { KvStore } from '../../../../src/kv-store.ts'
-import { LIMITS } from '../../../../src/limits.ts'
 import { openPool } from '../../../../storage/kv/postgres/client.ts'
 import { postgresError } from '../../../../storage/kv/postgres/errors.ts'
 import { openPostgresKv } from '../../../../storage/kv/postgres/store.ts'
@@ -111,7 +109,7 @@ describeWith('postgres', 'names in PostgreSQL when it misbehaves', () => {
     await put(kv, 'after')
   })
 
-  it('reads and changes through an outage as short as a restart', { timeout: 20_000 }, async () => {
+  it('reads and changes through an outage as short as a restart', async () => {
     await using proxy = await startWireProxy(database.url)
     const { pathname, username } = new URL(database.url)
     await using own = await openPostgresKv({ url: `postgres://${username}@${proxy.host}:${proxy.port}${pathname}` })
@@ -120,7 +118,8 @@ describeWith('postgres', 'names in PostgreSQL when it misbehaves', () => {
     proxy.resetAll()
     const all = Promise.all([put(own, 'meanwhile'), own.get(1, 'k', 'outage')])
     all.catch(() => {})
-    await sleep(LIMITS.databaseOutageMs / 2)
+    // Several tries on, and not by the clock: a machine that stands still would make it a long one.
+    await expect.poll(() => proxy.refused(), { interval: 5 }).toBeGreaterThan(10)
     delete proxy.faults.refusing
     expect(await all).toEqual([undefined, expect.objectContaining({ version: 1 })])
   })

@@ -50,7 +50,7 @@ describeWith('postgres', 'work that one of several servers does', () => {
   it('is stopped at the one that loses its connection, and can be had again', async () => {
     await using kv = await openPostgresKv({ url: database.url })
     const held = await kv.hold('work', patient)
-    expect(await holders(database)).toBe(1)
+    await expect.poll(() => holders(database)).toBe(1)
     const lost = new Promise((resolve) => held.lost.addEventListener('abort', resolve))
     await database.sql`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE ${own(database)}`
     await lost
