@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
 
 import { parseGrants } from '../../auth/grants.ts'
-import { loginAttempts } from '../../auth/login-attempts.ts'
 import { storedTokens } from '../../auth/stored-tokens.ts'
 import { webLogins } from '../../auth/web-logins.ts'
+import { createBuckets } from '../../src/buckets.ts'
 import { SYSTEM_CACHE } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
+import { networkOf } from '../../src/network.ts'
 import type { WebLogins } from '../../src/web-logins.ts'
 import {
   callerOf,
@@ -20,7 +21,14 @@ const OWNER = keyCaller(1, '*:*:*')
 const CLIENT = { address: '192.0.2.7', userAgent: 'npm/11.19.1 node/v24.21.0 linux x64 workspaces/false' }
 
 function open({ store, clock }: CredentialWorld): WebLogins {
-  return webLogins({ store, attempts: loginAttempts(), now: () => clock.now })
+  const attempts = createBuckets({
+    burst: LIMITS.badLoginsBurst,
+    perSecond: LIMITS.badLoginsPerSecond,
+    keysMax: LIMITS.rateKeysMax,
+    bucketOf: networkOf,
+    clock: () => clock.now,
+  })
+  return webLogins({ store, attempts, now: () => clock.now })
 }
 
 function tokensOf({ store, clock }: CredentialWorld) {
