@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 
 import { createDownload, type Download } from '../../../src/client/download.ts'
+import type { DownloadOptions } from '../../../src/client/fetch-from.ts'
 import type { SavedFolder } from '../../../src/client/saved-files.ts'
 import { DepotError } from '../../../src/errors.ts'
 import { openSavedFolder } from '../../../src/node/saved-folder.ts'
@@ -15,6 +16,9 @@ const BYTES = Buffer.from('what was promised, '.repeat(1000))
 const SHA256 = createHash('sha256').update(BYTES).digest('hex')
 const PROMISED = { expected: { hashes: { sha256: SHA256 } }, sizeBytesMax: 1_000_000 } as const
 
+/** For what is never silent so long, but where it should be given up. */
+const SHORT = { silenceMs: 300 }
+
 interface World extends AsyncDisposable {
   readonly download: Download
   readonly folder: SavedFolder
@@ -24,10 +28,10 @@ interface World extends AsyncDisposable {
   readonly moved: () => number
 }
 
-/** An upstream that answers the n-th request as it is told, a folder, and a download that hardly waits. */
+/** An upstream that answers the n-th request as it is told, a folder, and a download that hardly waits to try again. */
 async function world(
   answer: (count: number, outgoing: ServerResponse, incoming: IncomingMessage) => unknown,
-  authorization?: (url: URL) => string | undefined,
+  more: Pick<DownloadOptions, 'authorization' | 'silenceMs'> = {},
 ): Promise<World> {
   let count = 0
   await using stack = new AsyncDisposableStack()
@@ -36,8 +40,7 @@ async function world(
   const folder = stack.use(await openSavedFolder(dir.path))
   let moved = 0
   const report = { moved: (bytes: number) => void (moved += bytes) }
-  const options = { userAgent: 'a test', report, pauseMs: 1, silenceMs: 300 }
-  const download = createDownload(authorization === undefined ? options : { ...options, authorization })
+  const download = createDownload({ userAgent: 'a test', report, pauseMs: 1, ...more })
   const held = stack.move()
   return {
     download,
@@ -121,8 +124,8 @@ describe('a download', () => {
     ['a cut each time', (outgoing: ServerResponse) => outgoing.destroy(), 'STORAGE_DOWN'],
     ['more than may be', (outgoing: ServerResponse) => outgoing.end(Buffer.alloc(1_000_001)), 'TOO_LARGE'],
     ['never a byte', () => {}, 'STORAGE_DOWN'],
-  ])('shows no file for %s', { timeout: 20_000 }, async (_what, answer, code) => {
-    await using it = await world((_, outgoing) => void answer(outgoing))
+  ])('shows no file for %s', async (_what, answer, code) => {
+    await using it = await world((_, outgoing) => void answer(outgoing), code === 'STORAGE_DOWN' ? SHORT : {})
     const asked = it.download.file({ folder: it.folder, url: it.url, path: 'file', ...PROMISED })
     await expect(asked).rejects.toMatchObject({ code })
     expect((await readdir(it.at)).filter((name) => !name.startsWith('.'))).toEqual([])
@@ -147,18 +150,19 @@ describe('a download', () => {
   })
 
   it('waits for what comes slowly but does come, and not for drops', async () => {
-    const text = 'some text, '.repeat(400)
-    const dripping = (pieceLength: number) => async (_: number, outgoing: ServerResponse) => {
+    const text = 'some text, '.repeat(1500)
+    const dripping = (pieceLength: number, everyMs: number) => async (_: number, outgoing: ServerResponse) => {
       for (let at = 0; at < text.length && !outgoing.destroyed; at += pieceLength) {
         outgoing.write(text.slice(at, at + pieceLength))
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        await new Promise((resolve) => setTimeout(resolve, everyMs))
       }
       outgoing.end()
     }
-    await using slow = await world(dripping(300))
+    // All of it takes longer than a silence may, and each piece much less.
+    await using slow = await world(dripping(3300, 800), { silenceMs: 3000 })
     expect((await slow.download.ask({ url: slow.url })).text).toBe(text)
     expect(slow.requests).toHaveLength(1)
-    await using drops = await world(dripping(1))
+    await using drops = await world(dripping(1, 50), { silenceMs: 700 })
     await expect(drops.download.ask({ url: drops.url })).rejects.toThrow('answers too slowly')
     const file = { folder: drops.folder, url: drops.url, path: 'file', ...PROMISED }
     await expect(drops.download.file(file)).rejects.toThrow('answers too slowly')
@@ -185,7 +189,7 @@ describe('a download', () => {
         incoming.url === '/moved'
           ? outgoing.writeHead(302, { Location: elsewhere.url.href }).end()
           : outgoing.writeHead(401).end(),
-      () => 'Bearer secret',
+      { authorization: () => 'Bearer secret' },
     )
     const { download, url } = it
     expect((await download.ask({ url: new URL('/moved', url) })).text).toBe('there')

@@ -1,6 +1,3 @@
-import { once } from 'node:events'
-import type { ServerResponse } from 'node:http'
-
 import { expect, it } from 'vitest'
 
 import { fetchFrom, refused } from '../../../src/client/fetch-from.ts'
@@ -8,23 +5,18 @@ import { startUpstream } from '../../helpers/upstream.ts'
 
 const OPTIONS = { userAgent: 'a test', report: { moved() {} } }
 
-it(
-  'lets go of the connection when the answer is of no use, however much of it is to come',
-  { timeout: 3000 },
-  async () => {
-    const { promise, resolve } = Promise.withResolvers<ServerResponse>()
-    await using upstream = await startUpstream((_, outgoing) => {
-      outgoing.writeHead(404).write('the beginning of a long story')
-      resolve(outgoing)
-    })
-    const url = new URL(upstream.url)
-    const asked = fetchFrom(OPTIONS, url, {}, async (response) => {
-      throw refused(response, url)
-    })
-    await expect(asked).rejects.toMatchObject({ code: 'NOT_FOUND' })
-    await once(await promise, 'close')
-  },
-)
+it('lets go of the connection when the answer is of no use, however much of it is to come', async () => {
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
+  await using upstream = await startUpstream((_, outgoing) => {
+    outgoing.once('close', resolve).writeHead(404).write('the beginning of a long story')
+  })
+  const url = new URL(upstream.url)
+  const asked = fetchFrom(OPTIONS, url, {}, async (response) => {
+    throw refused(response, url)
+  })
+  await expect(asked).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  await closed
+})
 
 it('shows credentials that are not well escaped as they are typed', async () => {
   await using upstream = await startUpstream((_, outgoing) => void outgoing.end())

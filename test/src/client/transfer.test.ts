@@ -16,9 +16,10 @@ interface Depot extends AsyncDisposable {
   readonly seen: string[]
 }
 
-/** A server that answers the n-th request as it is told, and a transfer to it that hardly waits. */
+/** A server that answers the n-th request as it is told, and a transfer to it that hardly waits to try again. */
 async function depot(
   answer: (count: number, outgoing: ServerResponse, incoming: IncomingMessage) => unknown,
+  answerMsMax = 60_000,
 ): Promise<Depot> {
   const seen: string[] = []
   const server = createServer((incoming, outgoing) => {
@@ -29,7 +30,7 @@ async function depot(
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/below/`)
   return {
     seen,
-    transfer: createTransfer({ url, credentials: NO_CREDENTIALS, userAgent: 'a test', pauseMs: 1, answerMsMax: 300 }),
+    transfer: createTransfer({ url, credentials: NO_CREDENTIALS, userAgent: 'a test', pauseMs: 1, answerMsMax }),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
@@ -126,10 +127,10 @@ describe('a transfer', () => {
 
   it('does not wait for ever for an answer that comes byte by byte, and tries again', async () => {
     await using world = await depot((count, outgoing) => {
-      if (count === 2) return void outgoing.end('fine')
+      if (count >= 2) return void outgoing.end('fine')
       const timer = setInterval(() => outgoing.write('.'), 20)
       outgoing.on('close', () => clearInterval(timer))
-    })
+    }, 300)
     expect(await world.transfer.send(PUT)).toBe('fine')
   })
 
