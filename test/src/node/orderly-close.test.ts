@@ -34,13 +34,13 @@ describe('a server that ends', () => {
   })
 
   it('ends connections whose answers have gone out, and not one that has begun to ask again', async () => {
-    const { server, ending } = await listening()
+    const { server, ending, bytesRead } = await listening()
     const [idle, asking] = [ask(server, 'HEAD'), ask(server, 'HEAD')]
     await Promise.all([once(idle, 'data'), once(asking, 'data')])
     const ended = once(idle, 'close')
+    const before = bytesRead()
     asking.write('HEAD / HTTP/1.1\r\nHo')
-    // It is on its way.
-    await sleep(100)
+    await expect.poll(bytesRead).toBeGreaterThan(before)
     const closed = ending.close()
     await sleep(200)
     asking.write('st: a\r\n\r\n')
@@ -56,9 +56,16 @@ async function listening() {
     outgoing.end(Buffer.alloc(BODY_BYTES, 'a'))
   })
   const ending = orderlyClose(server, GRACE_MS)
+  const sockets: Socket[] = []
+  server.on('connection', (socket) => sockets.push(socket))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return { server, ending }
+  return {
+    server,
+    ending,
+    /** Of all its connections together. */
+    bytesRead: () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0),
+  }
 }
 
 function ask(server: Server, method = 'GET'): Socket {

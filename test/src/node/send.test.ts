@@ -93,15 +93,17 @@ describe('a source that cannot be closed', () => {
     const others = process.listeners('unhandledRejection')
     process.removeAllListeners('unhandledRejection').on('unhandledRejection', note)
     const reading = Promise.withResolvers<number>()
+    const leaving = new AbortController()
     const server = createServer((_incoming, outgoing) => {
       const stored = { sizeBytes: 9, read: () => reading.promise, ...closing }
       const source = { ...failing('stored', 0, DOWN, 9), stored, ...closing }
       void sendSource(outgoing, { status: 200, headers: [] }, source, { start: 0, end: 9 })
       outgoing.once('close', () => setTimeout(() => reading.resolve(9), 50))
+      leaving.abort()
     })
     try {
       await once(server.listen(0, '127.0.0.1'), 'listening')
-      const signal = AbortSignal.timeout(100)
+      const { signal } = leaving
       await expect(fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { signal })).rejects.toThrow()
       await reading.promise
       await new Promise((resolve) => setTimeout(resolve, 50))
