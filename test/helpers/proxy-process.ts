@@ -39,7 +39,8 @@ export async function startProxyProcess(
   })
   const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
-    const ended = once(child, 'exit')
+    // With its last words.
+    const ended = once(child, 'close')
     child.kill(signal)
     await ended
     return child.exitCode
