@@ -23,8 +23,9 @@ describeWith(['faketime', 'openssh'], 'a client whose clock is wrong', () => {
     const tries = async (seconds: number) =>
       (await user.run(['whoami', depot.url], await clockAhead(seconds, user.path))).status
     const statuses: Record<number, number | null> = {}
-    for (const seconds of [0, 29, 34, 120, -29, -100, -280, -3600]) statuses[seconds] = await tries(seconds)
-    expect(statuses).toEqual({ 0: 0, 29: 0, 34: 1, 120: 1, [-29]: 0, [-100]: 0, [-280]: 1, [-3600]: 1 })
+    // One that is 45 seconds ahead stays too far so, though it stand still for a while before it sends.
+    for (const seconds of [0, 29, 45, 120, -29, -100, -280, -3600]) statuses[seconds] = await tries(seconds)
+    expect(statuses).toEqual({ 0: 0, 29: 0, 45: 1, 120: 1, [-29]: 0, [-100]: 0, [-280]: 1, [-3600]: 1 })
     const { stderr } = await user.run(['whoami', depot.url], await clockAhead(120, user.path))
     expect(stderr).toMatch(/this machine's clock is 1[12]\d s ahead of the depot's/)
   })

@@ -57,7 +57,7 @@ async function begin({ caller, method, path, lengthBytes, headers = {} }: Upload
     socket,
     text: () => text,
     async status() {
-      await expect.poll(status, { timeout: 4000 }).not.toBe(0)
+      await expect.poll(status).not.toBe(0)
       return status()
     },
     [Symbol.dispose]: () => void socket.destroy(),

@@ -213,7 +213,7 @@ async function changeTo(world: World, text: string): Promise<void> {
         const authorization = keyCaller('', probe, world.url).authorization('GET', '/-/session') ?? ''
         return (await world.fetch('/-/session', { headers: { authorization } })).status
       },
-      { timeout: 6000 },
+      { timeout: 30_000 },
     )
     .toBe(200)
 }

@@ -86,7 +86,7 @@ describe('the database of a Nix store', () => {
     // Half of what it takes when every question waits: a busy machine has room below it.
     expect(performance.now() - began).toBeLessThan(50 * LIMITS.localStoreBusyTimeoutMs)
     store.database.exec('commit')
-    await vi.waitFor(() => expect(opened.find(added.storeHash)).toBeDefined(), 5 * LIMITS.localStoreLockedMs)
+    await vi.waitFor(() => expect(opened.find(added.storeHash)).toBeDefined(), 30 * LIMITS.localStoreLockedMs)
   })
 
   it('must be there, and be that of a Nix store', async () => {
