@@ -32,6 +32,8 @@ export interface S3Options {
 export interface S3Times {
   /** A body that does not move for so long is asked for anew. */
   readonly stallMs: number
-  /** An upload in parts that was begun so long ago is nobody's any more. */
+  /** A read that is not answered for so long is sent once more beside. */
+  readonly besideMs: number
+  /** An upload in parts that was begun so long ago, and a probe that was put, is nobody's any more. */
   readonly abandonedMs: number
 }

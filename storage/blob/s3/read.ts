@@ -178,11 +178,12 @@ async function get(
     ...(range === undefined ? {} : { Range: `bytes=${range.start}-${range.end === undefined ? '' : range.end - 1}` }),
     ...(etag === undefined ? {} : { IfMatch: etag }),
   })
-  const answer = await asked((sending) => bucket.clients.bodies.send(command, sending), { stop })
+  const { stallMs, besideMs } = bucket.times
+  const answer = await asked((sending) => bucket.clients.bodies.send(command, sending), { besideMs, stop })
   if (!(answer.Body instanceof Readable)) throw new BodyCut('an answer without a body')
   const extent = extentOf(answer)
   if (extent !== undefined && answer.ETag !== undefined)
-    return { ...extent, etag: answer.ETag, body: bodyOf(answer.Body, extent.end - extent.start, bucket.times.stallMs) }
+    return { ...extent, etag: answer.ETag, body: bodyOf(answer.Body, extent.end - extent.start, stallMs) }
   answer.Body.destroy()
   throw new BodyCut('an answer that does not say what it is a part of')
 }

@@ -41,7 +41,12 @@ export async function openS3BlobStore(options: S3BlobStoreOptions): Promise<Blob
   const bucket: Bucket = {
     options: s3,
     clients: opening.use(createS3Clients(s3)),
-    times: { stallMs: LIMITS.s3StallMs, abandonedMs: LIMITS.s3AbandonedMs, ...options.times },
+    times: {
+      stallMs: LIMITS.s3StallMs,
+      besideMs: LIMITS.s3BesideMs,
+      abandonedMs: LIMITS.s3AbandonedMs,
+      ...options.times,
+    },
   }
   await checkBucket(bucket, { writes: !existing })
   warnOfClock(bucket, warn)
