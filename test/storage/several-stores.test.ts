@@ -8,6 +8,7 @@ import { blobLocation } from '../../src/blobs/blob-location.ts'
 import { DepotError } from '../../src/errors.ts'
 import { fsck } from '../../src/fsck.ts'
 import { MAIN_CACHE, type BlobRow } from '../../src/kv-store.ts'
+import { LIMITS } from '../../src/limits.ts'
 import { moveBlobs } from '../../src/blobs/move-blobs.ts'
 import type { PlacementStrategy } from '../../src/blobs/placement.ts'
 import { openStorage } from '../../storage/open.ts'
@@ -156,7 +157,10 @@ function outages(open: () => Promise<World>): void {
     await rename(world.dir.join('away'), world.dir.join('a'))
     expect(await readBack(here, first)).toBe('first')
     await expect
-      .poll(async () => (await storeBlob(here.depot, `${Math.random()}`)).store, { timeout: 15_000, interval: 300 })
+      .poll(async () => (await storeBlob(here.depot, `${Math.random()}`)).store, {
+        timeout: 8 * LIMITS.storeRetryMs,
+        interval: 300,
+      })
       .toBe('a')
     expect(here.told.at(-1)).toBe('a is back')
   })
@@ -305,7 +309,9 @@ function starts(open: () => Promise<World>): void {
     await expect(here.depot.open(row)).rejects.toMatchObject({ code: 'STORAGE_DOWN' })
     expect(() => filesIn(world.dir.join('a'))).toThrow('ENOENT')
     await rename(world.dir.join('away'), world.dir.join('a'))
-    await expect.poll(() => readBack(here, row).catch(() => 'not yet'), { timeout: 15_000, interval: 300 }).toBe('on a')
+    await expect
+      .poll(() => readBack(here, row).catch(() => 'not yet'), { timeout: 8 * LIMITS.storeRetryMs, interval: 300 })
+      .toBe('on a')
   })
 
   it('is refused when a new store cannot be made, and when two are one folder by another name', async () => {
