@@ -111,7 +111,7 @@ function suite(part: 'nix' | 'nixNew'): void {
       await writeFile(inStore(file), Buffer.alloc(400_000, 'evil '))
       await using puller = await nixClientOf(part, world.publicKey)
       await puller.failure('copy', '--from', cache, '--to', puller.root, '--option', 'download-attempts', '1', file)
-      expect(world.cuts.at(-1)).toContain(`${file} of the local store is not`)
+      await expect.poll(() => world.cuts.at(-1)).toContain(`${file} of the local store is not`)
     }, 120_000)
 
     it('is 404 once garbage collection took it, and what is invalid is 404 though it lies there', async () => {

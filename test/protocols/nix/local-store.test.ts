@@ -162,7 +162,10 @@ describe('a valid path of the local store', () => {
     const { promised, came } = await cutBody(added.narPath)
     expect(promised).toBe(added.nar.byteLength)
     expect(came).toBeLessThan(promised)
-    expect(world.cuts.slice(told)).toEqual([expect.stringContaining(`/nix/store/${added.baseName} of the local store`)])
+    // It is told when the files are closed, and the client may see the cut before.
+    await expect
+      .poll(() => world.cuts.slice(told))
+      .toEqual([expect.stringContaining(`/nix/store/${added.baseName} of the local store`)])
     expect(world.cuts.at(-1)).toContain(reason)
   })
 
