@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import process from 'node:process'
 import { promisify } from 'node:util'
 
@@ -14,6 +14,9 @@ export interface OwnPostgres extends AsyncDisposable {
   /** Stop all of its processes where they are, and let them go on. */
   pause(): Promise<void>
   resume(): Promise<void>
+  /** Have it follow another server, which there is not, as one does that was replaced; and lead again. */
+  follow(): Promise<void>
+  lead(): Promise<void>
 }
 
 const run = promisify(execFile)
@@ -44,6 +47,11 @@ export async function startOwnPostgres(settings: Readonly<Record<string, string>
     crash: () => control('pg_ctl', [...start, '-m', 'immediate', 'restart']),
     pause: () => signal('SIGSTOP'),
     resume: () => signal('SIGCONT'),
+    async follow() {
+      await writeFile(`${data}/standby.signal`, '')
+      await control('pg_ctl', [...start, '-m', 'fast', 'restart'])
+    },
+    lead: () => control('pg_ctl', ['-D', data, '-w', 'promote']),
     async [Symbol.asyncDispose]() {
       await control('pg_ctl', ['-D', data, '-m', 'immediate', '-w', 'stop']).catch(() => {})
       await dir[Symbol.asyncDispose]()

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { createTurns } from '../../../src/turns.ts'
-import { connectPostgres, type Client, type PostgresTarget } from './connect.ts'
-import { isBroken, postgresError } from './errors.ts'
+import { connectPostgres, demandPrimary, type Client, type PostgresTarget } from './connect.ts'
+import { isBroken, mayOnlyRead, postgresError } from './errors.ts'
 
 export interface PoolOptions extends PostgresTarget {
   /** Connections at most. */
@@ -34,6 +34,8 @@ export interface Pool extends AsyncDisposable {
 /** One connection. */
 interface Member {
   readonly client: Client
+  /** Rejects when it leads to a standby, as it may while servers change their parts. It goes out with what is asked first. */
+  readonly checked: Promise<void>
   running: number
   /** By `performance.now()`: when something was last answered, or asked while nothing was under way. */
   heardAt: number
@@ -52,7 +54,8 @@ export function openPool(options: PoolOptions): Pool {
 
   function add(members: Set<Member>): Member {
     const client = connectPostgres(options, { poolMax: 1, onclose: () => drop(member) })
-    const member: Member = { client, running: 0, heardAt: performance.now() }
+    const member: Member = { client, checked: demandPrimary(client), running: 0, heardAt: performance.now() }
+    member.checked.catch(() => {})
     members.add(member)
     return member
   }
@@ -82,13 +85,16 @@ export function openPool(options: PoolOptions): Pool {
   async function run<T>(member: Member, body: (client: Client) => Promise<T>): Promise<T> {
     if (member.running++ === 0) member.heardAt = performance.now()
     try {
-      const result = await body(member.client)
+      const [result] = await Promise.all([body(member.client), member.checked])
       outageSince = undefined
       return result
     } catch (error) {
       if (isBroken(error)) {
         outageSince ??= performance.now()
         drop(member)
+      } else if (mayOnlyRead(error)) {
+        // Those that were made at the same time have nothing more to say.
+        for (const other of [member, ...writers]) if (other === member || other.running === 0) drop(other)
       }
       throw postgresError(error)
     } finally {

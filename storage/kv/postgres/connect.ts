@@ -93,6 +93,15 @@ export async function backendOf(client: Client): Promise<number> {
   return row?.pid ?? 0
 }
 
+/** @throws when a server only follows another one: it takes no changes, and what it says may be old */
+export async function demandPrimary(client: Client): Promise<void> {
+  const [row] = await client<{ standby: boolean }[]>`SELECT pg_is_in_recovery() AS standby`
+  if (row?.standby === true) throw Object.assign(new Error('it is a standby'), { code: STANDBY })
+}
+
+/** Named as what the driver finds wrong with a connection: another one may be better. */
+export const STANDBY = 'CONNECTION_STANDBY'
+
 /** Seconds of silence until PostgreSQL looks whether we are there, between its looks, and how many it takes: a minute in all. */
 const VANISHED_SOON = { tcp_keepalives_idle: 30, tcp_keepalives_interval: 10, tcp_keepalives_count: 3 }
 

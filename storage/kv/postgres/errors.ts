@@ -42,6 +42,11 @@ export function isBroken(error: unknown): boolean {
 /** Told to end, crashed, starting or stopping (PostgreSQL manual, appendix A). */
 const BROKEN = ['57P01', '57P02', '57P03']
 
+/** True when a connection may only read: another one may do more, once the setting is taken back or the server is no standby any more. */
+export function mayOnlyRead(error: unknown): boolean {
+  return sqlState(error) === '25006'
+}
+
 /** SQLSTATE of what the server said. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof Error && error.name === 'PostgresError' ? codeOf(error) : undefined

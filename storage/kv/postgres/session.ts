@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { LIMITS } from '../../../src/limits.ts'
 import { parsePostgresUrl } from './url.ts'
-import { backendOf, connectPostgres, type Client, type PostgresTarget } from './connect.ts'
+import { backendOf, connectPostgres, demandPrimary, type Client, type PostgresTarget } from './connect.ts'
 import { untilAborted } from '../until-aborted.ts'
 
 /**
@@ -96,6 +96,7 @@ async function keepOne(options: SessionOptions, closing: AbortSignal, ready: (li
 
 /** @returns which process of PostgreSQL answers */
 async function begun(client: Client, { begin }: SessionOptions): Promise<number> {
+  await demandPrimary(client)
   await begin?.(client)
   return backendOf(client)
 }

@@ -1,6 +1,6 @@
 import { DepotError } from '../../../src/errors.ts'
 import { parsePostgresUrl, type PostgresAddress } from './url.ts'
-import type { Client } from './connect.ts'
+import { demandPrimary, STANDBY, type Client } from './connect.ts'
 import { connectionFailure, ERRNO, sqlState, TLS } from './errors.ts'
 import { explainPooler } from './pooler.ts'
 
@@ -9,25 +9,24 @@ const OLDEST = 130_000
 
 interface ServerRow {
   readonly version: number
-  readonly standby: boolean
   readonly readonly: string
 }
 
 /**
  * Look whether a server can serve before anything of it is changed.
  *
- * @throws DepotError `STORAGE_DOWN` for one that is too old, a standby, or that lets this user change nothing
+ * @throws DepotError `STORAGE_DOWN` for one that is too old, or that lets this user change nothing; as the driver does for a standby
  */
 export async function demandServer(client: Client): Promise<void> {
+  await demandPrimary(client)
   const [row] = await client<ServerRow[]>`
-    SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby,
+    SELECT current_setting('server_version_num')::int AS version,
       current_setting('transaction_read_only') AS readonly`
   if (row === undefined) throw new Error('a SELECT without FROM has one row')
   if (row.version < OLDEST)
     throw down(
       `PostgreSQL ${Math.floor(row.version / 10_000)} is too old: version ${OLDEST / 10_000} or newer is needed`,
     )
-  if (row.standby) throw down('the server of --database-url is a standby, which takes no changes: name the primary')
   if (row.readonly === 'on')
     throw down(
       'the database lets this user change nothing: default_transaction_read_only is on for the user, the database, or the server',
@@ -71,6 +70,8 @@ function explanation(code: string, reason: unknown, address: PostgresAddress): s
       return explainPooler(said) ?? `what answers at ${where} is no PostgreSQL server, or a pooler (${said})`
     case 'ERR_TLS_REFUSED':
       return `PostgreSQL at ${where} does not encrypt, and --database-url says sslmode=${sslMode}`
+    case STANDBY:
+      return 'the server of --database-url is a standby, which takes no changes: name the primary'
     case 'CONNECT_TIMEOUT':
       return `nothing answers at ${where} in time (${code}): see the host and port of --database-url, and connect_timeout`
     case '':
