@@ -131,12 +131,12 @@ describeWith('s3', 'a server whose bucket is not as it was told', () => {
     await using bucket = await createBucket(have.paths.s3)
     await using dir = await tempDir('aws')
     const { accessKeyId, secretAccessKey } = bucket
-    // Good for a minute: the SDK asks again for each request, as it does in the last five minutes.
+    // Good for some seconds: a program that has printed them may be slow to end.
     const script = `const fs = require('node:fs')
       fs.appendFileSync(${JSON.stringify(dir.join('asked'))}, '.')
       if (fs.existsSync(${JSON.stringify(dir.join('over'))})) process.exit(1)
       console.log(JSON.stringify({ Version: 1, AccessKeyId: '${accessKeyId}', SecretAccessKey: '${secretAccessKey}',
-        Expiration: new Date(Date.now() + 60_000).toISOString() }))`
+        Expiration: new Date(Date.now() + 10_000).toISOString() }))`
     await writeFile(dir.join('credentials.cjs'), script)
     await writeFile(
       dir.join('config'),
