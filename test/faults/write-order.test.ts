@@ -22,6 +22,8 @@ describeWith('strace', 'faults/write-order', () => {
       { strace: have.paths.strace, pid: server.pid, calls: [...SYNC, ...MOVE, ...SEND] },
       async () => {
         expect((await postForm(server.url, uploadForm(file))).status).toBeLessThan(300)
+        // The thread that answers goes on when it has been seen to have answered.
+        await fetch(`${server.url}/healthz`)
       },
     )
 
