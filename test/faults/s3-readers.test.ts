@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { expect, it } from 'vitest'
 
+import { LIMITS } from '../../src/limits.ts'
 import { describeWith, have } from '../helpers/have.ts'
 import { s3Environment } from '../helpers/s3-store.ts'
 import { createBucket, type TestBucket } from '../helpers/s3.ts'
@@ -17,6 +18,7 @@ import { startWireProxy, type WireProxy } from './wire-proxy.ts'
 
 const MIB = 1024 * 1024
 const TIME = { timeout: 120_000 }
+const POLL = { timeout: 60_000 }
 
 interface Served extends AsyncDisposable {
   readonly depot: ServerProcess
@@ -73,7 +75,7 @@ describeWith('s3', 'readers of a large blob in a bucket', () => {
     for (const socket of readers) socket.destroy()
   })
 
-  it('who go away give their connections to S3 back within a second', TIME, async () => {
+  it('who go away give their connections to S3 back at once', TIME, async () => {
     await using bucket = await createBucket(have.paths.s3)
     await using wire = await proxied(bucket)
     await using world = await served(bucket, wire.endpoint, 30 * MIB)
@@ -81,7 +83,8 @@ describeWith('s3', 'readers of a large blob in a bucket', () => {
     const readers = await Promise.all(Array.from({ length: 20 }, () => begin(world.url)))
     expect(wire.open()).toBeGreaterThanOrEqual(20)
     for (const reader of readers) reader.destroy()
-    await expect.poll(() => wire.open(), { timeout: 1000 }).toBeLessThanOrEqual(idle + 1)
+    // Sooner than anything of them would be found to have lasted too long.
+    await expect.poll(() => wire.open(), { timeout: LIMITS.s3StallMs / 2 }).toBeLessThanOrEqual(idle + 1)
   })
 
   it('are cut, and never see a whole one, when S3 goes away in the middle', TIME, async () => {
@@ -114,13 +117,14 @@ describeWith('s3', 'readers of a large blob in a bucket', () => {
 })
 
 describeWith('s3', 'requests about a blob in a bucket', () => {
-  async function counted(): Promise<Served & { readonly proxy: S3Proxy; readonly asked: string[] }> {
+  /** `asked`: what of blobs; more than once when S3 is slow to answer. */
+  async function watched(): Promise<Served & { readonly proxy: S3Proxy; readonly asked: string[] }> {
     const bucket = await createBucket(have.paths.s3)
     const proxy = await startS3Proxy(bucket.endpoint)
     const world = await served(bucket, proxy.endpoint, 3 * MIB)
     const asked: string[] = []
-    proxy.judge = ({ method = '', headers }) => {
-      asked.push(headers.range === undefined ? method : `${method} ${headers.range}`)
+    proxy.judge = ({ method = '', url = '', headers }) => {
+      if (url.includes('/sha256/')) asked.push(headers.range === undefined ? method : `${method} ${headers.range}`)
       return undefined
     }
     return {
@@ -136,31 +140,32 @@ describeWith('s3', 'requests about a blob in a bucket', () => {
   }
 
   it('that want no body get none out of it: HEAD, and what the client has', TIME, async () => {
-    await using world = await counted()
+    await using world = await watched()
     const head = await fetch(world.url, { method: 'HEAD' })
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(world.content.byteLength)])
     const known = await fetch(world.url, { headers: { 'If-None-Match': head.headers.get('etag') ?? '' } })
     expect(known.status).toBe(304)
-    expect(world.asked).toEqual(['HEAD', 'HEAD'])
+    expect(new Set(world.asked)).toEqual(new Set(['HEAD']))
   })
 
   it('that want a part get that part out of it', TIME, async () => {
-    await using world = await counted()
+    await using world = await watched()
     const part = await fetch(world.url, { headers: { Range: 'bytes=2000000-2000999' } })
     expect(Buffer.from(await part.arrayBuffer()).equals(world.content.subarray(2_000_000, 2_001_000))).toBe(true)
-    expect(world.asked).toEqual(['GET bytes=2000000-2000999'])
+    expect(new Set(world.asked)).toEqual(new Set(['GET bytes=2000000-2000999']))
   })
 
   it('are answered 503 while S3 fails, with a time to come back, and /readyz says so', TIME, async () => {
-    await using world = await counted()
+    await using world = await watched()
     world.proxy.judge = () => 'slow-down'
     const start = performance.now()
     const answer = await fetch(world.url)
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5'])
-    expect(performance.now() - start).toBeLessThan(10_000)
+    // Of a busy machine, as much time again.
+    expect(performance.now() - start).toBeLessThan(2 * LIMITS.s3AnswerMs)
     expect((await fetch(`${world.depot.url}/readyz`)).status).toBe(503)
     world.proxy.judge = () => undefined
-    await expect.poll(async () => (await fetch(`${world.depot.url}/readyz`)).status, { timeout: 10_000 }).toBe(200)
+    await expect.poll(async () => (await fetch(`${world.depot.url}/readyz`)).status, POLL).toBe(200)
     expect((await fetch(world.url)).status).toBe(200)
   })
 })

@@ -58,7 +58,7 @@ export async function serveImage(root: string, image: OciImage, ...args: readonl
 }
 
 async function answers(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+  for (let attempt = 0; attempt < 1000; attempt++) {
     const answer = await fetch(`${url}/readyz`).catch(() => undefined)
     if (answer?.ok === true) return
     await setTimeout(100)

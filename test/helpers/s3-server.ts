@@ -24,7 +24,7 @@ export async function startS3Server(folder: string): Promise<S3Server> {
   ended.catch(() => {})
   const origin = `http://127.0.0.1:${port}`
   const isUp = async (): Promise<boolean> => (await fetch(`${origin}/health`).catch(() => undefined))?.ok === true
-  for (let tries = 0; tries < 200 && child.exitCode === null && !(await isUp()); tries++)
+  for (let tries = 0; tries < 2000 && child.exitCode === null && !(await isUp()); tries++)
     await new Promise((resolve) => setTimeout(resolve, 50))
   if (!(await isUp())) {
     child.kill()

@@ -39,7 +39,7 @@ log: { type: stdout, format: json, level: warn }
   )
   const url = `http://127.0.0.1:${port}/`
   for (let tries = 0; !(await answers(`${url}-/ping`)); tries++) {
-    if (tries > 300 || child.exitCode !== null) throw new Error('verdaccio does not start')
+    if (tries > 1000 || child.exitCode !== null) throw new Error('verdaccio does not start')
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   return {
