@@ -139,9 +139,14 @@ async function typedLogin(
   const left = [...answers]
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
+    let line = ''
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text
-      if (/(?:Username|Password): $/.test(text)) child.stdin.write(`${left.shift() ?? ''}\n`)
+      // A prompt may come in pieces.
+      line = (line + text).split('\n').at(-1) ?? ''
+      if (!/(?:Username|Password): $/.test(line)) return
+      line = ''
+      child.stdin.write(`${left.shift() ?? ''}\n`)
     })
   }
   await once(child, 'close')

@@ -76,7 +76,7 @@ async function runShell(script: string, env: Record<string, string>, cwd: string
   child.stdout.setEncoding('utf8').on('data', (piece: string) => (stdout += piece))
   child.stderr.setEncoding('utf8').on('data', (piece: string) => (stderr += piece))
   const limit = setTimeout(() => child.kill('SIGKILL'), 150_000)
-  await once(child, 'exit')
+  await once(child, 'close')
   clearTimeout(limit)
   if (child.exitCode !== 0) throw new Error(`${stdout}\n${stderr}`)
   return stdout
