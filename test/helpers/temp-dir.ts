@@ -15,6 +15,7 @@ export async function tempDir(label = 'test'): Promise<TempDir> {
   return {
     path: directory,
     join: (...names) => path.join(directory, ...names),
-    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true, maxRetries: 3 }),
+    // Workers of a server that was killed may write for a moment longer, on a busy machine for some seconds.
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true, maxRetries: 20 }),
   }
 }
