@@ -1,5 +1,5 @@
 import { migrationState, readMigrations, type MigrationState } from '../migrate.ts'
-import { openPool } from './client.ts'
+import { openPool } from './pool.ts'
 import { appliedToPostgres } from './migrate.ts'
 import { explainStart } from './start.ts'
 

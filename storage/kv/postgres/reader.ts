@@ -2,7 +2,7 @@ import { prefixEnd } from '../../../src/key-prefix.ts'
 import { checkKeyCount, checkPageLimit, isKey, pageStart } from '../checks.ts'
 import { keptBodies } from '../kept-bodies.ts'
 import type { ReadsLater } from '../reads.ts'
-import type { Pool } from './client.ts'
+import type { Pool } from './pool.ts'
 import {
   AUDIT,
   AUDIT_HEAD,

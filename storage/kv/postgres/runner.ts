@@ -1,7 +1,7 @@
 import type { SQLWrapper } from 'drizzle-orm'
 
 import { orm } from '../drizzle.ts'
-import type { Pool } from './client.ts'
+import type { Pool } from './pool.ts'
 import { oftenOf, sharedTrips, type Parameter, type RowQuery } from './trips.ts'
 
 type Values = Record<string, unknown>

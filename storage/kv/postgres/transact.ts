@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
-import type { Pool } from './client.ts'
+import type { Pool } from './pool.ts'
 import type { Client, Transaction } from './connect.ts'
 import { isBroken, isWorthRepeating } from './errors.ts'
 import type { Applied } from './commit.ts'

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 
 import { readMigrations } from '../../../../storage/kv/migrate.ts'
-import { openPool } from '../../../../storage/kv/postgres/client.ts'
+import { openPool } from '../../../../storage/kv/postgres/pool.ts'
 import { migratePostgres } from '../../../../storage/kv/postgres/migrate.ts'
 import { migrateSqlite } from '../../../../storage/kv/sqlite/migrate.ts'
 import { describeModes } from '../../../conformance/modes.ts'

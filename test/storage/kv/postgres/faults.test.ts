@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { hasCode } from '../../../../src/errors.ts'
 import type { KvStore } from '../../../../src/kv-store.ts'
-import { openPool } from '../../../../storage/kv/postgres/client.ts'
+import { openPool } from '../../../../storage/kv/postgres/pool.ts'
 import { postgresError } from '../../../../storage/kv/postgres/errors.ts'
 import { openPostgresKv } from '../../../../storage/kv/postgres/store.ts'
 import { auditEntry } from '../../../conformance/kv-samples.ts'
