@@ -9,6 +9,7 @@ export function lateStore(open: () => Promise<BlobStore>, failure: unknown): Blo
   let opened: BlobStore | undefined
   let opening: Promise<BlobStore> | undefined
   let failed = { error: failure, atMs: performance.now() }
+  let isClosed = false
 
   async function tryAgain(): Promise<BlobStore> {
     try {
@@ -24,6 +25,8 @@ export function lateStore(open: () => Promise<BlobStore>, failure: unknown): Blo
 
   async function store(): Promise<BlobStore> {
     if (opened !== undefined) return opened
+    // What is opened now nobody would close.
+    if (isClosed) throw failed.error
     if (opening === undefined && performance.now() - failed.atMs < LIMITS.storeRetryMs) throw failed.error
     opening ??= tryAgain()
     return opening
@@ -45,6 +48,7 @@ export function lateStore(open: () => Promise<BlobStore>, failure: unknown): Blo
     ping: async () => (await store()).ping?.(),
     space: async () => (await store()).space?.(),
     async [Symbol.asyncDispose]() {
+      isClosed = true
       await opening?.catch(() => {})
       await opened?.[Symbol.asyncDispose]()
     },

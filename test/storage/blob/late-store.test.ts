@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import { blobLocation } from '../../../src/blobs/blob-location.ts'
 import { DepotError } from '../../../src/errors.ts'
@@ -11,6 +11,26 @@ import { s3OptionsOf } from '../../helpers/s3-store.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 const LOCATION = blobLocation('main', 'cd'.repeat(32))
+
+describe('a store that could not be opened', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it('is not opened any more once it is closed: nobody would close it', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const down = new DepotError('STORAGE_DOWN', 'it was down')
+    let tries = 0
+    const store = lateStore(async () => {
+      tries++
+      throw down
+    }, down)
+    vi.advanceTimersByTime(LIMITS.storeRetryMs)
+    await expect(store.ping?.()).rejects.toBe(down)
+    await store[Symbol.asyncDispose]()
+    vi.advanceTimersByTime(LIMITS.storeRetryMs)
+    await expect(store.ping?.()).rejects.toBe(down)
+    expect(tries).toBe(1)
+  })
+})
 
 describeWith('s3', 'a bucket that was down at the start', () => {
   it('sends readers to itself once it is open, and to nowhere before', async () => {
