@@ -6,6 +6,7 @@ import type { BlobStores, NamedStore } from './blob-stores.ts'
 import { DepotError, hasCode } from '../errors.ts'
 import type { BlobPlace, BlobRow, KvStore } from '../kv-store.ts'
 import { LIMITS } from '../limits.ts'
+import { pages } from '../pages.ts'
 
 export interface MoveOptions {
   readonly stores: Pick<BlobStores, 'nameOf'>
@@ -33,11 +34,7 @@ export type Moved =
 export async function* moveBlobs(options: MoveOptions): AsyncGenerator<Moved> {
   const { stores, kv, from } = options
   await refuseOnePlace(options)
-  for (
-    let page = await kv.blobPlaces(undefined, PAGE);
-    page.length > 0;
-    page = await kv.blobPlaces(page.at(-1), PAGE)
-  ) {
+  for await (const page of pages<BlobPlace>((after) => kv.blobPlaces(after, PAGE))) {
     for (const place of page) {
       if (stores.nameOf(place) !== from.name) continue
       demandTurn(options)
