@@ -69,21 +69,25 @@ export function describeProtocol({ protocol, readable, missing, fill }: Protocol
       }
     })
 
-    it('answers every hostile path with its own page or a refusal, and keeps a whole store', async () => {
-      await using world = await start()
-      const failures: string[] = []
-      for (const path of hostilePaths(protocol, readable)) {
-        for (const method of METHODS) {
-          const { status } = await rawRequest(world.url, { path, method, ...(method === 'PUT' ? { body: 'x' } : {}) })
-          if (status >= 500) failures.push(`${status} ${method} ${path}`)
+    it(
+      'answers every hostile path with its own page or a refusal, and keeps a whole store',
+      { timeout: 240_000 },
+      async () => {
+        await using world = await start()
+        const failures: string[] = []
+        for (const path of hostilePaths(protocol, readable)) {
+          for (const method of METHODS) {
+            const { status } = await rawRequest(world.url, { path, method, ...(method === 'PUT' ? { body: 'x' } : {}) })
+            if (status >= 500) failures.push(`${status} ${method} ${path}`)
+          }
         }
-      }
-      expect(failures).toEqual([])
-      expect(world.bugs).toEqual([])
-      const findings = await Array.fromAsync(fsck({ blobs: world.depot.blobs, kv: world.depot.kv, full: true }))
-      expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
-      expect((await rawRequest(world.url, { path: readable[0] ?? '' })).status).toBe(200)
-    })
+        expect(failures).toEqual([])
+        expect(world.bugs).toEqual([])
+        const findings = await Array.fromAsync(fsck({ blobs: world.depot.blobs, kv: world.depot.kv, full: true }))
+        expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
+        expect((await rawRequest(world.url, { path: readable[0] ?? '' })).status).toBe(200)
+      },
+    )
   })
 }
 
