@@ -36,9 +36,14 @@ export function s3Error(error: unknown, options: Named): unknown {
     : new DepotError('STORAGE_DOWN', `the blob store cannot be used (${fault.code}): try again later`, { cause })
 }
 
-/** True when there is no such object. */
+/** True when S3 says that there is no such object. */
 export function isMissingObject(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'NoSuchKey' || error.name === 'NotFound')
+  return error instanceof Error && error.name === 'NoSuchKey'
+}
+
+/** True when somebody says that there is nothing: S3, or a proxy before it that does not find it. */
+export function isNotFound(error: unknown): boolean {
+  return isMissingObject(error) || (error instanceof Error && error.name === 'NotFound')
 }
 
 /** True when an upload in parts, or a part of it, is not there any more. */

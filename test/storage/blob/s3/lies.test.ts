@@ -119,10 +119,23 @@ describe('what answers in place of an object', () => {
     await using world = await lied()
     world.lie = (_, answer) => answer.writeHead(200).end()
     await expect(world.store.stat(LOCATION)).rejects.toMatchObject(DOWN)
-    world.lie = (_, answer) => answer.writeHead(404).end()
+    world.lie = ({ method }, answer) => answer.writeHead(404).end(method === 'HEAD' ? undefined : NO_SUCH_KEY)
     expect(await world.store.stat(LOCATION)).toBeUndefined()
   })
+
+  it('is not taken for none when it was something on the way that found nothing', async () => {
+    await using world = await lied()
+    world.lie = ({ method }, answer) => answer.writeHead(404).end(method === 'HEAD' ? undefined : 'no such server\n')
+    await expect(world.store.stat(LOCATION)).rejects.toMatchObject(DOWN)
+    await expect(world.store.open(LOCATION)).rejects.toMatchObject(DOWN)
+    await expect(world.store.open(LOCATION, { start: 0, end: 0 })).rejects.toMatchObject(DOWN)
+    world.lie = ({ method }, answer) =>
+      method === 'HEAD' ? answer.writeHead(404).end() : answer.writeHead(200, ETAG).end('x')
+    await expect(world.store.stat(LOCATION)).rejects.toMatchObject(DOWN)
+  })
 })
+
+const NO_SUCH_KEY = '<Error><Code>NoSuchKey</Code></Error>'
 
 function part(range: string): Lie {
   return (_, answer) => answer.writeHead(206, { ...ETAG, 'Content-Range': range, 'Content-Length': '2' }).end('ab')
@@ -165,6 +178,17 @@ describe('a list of S3', () => {
         '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken></ListBucketResult>',
       )
     await expect(Array.fromAsync(world.store.list(''))).rejects.toMatchObject(DOWN)
+  })
+
+  it('that goes in circles is not followed for ever', async () => {
+    await using world = await lied()
+    let token = 0
+    world.lie = (_, answer) =>
+      answer.end(
+        `<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>ours/${LOCATION}</Key></Contents><NextContinuationToken>${token++}</NextContinuationToken></ListBucketResult>`,
+      )
+    await expect(Array.fromAsync(world.store.list('main/'))).rejects.toMatchObject(DOWN)
+    expect(world.asked.filter((line) => line.includes('prefix=ours%2Fmain%2F'))).toHaveLength(2)
   })
 
   it('of uploads that does not go on is asked for twice, and nothing of others is aborted', async () => {
