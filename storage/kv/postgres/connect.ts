@@ -58,7 +58,11 @@ export function connectPostgres(target: PostgresTarget, connections: ConnectionO
     ...(password === undefined ? {} : { password }),
     connect_timeout: (connectTimeoutMs ?? LIMITS.databaseBusyTimeoutMs) / 1000,
     ssl: false,
-    socket: () => new SteadySocket({ ...place, ssl: sslMode }), // not in its types
+    // Not in its types.
+    socket() {
+      if (ended.has(client)) throw Object.assign(new Error('it was ended'), { code: 'CONNECTION_ENDED' })
+      return new SteadySocket({ ...place, ssl: sslMode })
+    },
     fetch_types: false,
     types: { int8: INT8 },
     onnotice: () => {},
@@ -75,7 +79,23 @@ export function connectPostgres(target: PostgresTarget, connections: ConnectionO
       ...(purpose === undefined ? {} : VANISHED_SOON),
     } as Record<string, string | number>,
   }
-  return postgres(options)
+  const client: Client = postgres(options)
+  return client
+}
+
+const ended = new WeakSet<Client>()
+
+/**
+ * End a client, with what is under way after `timeoutMs`. postgres.js 3.4.9 would still dial for what had waited behind a connection that
+ * broke, and nobody would ever close that: it would keep a place in PostgreSQL, and the process from ending.
+ */
+export async function endClient(client: Client, timeoutMs: number): Promise<void> {
+  if (timeoutMs === 0) ended.add(client)
+  try {
+    await client.end({ timeout: timeoutMs / 1000 })
+  } finally {
+    ended.add(client)
+  }
 }
 
 function settingsOf(statementTimeoutMs: number) {

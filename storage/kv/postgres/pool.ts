@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DepotError } from '../../../src/errors.ts'
 import { LIMITS } from '../../../src/limits.ts'
 import { createTurns } from '../../../src/turns.ts'
-import { connectPostgres, demandPrimary, type Client, type PostgresTarget } from './connect.ts'
+import { connectPostgres, demandPrimary, endClient, type Client, type PostgresTarget } from './connect.ts'
 import { isBroken, mayOnlyRead, postgresError } from './errors.ts'
 
 export interface PoolOptions extends PostgresTarget {
@@ -73,7 +73,7 @@ export function openPool(options: PoolOptions): Pool {
 
   function drop(member: Member): void {
     if (!readers.delete(member) && !writers.delete(member)) return
-    member.client.end({ timeout: 0 }).catch(() => {})
+    endClient(member.client, 0).catch(() => {})
   }
 
   function dropSilent(): void {
@@ -138,7 +138,7 @@ export function openPool(options: PoolOptions): Pool {
       clearInterval(watch)
       const all = [...readers, ...writers]
       // Statements under way get some seconds to end.
-      await Promise.all(all.map(({ client }) => client.end({ timeout: LIMITS.databaseBusyTimeoutMs / 1000 })))
+      await Promise.all(all.map(({ client }) => endClient(client, LIMITS.databaseBusyTimeoutMs)))
     },
   }
 }

@@ -1,5 +1,5 @@
 import { DepotError } from '../../../src/errors.ts'
-import { backendOf, connectPostgres, STARTUP_SETTINGS, type Client, type PostgresTarget } from './connect.ts'
+import { STARTUP_SETTINGS, backendOf, connectPostgres, endClient, type Client, type PostgresTarget } from './connect.ts'
 import { postgresError } from './errors.ts'
 
 /** How often it is looked: just then the connection may have gone to a third. */
@@ -41,7 +41,7 @@ export async function demandSessions(target: PostgresTarget): Promise<void> {
   } catch (error) {
     throw postgresError(error)
   } finally {
-    await Promise.all(clients.map((client) => client.end({ timeout: 0 })))
+    await Promise.all(clients.map((client) => endClient(client, 0)))
   }
 }
 

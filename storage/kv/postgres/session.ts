@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { LIMITS } from '../../../src/limits.ts'
 import { parsePostgresUrl } from './url.ts'
-import { backendOf, connectPostgres, demandPrimary, type Client, type PostgresTarget } from './connect.ts'
+import { backendOf, connectPostgres, demandPrimary, endClient, type Client, type PostgresTarget } from './connect.ts'
 import { untilAborted } from '../until-aborted.ts'
 
 /**
@@ -90,7 +90,7 @@ async function keepOne(options: SessionOptions, closing: AbortSignal, ready: (li
     // The server is not there, or not yet.
   } finally {
     broken.abort()
-    await client.end({ timeout: 0 }).catch(() => {})
+    await endClient(client, 0).catch(() => {})
   }
 }
 

@@ -6,7 +6,7 @@ import { createLine } from '../line.ts'
 import type { SchemaRule } from '../migrate.ts'
 import { openPool, type Pool, type PoolOptions } from './pool.ts'
 import { applyCommit, isApplied } from './commit.ts'
-import { connectPostgres, type PostgresTarget } from './connect.ts'
+import { connectPostgres, endClient, type PostgresTarget } from './connect.ts'
 import { postgresError } from './errors.ts'
 import { holdInPostgres } from './hold.ts'
 import { demandPostgres, isCurrentPostgres, migratePostgres } from './migrate.ts'
@@ -101,6 +101,6 @@ async function migrateAlone(target: PostgresTarget): Promise<void> {
   } catch (error) {
     throw postgresError(error)
   } finally {
-    await client.end({ timeout: 0 })
+    await endClient(client, 0)
   }
 }
