@@ -77,7 +77,8 @@ function cellsOf({ name, type, where, blobs, bytes, freeBytes, state }: Line): r
   return [name === '' ? '-' : name, type, where, String(blobs), sizeText(bytes), free, state]
 }
 
-function placeOf({ stores, storageType, storePath, s3 }: StorageConfig, name: string) {
+/** Where a store is, in words of the table. */
+export function placeOf({ stores, storageType, storePath, s3 }: StorageConfig, name: string) {
   const place = stores?.stores.find((store) => store.name === name)?.place
   const where = placeName(
     place ?? (s3 === undefined ? { type: 'fs', path: path.join(storePath, 'blobs') } : { type: 's3', s3 }),

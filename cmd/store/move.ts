@@ -7,7 +7,7 @@ import { STORAGE_SETTINGS } from '../settings/serve.ts'
 import { sizeText } from '../doctor/sizes.ts'
 import { CONFIG_ARGS, settingArgs, SETTINGS_NOTE } from '../settings/load.ts'
 import type { Environment } from '../environment.ts'
-import { openConfigured, type OpenedStores } from './list.ts'
+import { openConfigured, placeOf, type OpenedStores } from './list.ts'
 import { takeMoveTurn } from './move-turn.ts'
 
 /** `depot store move`. */
@@ -31,7 +31,7 @@ export function storeMoveCommand(env: Environment, io: CliIo): Command {
       await using opened = await openConfigured(flags, env, io)
       const pair = { from: storeNamed(opened, from), to: storeNamed(opened, to) }
       if (from === to) throw new UsageError('a store is not moved to itself')
-      for (const store of [pair.from, pair.to]) await demandUsable(store)
+      for (const store of [pair.from, pair.to]) await demandUsable(opened, store)
       await using turn = await takeMoveTurn(opened.config.databaseUrl, opened.kv)
       const options = { ...pair, stores: opened.blobs, kv: opened.kv, lost: turn.lost }
       let [moved, movedBytes, left] = [0, 0, 0]
@@ -52,13 +52,16 @@ export function storeMoveCommand(env: Environment, io: CliIo): Command {
 }
 
 /** @throws DepotError `STORAGE_DOWN` naming the store, before anything is moved */
-async function demandUsable({ name, blobs }: NamedStore): Promise<void> {
+async function demandUsable({ config }: OpenedStores, { name, blobs }: NamedStore): Promise<void> {
   try {
     await blobs.ping?.()
   } catch (cause) {
     if (!hasCode(cause, 'STORAGE_DOWN')) throw cause
-    const message = `the store '${name}' cannot be used: is its disk mounted, and has a server been started with it before?`
-    throw new DepotError('STORAGE_DOWN', message, { cause })
+    const ask =
+      placeOf(config, name).type === 'fs'
+        ? 'is its disk mounted, and has a server been started with it before?'
+        : 'is there a way to its bucket from here?'
+    throw new DepotError('STORAGE_DOWN', `the store '${name}' cannot be used: ${ask}`, { cause })
   }
 }
 

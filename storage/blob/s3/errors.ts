@@ -129,7 +129,15 @@ const RULES: readonly Rule[] = [
     say: (name, _, error) =>
       `no credentials: give ${name('access-key-id')} and ${name('secret-access-key')}, or what the AWS SDK looks for (AWS_PROFILE, ~/.aws, a role): ${firstLine(error)}`,
   },
-  { when: /^(?:NoSuchBucket|404|NotFound)$/, say: (name) => `${name('bucket')}: there is no such bucket` },
+  { when: /^NoSuchBucket$/, say: (name) => `${name('bucket')}: there is no such bucket` },
+  // Without a word on what is missing, as to a HEAD, or from something before S3.
+  {
+    when: /^(?:404|NotFound)$/,
+    say: (name, { endpoint }) =>
+      endpoint === undefined
+        ? `${name('bucket')}: there is no such bucket`
+        : `${name('bucket')}: there is no such bucket, or ${name('endpoint')} ${endpoint} is no S3 server`,
+  },
   { when: /^InvalidBucketName$/, say: (name) => `${name('bucket')}: that is no name of a bucket` },
   {
     when: /^(?:AuthorizationHeaderMalformed|PermanentRedirect|TemporaryRedirect|Redirect|IllegalLocationConstraintException|InvalidRegion|XMinioInvalidRegion|IncorrectEndpoint|301|307)$/,

@@ -99,9 +99,11 @@ describeWith('s3', 'a server whose bucket is not as it was told', () => {
     expect(line).toContain('an object of somebody else is in the way: remove it, or set --s3-prefix')
   })
 
-  it('does not start where a web page answers', async () => {
+  it.each([200, 404])('does not start where a web page answers with %i', async (status) => {
     await using bucket = await createBucket(have.paths.s3)
-    const web = createServer((_, answer) => answer.writeHead(200, { 'content-type': 'text/html' }).end('<html>Hello'))
+    const web = createServer((_, answer) =>
+      answer.writeHead(status, { 'content-type': 'text/html' }).end('<html>Hello'),
+    )
     await once(web.listen(0, '127.0.0.1'), 'listening')
     const endpoint = `http://127.0.0.1:${(web.address() as AddressInfo).port}`
     expect(await refusal(bucket, { DEPOT_S3_ENDPOINT: endpoint })).toContain(`--s3-endpoint ${endpoint}`)
