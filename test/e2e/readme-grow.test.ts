@@ -38,7 +38,9 @@ describeWith(['postgres', 's3', 'sqlite3', 'npm'], 'e2e/readme: from one machine
       .replace('depot-tests-secret', bucket.secretAccessKey)
       .replace('=depot-tests', `=${bucket.accessKeyId}`)
     const ask = `curl -fsS http://${address}/python/simple/brought/`
-    const env = cleanEnv(home.path, { DEPOT_LISTEN_ADDR: address, SCRIPT: `${script}\n${ask}\nkill %1\nwait` })
+    // Each job is a process group: without, the shell that runs the function `depot` ends, and the server beneath it lives on.
+    const whole = `set -m\n${script}\n${ask}\nkill %1\nwait`
+    const env = cleanEnv(home.path, { DEPOT_LISTEN_ADDR: address, SCRIPT: whole })
     const searched = `${path.dirname(process.execPath)}:${env['PATH'] ?? ''}`
     const { stdout } = await promisify(execFile)('bash', ['-ec', 'eval "$SCRIPT"'], {
       env: { ...env, PATH: searched },
