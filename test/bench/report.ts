@@ -65,7 +65,7 @@ export function report(tables: Tables, names: readonly string[]): string {
 const INTRODUCTION = `# Figures
 
 Written by \`npm run bench\`. Each figure is the median of interleaved rounds on one machine, and the ratio says how many times as fast as what
-stands beside it the depot is: above 1 it is faster. Only the ratios travel: absolute figures differ between machines and hours.
+stands beside it the depot is: above 1 it is faster. Absolute figures differ between machines and hours, and ratios still between processors.
 
 nginx and the bare Node server are ceilings: they know nothing of what they serve, the same bytes from a file and from memory. nginx has one
 worker, sendfile and its access log on. The depot writes its access log, too.
