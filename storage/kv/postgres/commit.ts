@@ -60,34 +60,22 @@ function blobChanges(run: Run, { cache, blobs = [], puts = [] }: Commit): Promis
 }
 
 function putBlob(run: Run, row: BlobPut): Promise<void> {
-  const {
-    domain,
-    digest,
-    sizeBytes,
-    encoding,
-    storedBytes,
-    storedSha256,
-    layout,
-    frames,
-    store,
-    held,
-    seenIn = '*',
-  } = row
+  const { held = false, seenIn = '*' } = row
   return run(
     `INSERT INTO blob (domain, digest, size_bytes, encoding, stored_bytes, stored_sha256, layout, frames, store, state)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'live') ON CONFLICT (domain, digest) DO UPDATE SET
-       ${held === true ? '' : REPLACE_BLOB} state = 'live', claimed_at = now()`,
+       ${held ? '' : REPLACE_BLOB} state = 'live', claimed_at = now()`,
     [
-      domain,
-      digest,
-      sizeBytes,
-      encoding,
-      storedBytes,
-      storedSha256,
-      layout,
-      frames,
-      store,
-      ...(held === true ? [] : [seenIn]),
+      row.domain,
+      row.digest,
+      row.sizeBytes,
+      row.encoding,
+      row.storedBytes,
+      row.storedSha256,
+      row.layout,
+      row.frames,
+      row.store,
+      ...(held ? [] : [seenIn]),
     ],
   )
 }
