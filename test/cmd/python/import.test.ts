@@ -4,48 +4,30 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 import { killedImport } from '../../helpers/killed-import.ts'
-import { runDepot, type Finished } from '../../helpers/run-depot.ts'
-import { tempDir, type TempDir } from '../../helpers/temp-dir.ts'
+import { pythonTransfer, type PythonTransfer } from '../../helpers/python-transfer.ts'
+import { runDepot } from '../../helpers/run-depot.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
 import { startUpstream } from '../../helpers/upstream.ts'
 import { buildSdist, buildWheel, type BuiltFile } from '../../helpers/wheel.ts'
-import { startWorld, type World } from '../../helpers/world.ts'
 
-interface Move extends AsyncDisposable {
-  readonly folder: TempDir
-  readonly world: World
-  run(...flags: readonly string[]): Promise<Finished>
+interface Move extends PythonTransfer {
   /** Write a file, changed at a time. */
   save(file: Pick<BuiltFile, 'filename' | 'bytes'>, changed?: Date, below?: string): Promise<string>
-  files(project: string): Promise<readonly Record<string, unknown>[]>
-  audited(): Promise<string[]>
 }
 
 const YEARS_AGO = new Date('2020-02-02T02:02:02Z')
 
 async function move(): Promise<Move> {
-  await using made = new AsyncDisposableStack()
-  const folder = made.use(await tempDir('packages'))
-  const world = made.use(await startWorld())
-  const owned = made.move()
+  const transfer = await pythonTransfer((folder, url) => ['python', 'import', folder, url])
   return {
-    folder,
-    world,
-    run: (...flags) => runDepot(['python', 'import', folder.path, world.url, ...flags]),
+    ...transfer,
     async save({ filename, bytes }, changed = YEARS_AGO, below = '') {
-      const file = folder.join(below, filename)
+      const file = transfer.folder.join(below, filename)
       await mkdir(path.dirname(file), { recursive: true })
       await writeFile(file, bytes)
       await utimes(file, changed, changed)
       return file
     },
-    async files(project) {
-      const headers = { Accept: 'application/vnd.pypi.simple.v1+json' }
-      const response = await world.fetch(`/python/simple/${project}/`, { headers })
-      if (response.status === 404) return []
-      return ((await response.json()) as { files: Record<string, unknown>[] }).files
-    },
-    audited: async () => (await world.depot.kv.audit(0, 10_000)).map(({ resource }) => resource),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 

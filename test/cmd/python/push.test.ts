@@ -7,20 +7,15 @@ import { LIMITS } from '../../../src/limits.ts'
 import { attestation } from '../../helpers/attestation.ts'
 import { makeLoginKey } from '../../helpers/forged-logins.ts'
 import { makeToken } from '../../helpers/guarded-routes.ts'
-import { runDepot, type Finished } from '../../helpers/run-depot.ts'
-import { tempDir, type TempDir } from '../../helpers/temp-dir.ts'
+import { pythonTransfer, type PythonTransfer } from '../../helpers/python-transfer.ts'
+import { runDepot } from '../../helpers/run-depot.ts'
 import { startUpstream } from '../../helpers/upstream.ts'
 import { buildSdist, buildWheel, type BuiltFile } from '../../helpers/wheel.ts'
-import { startWorld, type World, type WorldOptions } from '../../helpers/world.ts'
+import type { WorldOptions } from '../../helpers/world.ts'
 
-interface Push extends AsyncDisposable {
-  readonly folder: TempDir
-  readonly world: World
-  run(...flags: readonly string[]): Promise<Finished>
+interface Push extends PythonTransfer {
   /** Write a file with its entry into the folder of its project. */
   save(file: BuiltFile, options?: SavedOptions): Promise<string>
-  files(project: string): Promise<readonly Record<string, unknown>[]>
-  audited(): Promise<string[]>
 }
 
 interface SavedOptions {
@@ -33,30 +28,17 @@ interface SavedOptions {
 const UPLOADED = '2015-08-28T17:59:30.994041Z'
 
 async function push(options: WorldOptions = {}): Promise<Push> {
-  await using made = new AsyncDisposableStack()
-  const folder = made.use(await tempDir('saved'))
-  const world = made.use(await startWorld(options))
-  const owned = made.move()
+  const transfer = await pythonTransfer((folder, url) => ['python', 'push', url, '--dir', folder], options)
   return {
-    folder,
-    world,
-    run: (...flags) => runDepot(['python', 'push', world.url, '--dir', folder.path, ...flags]),
+    ...transfer,
     async save(file, { entry = {}, provenance, below } = {}) {
-      const at = folder.join(below ?? file.filename.split('-')[0]?.replaceAll('_', '-') ?? '', file.filename)
+      const at = transfer.folder.join(below ?? file.filename.split('-')[0]?.replaceAll('_', '-') ?? '', file.filename)
       await mkdir(path.dirname(at), { recursive: true })
       await writeFile(at, file.bytes)
       if (entry !== null) await writeFile(`${at}.json`, JSON.stringify({ ...entryOf(file), ...entry }))
       if (provenance !== undefined) await writeFile(`${at}.provenance`, provenance)
       return at
     },
-    async files(project) {
-      const headers = { Accept: 'application/vnd.pypi.simple.v1+json' }
-      const response = await world.fetch(`/python/simple/${project}/`, { headers })
-      if (response.status === 404) return []
-      return ((await response.json()) as { files: Record<string, unknown>[] }).files
-    },
-    audited: async () => (await world.depot.kv.audit(0, 10_000)).map(({ resource }) => resource),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 
