@@ -138,6 +138,8 @@ async function readable(server: ServerProcess, journal: Journal): Promise<{ whol
   return { whole, refused }
 }
 
+const NEAR_FAILED = /"store":"near","code":"STORAGE_DOWN"/
+
 describeWith(['s3', 's3Second'], 'a server with stores on a disk and in two buckets', () => {
   it.each(['round-robin', 'in-order', 'split', 'least-used'] as const)(
     'takes every upload while one of the buckets is down, and serves what lies elsewhere: %s',
@@ -155,12 +157,14 @@ describeWith(['s3', 's3Second'], 'a server with stores on a disk and in two buck
 
       near.judge = () => 'lost'
       const meanwhile: Journal = new Map()
-      await pushSome(server, maker, meanwhile)
+      // Another one may be the least used for as long as a few large blobs take to come: a store is missed when its turn comes.
+      do await pushSome(server, maker, meanwhile)
+      while (!NEAR_FAILED.test(server.logs()))
       expect(await broken(server, meanwhile)).toEqual([])
       const { refused } = await readable(server, journal)
       expect(refused).toBeGreaterThan(0)
       expect(await places.buckets.near.keys()).toEqual(before)
-      expect(server.logs().match(/"store":"near","code":"STORAGE_DOWN"/g)).toHaveLength(1)
+      expect(server.logs().split(NEAR_FAILED)).toHaveLength(2)
 
       near.judge = () => undefined
       await expect
