@@ -164,6 +164,10 @@ export const LIMITS = {
   storeReserveBytes: 1 * GIB,
   /** Only one command at a time moves blobs: another one waits for this long, some looks at whether the first is still there. */
   storeMoveTurnMs: 5 * SECOND,
+  /** What has moved stays where it was too, for clients that were sent there: the URL is good so long, and the row it was made of may be a little old. */
+  storeMovedKeptMs: 330 * SECOND,
+  /** Blobs that stay so at once, each some 200 bytes of memory: a move that is faster waits for the first of them. */
+  storeMovedKeptMax: 100_000,
   /** How long it is remembered how much room a store has: less than a fast disk takes to fill the reserve. */
   storeSpaceSharedMs: 1 * SECOND,
   /** How often the bytes in each store are counted anew, for `least-used`: other servers place blobs there too. */

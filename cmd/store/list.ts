@@ -12,6 +12,7 @@ import { SERVE_SETTINGS, STORAGE_SETTINGS } from '../settings/serve.ts'
 import { sizeText } from '../doctor/sizes.ts'
 import { isOn } from '../flags.ts'
 import { CONFIG_ARGS, loadSettings, settingArgs, SETTINGS_NOTE } from '../settings/load.ts'
+import type { SettingValues } from '../settings/settings.ts'
 import type { Environment } from '../environment.ts'
 import { table } from '../terminal/table.ts'
 
@@ -52,6 +53,8 @@ export function storeListCommand(env: Environment, io: CliIo): Command {
 
 export interface OpenedStores extends Storage {
   readonly config: StorageConfig
+  /** All that a server here is told. */
+  readonly values: SettingValues
 }
 
 /** Open what the settings name, without changing it. @throws UsageError, DepotError */
@@ -60,7 +63,7 @@ export async function openConfigured(flags: ParsedArgs['flags'], env: Environmen
   for (const warning of warnings) io.err(`depot: ${warning}`)
   const config = storageConfig(values, env, home)
   if (config.storageType === 'memory') throw new UsageError('blobs in memory are gone with their server')
-  return { config, ...(await openStorage({ ...config, existing: true })) }
+  return { config, values, ...(await openStorage({ ...config, existing: true })) }
 }
 
 const HEAD = ['name', 'type', 'where', 'blobs', 'bytes', 'free', 'state']

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import { blobLocation } from './blob-location.ts'
+import { movedCopies, type MovedCopies } from './moved-copies.ts'
 import type { BlobLocation, BlobStore, StoredBytes } from './blob-store.ts'
 import type { BlobStores, NamedStore } from './blob-stores.ts'
 import { DepotError, hasCode } from '../errors.ts'
@@ -13,6 +14,8 @@ export interface MoveOptions {
   readonly kv: Pick<KvStore, 'blob' | 'blobPlaces' | 'moveBlob'>
   readonly from: NamedStore
   readonly to: NamedStore
+  /** How long a blob stays where it was, in milliseconds: for clients that are on their way there by a URL of that store. */
+  readonly keptMs?: number
   /** Aborted when somebody else may have begun to move blobs of this depot. */
   readonly lost?: AbortSignal
 }
@@ -24,7 +27,7 @@ export type Moved =
   | { readonly left: BlobPlace; readonly reason: string }
 
 /**
- * Move every blob of one store to another while servers run: copied, read back and hashed, then its row, then the old file goes. It may be
+ * Move every blob of one store to another while servers run: copied, read back and hashed, then its row, then the old file goes (`keptMs` later). It may be
  * stopped at any moment and begun again: a blob lies where its row says, at every moment. One at a time in a depot: of two, one may bring
  * a blob back to where the other is about to delete it.
  *
@@ -32,17 +35,28 @@ export type Moved =
  * place, and nothing is moved
  */
 export async function* moveBlobs(options: MoveOptions): AsyncGenerator<Moved> {
-  const { stores, kv, from } = options
+  const { stores, kv, from, keptMs = 0, lost } = options
   await refuseOnePlace(options)
+  const copies = movedCopies({
+    ...options,
+    keptMs,
+    lost,
+    hasMoved: async (location) => (await rowMoved(options, location)) !== undefined,
+    demandTurn: () => demandTurn(options),
+  })
   for await (const page of pages<BlobPlace>((after) => kv.blobPlaces(after, PAGE))) {
     for (const place of page) {
       if (stores.nameOf(place) !== from.name) continue
       demandTurn(options)
       const done = await moveOne(options, place)
-      if (done !== undefined) yield done
+      if (done === undefined) continue
+      // Whoever has it open reads on, and whoever has only read its row reads that again.
+      if ('moved' in done) await copies.removeLater(blobLocation(done.moved.domain, done.moved.digest))
+      yield done
     }
   }
-  await removeCopies(options)
+  await copies.removeAll()
+  await removeLeftovers(options, copies)
 }
 
 /** Of one place under two names, what is deleted under one is gone under both. No configuration shows it: hosts and mounts have many names. */
@@ -65,16 +79,19 @@ async function refuseOnePlace({ from, to }: Pick<MoveOptions, 'from' | 'to'>): P
 }
 
 /** What a move that was killed has copied and not deleted. What is there for another reason is left alone. */
-async function removeCopies(options: MoveOptions): Promise<void> {
-  const { stores, kv, from, to } = options
+async function removeLeftovers(options: MoveOptions, copies: MovedCopies): Promise<void> {
+  const { from, to } = options
   for await (const location of from.blobs.list('')) {
-    const [domain = '', , , , digest = ''] = location.split('/')
-    const row = await kv.blob(domain, digest)
-    if (row?.state !== 'live' || stores.nameOf(row) !== to.name) continue
-    if (!(await isWhole(to.blobs, row, location))) continue
-    demandTurn(options)
-    await from.blobs.delete(location)
+    const row = await rowMoved(options, location)
+    if (row !== undefined && (await isWhole(to.blobs, row, location))) await copies.removeLeftover(location)
   }
+}
+
+/** The row of what lies there when it says that it lies in the other store, and is good. */
+async function rowMoved({ stores, kv, to }: MoveOptions, location: BlobLocation): Promise<BlobRow | undefined> {
+  const [domain = '', , , , digest = ''] = location.split('/')
+  const row = await kv.blob(domain, digest)
+  return row?.state === 'live' && stores.nameOf(row) === to.name ? row : undefined
 }
 
 /** @throws DepotError `STORAGE_DOWN` when it is somebody else's turn by now */
@@ -98,9 +115,6 @@ async function moveOne(options: MoveOptions, place: BlobPlace): Promise<Moved | 
     if (!(error instanceof DepotError) || !STAYS.some((code) => hasCode(error, code))) throw error
     return { left: place, reason: error.message }
   }
-  demandTurn(options)
-  // Whoever has it open reads on, and whoever has only read its row reads that again.
-  await from.blobs.delete(location)
   return { moved: row }
 }
 

@@ -9,12 +9,14 @@ import { expect, it } from 'vitest'
 
 import { cleanEnv } from '../helpers/clean-env.ts'
 import { describeWith, have } from '../helpers/have.ts'
+import { servesFile, uploadFile } from '../helpers/python-upload.ts'
 import { runDepot } from '../helpers/run-depot.ts'
 import { createBucket, type TestBucket } from '../helpers/s3.ts'
 import { SEED } from '../helpers/seed.ts'
 import { startServerProcess, type ServerProcess } from '../helpers/server-process.ts'
 import { filesIn } from '../helpers/several-stores.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
+import { buildWheel } from '../helpers/wheel.ts'
 import { artifactMaker, seededRandom, type Artifact } from './artifacts.ts'
 import { broken, type Journal } from './journal.ts'
 import { startS3Proxy, type S3Proxy } from './s3-proxy.ts'
@@ -237,6 +239,34 @@ describeWith(['s3', 's3Second'], 'a server with stores on a disk and in two buck
       expect(await findings(config)).toEqual([])
     },
   )
+
+  it('gives who was sent to a bucket what has moved from there meanwhile', { timeout: 120_000 }, async () => {
+    await using places = await openPlaces()
+    const config = await places.configure('in-order', ['near', 'disk'])
+    const redirect = ['--s3-redirect', 'always']
+    const options = { dataDir: places.dir.join('data'), args: ['--config', config, ...redirect] }
+    await using server = await startServerProcess(options)
+    const file = buildWheel({ name: 'stored', version: '1.0' })
+    expect(await uploadFile(server.url, file)).toBe(200)
+    const ask = () => fetch(`${server.url}/python/files/stored/${file.filename}`, { redirect: 'manual' })
+    const sentTo = (await ask()).headers.get('location') ?? ''
+    expect(sentTo).toContain(PREFIX)
+
+    const args = ['store', 'move', 'near', 'disk', '--config', config]
+    const move = spawn(process.execPath, [LAUNCHER, ...args, ...redirect], { env: cleanEnv(places.dir.path, {}) })
+    const exited = once(move, 'exit')
+    await expect.poll(() => ask().then(({ status }) => status), { timeout: 60_000 }).toBe(200)
+    expect(file.bytes.equals(await (await fetch(sentTo)).bytes())).toBe(true)
+    move.kill()
+    await exited
+    expect(await places.buckets.near.keys()).not.toEqual([])
+    expect(await finishedMove(config, ['near', 'disk'])).toBe(0)
+    expect(await places.buckets.near.keys()).toEqual([])
+    expect((await fetch(sentTo)).status).toBe(404)
+    expect(await servesFile(server.url, 'stored', file)).toBe(true)
+    await server.stop()
+    expect(await findings(config)).toEqual([])
+  })
 
   it(
     'serves everything while blobs move into a bucket and back, though the move is killed again and again',

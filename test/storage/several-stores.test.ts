@@ -9,7 +9,7 @@ import { DepotError } from '../../src/errors.ts'
 import { fsck } from '../../src/fsck.ts'
 import { MAIN_CACHE, type BlobRow } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
-import { moveBlobs } from '../../src/blobs/move-blobs.ts'
+import { moveBlobs, type Moved, type MoveOptions } from '../../src/blobs/move-blobs.ts'
 import type { PlacementStrategy } from '../../src/blobs/placement.ts'
 import { openStorage } from '../../storage/open.ts'
 import { collect, inPieces } from '../helpers/depot.ts'
@@ -240,12 +240,21 @@ function contents(open: () => Promise<World>): void {
   })
 }
 
-async function move({ depot: { kv, blobs } }: SeveralDepot, from: string, to: string): Promise<string[]> {
+async function move(...args: Parameters<typeof startMove>): Promise<string[]> {
+  const all = await Array.fromAsync(startMove(...args))
+  return all.map((one) => ('moved' in one ? 'moved' : one.reason))
+}
+
+function startMove(
+  { depot: { kv, blobs } }: SeveralDepot,
+  from: string,
+  to: string,
+  more: Partial<MoveOptions> = {},
+): AsyncGenerator<Moved> {
   const named = (name: string) => blobs.all.find((store) => store.name === name)
   const [source, target] = [named(from), named(to)]
   if (source === undefined || target === undefined) throw new Error('no such store')
-  const all = await Array.fromAsync(moveBlobs({ stores: blobs, kv, from: source, to: target }))
-  return all.map((one) => ('moved' in one ? 'moved' : one.reason))
+  return moveBlobs({ stores: blobs, kv, from: source, to: target, ...more })
 }
 
 function starts(open: () => Promise<World>): void {
@@ -400,10 +409,7 @@ function upkeep(open: () => Promise<World>): void {
     const [damaged, ...whole] = rows as [BlobRow, ...BlobRow[]]
     chmodSync(fileOf(world, damaged), 0o600)
     writeFileSync(fileOf(world, damaged), 'NUMBER 0')
-    const [source, target] = here.depot.blobs.all
-    if (source === undefined || target === undefined) throw new Error('two stores')
-    for await (const one of moveBlobs({ stores: here.depot.blobs, kv: here.depot.kv, from: source, to: target }))
-      if ('moved' in one) break
+    for await (const one of startMove(here, 'a', 'b')) if ('moved' in one) break
     const outcomes = await move(here, 'a', 'b')
     expect(outcomes.filter((outcome) => outcome === 'moved')).toHaveLength(3)
     expect(outcomes.filter((outcome) => outcome !== 'moved')).toEqual([expect.stringContaining('send it again')])
@@ -425,6 +431,44 @@ function upkeep(open: () => Promise<World>): void {
     writeFileSync(orphan, 'of somebody who commits in a moment')
     expect(await move(here, 'a', 'b')).toEqual([])
     expect(filesIn(world.dir.join('a'))).toEqual(['f'.repeat(64)])
+  })
+
+  it('keeps what has moved where it was for as long as clients may be on their way there', async () => {
+    await using world = await open()
+    await using here = await several(world, 'in-order', ['a', 'b'])
+    const rows = [await storeBlob(here.depot, 'one'), await storeBlob(here.depot, 'two')]
+    const digests = rows.map(({ digest }) => digest).toSorted()
+    const inFolders = () => ['a', 'b'].map((name) => filesIn(world.dir.join(name)).toSorted())
+    {
+      await using moving = startMove(here, 'a', 'b', { keptMs: 600_000 })
+      for (let moved = 0; moved < rows.length; moved++) await moving.next()
+      expect(inFolders()).toEqual([digests, digests])
+    }
+    const begunMs = performance.now()
+    expect(await move(here, 'a', 'b', { keptMs: 300 })).toEqual([])
+    // Timers may be early by a millisecond.
+    expect(performance.now() - begunMs).toBeGreaterThan(298)
+    expect(inFolders()).toEqual([[], digests])
+    const later = await storeBlob(here.depot, 'three')
+    expect(await move(here, 'a', 'b', { keptMs: 1 })).toEqual(['moved'])
+    expect(inFolders()).toEqual([[], [...digests, later.digest].toSorted()])
+    expect(await findings(here)).toEqual([])
+  })
+
+  it('deletes nothing that has come back to where it was', async () => {
+    await using world = await open()
+    await using here = await several(world, 'in-order', ['a', 'b'])
+    const row = await storeBlob(here.depot, 'to and fro')
+    const { kv } = here.depot
+    const returning: MoveOptions['kv'] = {
+      ...kv,
+      async moveBlob(from, to) {
+        await kv.moveBlob(from, to)
+        await kv.moveBlob({ ...from, store: to }, 'a')
+      },
+    }
+    expect(await move(here, 'a', 'b', { kv: returning })).toEqual(['moved'])
+    expect(await readBack(here, row)).toBe('to and fro')
   })
 
   it('deletes no blob of which the other store does not give back the very same bytes', async () => {
