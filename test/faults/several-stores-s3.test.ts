@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { expect, it } from 'vitest'
@@ -334,9 +335,10 @@ async function killedMove(
 ): Promise<void> {
   const child = spawn(process.execPath, [LAUNCHER, 'store', 'move', from, to, '--config', config], {
     env: cleanEnv(dir.path, {}),
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'pipe'],
   })
   const exited = once(child, 'exit')
+  const said = text(child.stderr)
   let changes = 0
   const method = to === 'near' ? 'PUT' : 'DELETE'
   // What the server puts there is counted too: the move only dies the sooner.
@@ -346,7 +348,7 @@ async function killedMove(
   }
   await exited
   near.judge = () => undefined
-  expect(child.signalCode).toBe('SIGKILL')
+  expect([child.signalCode, await said]).toEqual(['SIGKILL', ''])
 }
 
 async function finishedMove(config: string, [from, to]: readonly [string, string]): Promise<number | null> {
