@@ -43,7 +43,8 @@ export function conditionsContract(contract: Contract): void {
     async (kv, world) => {
       const other = await world.another()
       const seen = { kept: 0, deleted: 0 }
-      for (let round = 0; round < 60; round++) {
+      // Were it always the same one, this would show nothing of the other order.
+      for (let round = 0; round < 60 || seen.kept === 0 || seen.deleted === 0; round++) {
         const key = `r${round}`
         await kv.commit(put(key, '1'))
         const attempts = [
@@ -58,9 +59,6 @@ export function conditionsContract(contract: Contract): void {
         expect((await kv.get(1, 'edge', `${key}/x`)) === undefined).toBe(kept === undefined)
         seen[kept === undefined ? 'deleted' : 'kept']++
       }
-      // Were it always the same one, this would show nothing of the other order.
-      expect(seen.kept).toBeGreaterThan(0)
-      expect(seen.deleted).toBeGreaterThan(0)
     },
   )
 
