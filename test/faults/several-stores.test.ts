@@ -15,7 +15,7 @@ import { fillUp, smallVolume } from '../helpers/small-volume.ts'
 import { tempDir, type TempDir } from '../helpers/temp-dir.ts'
 import { buildWheel, type BuiltFile } from '../helpers/wheel.ts'
 import { artifactMaker, seededRandom } from './artifacts.ts'
-import { broken, writeUntilGone, type Journal } from './journal.ts'
+import { acknowledged, broken, writeUntilGone, type Journal } from './journal.ts'
 
 const MIB = 1024 * 1024
 const ROUNDS = Math.ceil(Number(process.env['DEPOT_TEST_ROUNDS'] ?? 25) / 3)
@@ -93,13 +93,15 @@ describe('a server with several stores that is killed while clients upload', () 
         const writers = Array.from({ length: 6 }, (_, client) =>
           writeUntilGone(server, maker.next.bind(maker, client), journal),
         )
+        const before = acknowledged(journal)
         await sleep(50 + random() * 1500)
+        // Slow as the machine may be, somebody gets through between two kills.
+        await expect.poll(() => acknowledged(journal), { timeout: 60_000 }).toBeGreaterThan(before)
         await server.stop('SIGKILL')
         await Promise.all(writers)
       }
       await using server = await start()
       expect(await broken(server, journal)).toEqual([])
-      expect([...journal.values()].filter((state) => state === 'acknowledged').length).toBeGreaterThan(ROUNDS)
       await server.stop()
       for (const name of ['a', 'b', 'c']) expect(filesIn(dir.join(name, 'tmp'))).toEqual([])
       const { status, stdout } = await runDepot(['fsck', '--full', '--config', config, '--json'])
