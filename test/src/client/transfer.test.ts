@@ -141,16 +141,18 @@ describe('a transfer', () => {
   })
 
   it('has only so many requests under way', async () => {
-    let [running, most] = [0, 0]
-    await using world = await depot((_, outgoing) => {
-      most = Math.max(most, ++running)
-      setTimeout(() => {
-        running--
-        outgoing.end()
-      }, 5)
-    })
-    await Promise.all(Array.from({ length: 50 }, () => world.transfer.send(PUT)))
-    expect(most).toBe(LIMITS.transferAtOnce)
+    const held: ServerResponse[] = []
+    await using world = await depot((_, outgoing) => void held.push(outgoing))
+    const all = Promise.all(Array.from({ length: 50 }, () => world.transfer.send(PUT)))
+    for (let left = 50; left > 0; left -= LIMITS.transferAtOnce) {
+      const atOnce = Math.min(left, LIMITS.transferAtOnce)
+      await expect.poll(() => held.length).toBe(atOnce)
+      // One too many would be here by now.
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      expect(held).toHaveLength(atOnce)
+      for (const outgoing of held.splice(0)) outgoing.end()
+    }
+    await all
   })
 })
 
