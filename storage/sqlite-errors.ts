@@ -15,12 +15,15 @@ const DOWN = [
   'NOLFS',
 ]
 
+/** What SQLite says when the index of its log cannot grow: a full disk is told so only of the other files. */
+const CANNOT_GROW = ['SQLITE_IOERR_SHMSIZE']
+
 /** The one place where SQLite's result codes become DepotErrors; anything that is not about its state is a bug and stays. */
 export function sqliteError(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (typeof code !== 'string') return error
   const primary = /^SQLITE_([A-Z]+)/.exec(code)?.[1] ?? ''
-  if (primary === 'FULL') {
+  if (primary === 'FULL' || CANNOT_GROW.includes(code)) {
     return new DepotError('STORAGE_FULL', 'the disk of the database is full: free some space and try again', {
       cause: error,
     })

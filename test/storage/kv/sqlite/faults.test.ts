@@ -16,6 +16,7 @@ import { writerThread } from '../../../../storage/kv/sqlite/thread.ts'
 import { openSqliteKv } from '../../../../storage/kv/sqlite/store.ts'
 import { auditEntry } from '../../../conformance/kv-samples.ts'
 import { describeWith } from '../../../helpers/have.ts'
+import { fillUp } from '../../../helpers/small-volume.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 describe('a SQLite connection', () => {
@@ -194,6 +195,30 @@ describeWith('tmpfs', 'a SQLite store on a full disk', () => {
       await rm(dir.join('filler'))
       await put(kv, 'after')
       expect(await kv.list(1, 'k', { from: '', limit: 100 })).toHaveLength(2)
+    } finally {
+      execFileSync('umount', [dir.path])
+    }
+  })
+})
+
+describeWith('tmpfs', 'opening a SQLite store on a full disk', () => {
+  it('says STORAGE_FULL when its log finds no room, and opens when there is', async () => {
+    await using dir = await tempDir()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', dir.path])
+    try {
+      const file = dir.join('depot.db')
+      const kv = await openSqliteKv({ file })
+      await put(kv, 'before')
+      // The log goes with the last one who writes, and so must be made anew.
+      await kv[Symbol.asyncDispose]()
+      await fillUp(dir.path, dir.join('filler'), 0)
+      await expect(openSqliteKv({ file })).rejects.toMatchObject({
+        code: 'STORAGE_FULL',
+        message: 'the disk of the database is full: free some space and try again',
+      })
+      await rm(dir.join('filler'))
+      await using again = await openSqliteKv({ file })
+      await put(again, 'after')
     } finally {
       execFileSync('umount', [dir.path])
     }
