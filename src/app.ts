@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 
 import { OPEN_ACCESS, SOME_NAME, type Access, type RoutePolicy } from './access.ts'
 import type { Depot } from './depot.ts'
+import { isFull } from './blobs/store-health.ts'
 import { DepotError } from './errors.ts'
 import { after } from './after.ts'
 import { createDenialLog } from './denial-log.ts'
@@ -126,7 +127,11 @@ function partsOf({ kv, blobs }: Depot): readonly Part[] {
   const stores = blobs.all.map((store): Part => ({
     name: store.name === '' ? 'store' : `store ${store.name}`,
     kind: 'store',
-    ping: async () => store.blobs.ping?.(),
+    async ping() {
+      await store.blobs.ping?.()
+      const space = await store.blobs.space?.()
+      if (space !== undefined && isFull(space)) throw new DepotError('STORAGE_FULL', 'hardly any room is left')
+    },
   }))
   return [{ name: 'database', kind: 'database', ping: () => kv.ping() }, ...stores]
 }

@@ -1,6 +1,7 @@
 import type { Principal, Resource } from './access.ts'
 import { createBuckets } from './buckets.ts'
 import type { Depot } from './depot.ts'
+import { hasCode } from './errors.ts'
 import { resourceText, userAgentOf, type RawRequest } from './gate.ts'
 import { SYSTEM_CACHE } from './kv-store.ts'
 import { LIMITS } from './limits.ts'
@@ -34,8 +35,9 @@ export function createDenialLog(
       userAgent: userAgentOf(request),
       result: 'denied',
     } as const
-    depot.kv
-      .commit({ cache: SYSTEM_CACHE.id, audit: [entry] })
-      .catch((error: unknown) => depot.events.unexpectedError('audit', error))
+    depot.kv.commit({ cache: SYSTEM_CACHE.id, audit: [entry] }).catch((error: unknown) => {
+      // A full disk was told of by itself.
+      if (!hasCode(error, 'STORAGE_FULL')) depot.events.unexpectedError('audit', error)
+    })
   }
 }

@@ -1,4 +1,5 @@
 import type { Depot } from './depot.ts'
+import { hasCode } from './errors.ts'
 import type { Document, DocumentKey, KvStore } from './kv-store.ts'
 import type { Events } from './events.ts'
 import { LIMITS } from './limits.ts'
@@ -47,8 +48,8 @@ async function renderAndStore(
   try {
     await kv.commit({ cache: key.cache, documents: [{ ...key, ...rendered }] })
   } catch (error) {
-    // Reads go on while the database takes no writes: the document is then rendered again next time.
-    events.unexpectedError(`document ${key.kind} ${key.variant}`, error)
+    // Reads go on while the database takes no writes: the document is then rendered again next time. A full disk was told of by itself.
+    if (!hasCode(error, 'STORAGE_FULL')) events.unexpectedError(`document ${key.kind} ${key.variant}`, error)
   }
   return rendered
 }

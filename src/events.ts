@@ -25,6 +25,10 @@ export interface Events {
   storeFailed(store: string, code: string, message: string): void
   /** It takes new blobs again. */
   storeRecovered(store: string): void
+  /** The database refused a change because its disk is full; reads go on. Told once, until it has recovered. */
+  databaseFull(message: string): void
+  /** It takes changes again. */
+  databaseRecovered(): void
   /** What is done beside answering could not go on, and is tried again in so many milliseconds. */
   tendingFailed(protocol: string, code: string, message: string, pauseMs: number): void
   /** A process that serves ended by itself, how it did, and in how many milliseconds another takes its place. */
@@ -59,6 +63,8 @@ export const SILENT_EVENTS: Events = {
   advisoriesRefused: () => {},
   storeFailed: () => {},
   storeRecovered: () => {},
+  databaseFull: () => {},
+  databaseRecovered: () => {},
   tendingFailed: () => {},
   workerEnded: () => {},
   connectionMissed: () => {},

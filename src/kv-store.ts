@@ -270,7 +270,7 @@ export interface KvStore extends AsyncDisposable {
    * @throws the reason of `signal`
    */
   hold(name: string, signal: AbortSignal): Promise<Held>
-  /** Cheap proof that the database answers, for readiness. */
+  /** Cheap proof that the database answers, for readiness. `STORAGE_FULL` where it answers, but refused a change a moment ago. */
   ping(): Promise<void>
 }
 

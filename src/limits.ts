@@ -27,6 +27,8 @@ export const LIMITS = {
   localStoreLockedMs: 1 * SECOND,
   /** A Nix database that is copied into memory, because nobody has it open and its folder may not be written in. */
   localStoreSnapshotBytesMax: 512 * MIB,
+  /** A database that refused a change because its disk is full is called full for so long: what comes next may be as large. */
+  databaseFullMs: 30 * SECOND,
   /** A PostgreSQL statement that takes longer is cancelled: every one of ours takes milliseconds. */
   databaseStatementTimeoutMs: 30 * SECOND,
   /** A connection to PostgreSQL that stays is asked this often whether it still answers, and given up like any other when it does not. */
@@ -158,6 +160,8 @@ export const LIMITS = {
   storeRetryMs: 5 * SECOND,
   /** A store that has not said for so long how much room it has hangs: a disk answers in milliseconds, a network mount in some hundred. */
   storeAnswerMs: 2 * SECOND,
+  /** Less room than this takes no upload of any size. */
+  storeFullBytes: 64 * MIB,
   /** One that ran full, though room seemed to be left, gets none for this long: what comes next may be as large. */
   storeFullMs: 30 * SECOND,
   /** Room that new blobs leave in a store, while others have more: uploads that are on their way must still fit. */

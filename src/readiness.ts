@@ -1,3 +1,4 @@
+import { hasCode } from './errors.ts'
 import { LIMITS } from './limits.ts'
 
 /** Something that a server cannot do its work without, and how to ask it. */
@@ -6,11 +7,12 @@ export interface Part {
   readonly name: string
   /** The database has to answer. Of the stores one that does is enough: what lies in the others alone fails. */
   readonly kind: 'database' | 'store'
-  /** Cheap proof that it answers. */
+  /** Cheap proof that it answers; rejects with `STORAGE_FULL` when it does, but takes nothing new. */
   readonly ping: () => Promise<void>
 }
 
-export type PartState = 'ok' | 'down' | 'no answer'
+/** `full`: it answers what is there, and takes nothing new. */
+export type PartState = 'ok' | 'full' | 'down' | 'no answer'
 
 export interface Checked {
   /** Whether requests had better come here. */
@@ -36,7 +38,7 @@ export function createReadiness(parts: readonly Part[], nowMs: () => number = ()
     )
     const works = (kind: Part['kind']): boolean => {
       const some = states.filter((part) => part.kind === kind)
-      return some.length === 0 || some.some(({ state }) => state === 'ok')
+      return some.length === 0 || some.some(({ state }) => state === 'ok' || state === 'full')
     }
     const checked: Checked = {
       isReady: works('database') && works('store'),
@@ -88,7 +90,7 @@ async function stateOf(ping: Part['ping']): Promise<PartState> {
   try {
     await ping()
     return 'ok'
-  } catch {
-    return 'down'
+  } catch (error) {
+    return hasCode(error, 'STORAGE_FULL') ? 'full' : 'down'
   }
 }

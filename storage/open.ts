@@ -2,6 +2,7 @@ import { join } from 'node:path'
 
 import type { BlobStore } from '../src/blobs/blob-store.ts'
 import { oneStore, type BlobStores } from '../src/blobs/blob-stores.ts'
+import { watchRoom } from '../src/database-room.ts'
 import type { Events } from '../src/events.ts'
 import type { KvStore } from '../src/kv-store.ts'
 import { parseDatabaseUrl } from './database-url.ts'
@@ -26,7 +27,7 @@ export interface StorageOptions {
   readonly s3?: S3Options | undefined
   /** Several stores for blobs, in place of that one. */
   readonly stores?: SeveralStoresConfig | undefined
-  /** Told when one of several stores fails, and when it is back. */
+  /** Told when one of several stores fails, or the database has no room, and when it is back. */
   readonly events?: Events
   /** Only look at what is there: make nothing, change no table, and leave alone what another process has staged. */
   readonly existing?: boolean
@@ -52,11 +53,12 @@ export interface Storage extends AsyncDisposable {
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   await using opening = new AsyncDisposableStack()
-  const kv = opening.use(await openKv(options))
+  const opened = opening.use(await openKv(options))
+  const kv = options.events === undefined ? opened : watchRoom(opened, options.events)
   // Closed first: several stores ask the database how full they are.
   const blobs = opening.use(await openAllStores(options, kv))
-  const opened = opening.move()
-  return { kv, blobs, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  const both = opening.move()
+  return { kv, blobs, [Symbol.asyncDispose]: () => both.disposeAsync() }
 }
 
 /** Every store for blobs there is. @throws DepotError `STORAGE_DOWN` when blobs lie in one that is not configured */

@@ -119,5 +119,10 @@ export function hasRoom({ freeBytes, sizeBytes }: Space): boolean {
   return freeBytes >= Math.min(LIMITS.storeReserveBytes, sizeBytes * RESERVE_SHARE)
 }
 
+/** Whether hardly any blob would find room. */
+export function isFull({ freeBytes, sizeBytes }: Space): boolean {
+  return freeBytes < Math.min(LIMITS.storeFullBytes, sizeBytes * RESERVE_SHARE)
+}
+
 /** Of a small volume, which could not be used otherwise. */
 const RESERVE_SHARE = 0.02

@@ -92,6 +92,8 @@ function eventsOf(logger: pino.Logger): Events {
     advisoriesRefused: (reason) => logger.error({ reason }, 'npm advisories not taken'),
     storeFailed: (store, code, message) => logger.error({ store, code, reason: message }, 'store failed'),
     storeRecovered: (store) => logger.info({ store }, 'store takes blobs again'),
+    databaseFull: (message) => logger.error({ reason: message }, 'database full'),
+    databaseRecovered: () => logger.info('database takes changes again'),
     tendingFailed: (protocol, code, message, pauseMs) =>
       logger.error({ protocol, code, reason: message, pauseMs }, 'work beside answering failed'),
     workerEnded: (number, how, pauseMs) => logger.error({ ended: number, how, pauseMs }, 'worker ended'),

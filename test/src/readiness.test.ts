@@ -1,19 +1,24 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import { createApp } from '../../src/app.ts'
+import { DepotError } from '../../src/errors.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { createReadiness, type Part } from '../../src/readiness.ts'
 import { startWorld } from '../helpers/world.ts'
 
 /** A part that does what it is told, and counts how often it was asked. */
-function partOf(kind: Part['kind'], name: string = kind): Part & { asked: number; now: 'ok' | 'down' | 'hang' } {
+function partOf(
+  kind: Part['kind'],
+  name: string = kind,
+): Part & { asked: number; now: 'ok' | 'full' | 'down' | 'hang' } {
   const part = {
     name,
     kind,
     asked: 0,
-    now: 'ok' as 'ok' | 'down' | 'hang',
+    now: 'ok' as 'ok' | 'full' | 'down' | 'hang',
     async ping() {
       part.asked++
+      if (part.now === 'full') throw new DepotError('STORAGE_FULL', 'no room')
       if (part.now === 'down') throw new Error('gone')
       if (part.now === 'hang') await new Promise(() => {})
     },
@@ -80,6 +85,19 @@ describe('readiness', () => {
     first.now = 'down'
     now += LIMITS.readinessSharedMs
     expect(await readiness.check()).toMatchObject({ isReady: false })
+  })
+
+  it('sends requests on to what is full, for reads go on there, and names it', async () => {
+    const [database, store] = [partOf('database'), partOf('store')]
+    database.now = 'full'
+    store.now = 'full'
+    expect(await createReadiness([database, store]).check()).toEqual({
+      isReady: true,
+      parts: [
+        { name: 'database', state: 'full' },
+        { name: 'store', state: 'full' },
+      ],
+    })
   })
 })
 
