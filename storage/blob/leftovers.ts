@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
-import { readdir, stat, unlink } from 'node:fs/promises'
+import { readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { kill, pid } from 'node:process'
@@ -68,15 +68,30 @@ export async function sweepLeftovers(directory: string): Promise<Disposable> {
 }
 
 async function removeLeftovers(directory: string): Promise<void> {
-  for (const name of await listLeftovers(directory)) {
+  for (const name of await listLeftovers(directory, await timeOf(directory))) {
     await unlink(join(directory, name)).catch((error: unknown) => {
       if (!isMissing(error)) throw error
     })
   }
 }
 
-/** The names of those files. */
-export async function listLeftovers(directory: string): Promise<readonly string[]> {
+/** What time a folder has, which dates the files of all who share it: the clock of this machine may be days ahead. */
+async function timeOf(directory: string): Promise<number> {
+  using instance = registerInstance()
+  const file = join(directory, instance.nextName())
+  try {
+    await writeFile(file, '')
+    const { mtimeMs } = await stat(file)
+    await unlink(file)
+    return mtimeMs
+  } catch {
+    // A full disk, above all, and then what is left over had better go.
+    return Date.now()
+  }
+}
+
+/** The names of those files. @param now of the folder, where it is known */
+export async function listLeftovers(directory: string, now = Date.now()): Promise<readonly string[]> {
   const left: string[] = []
   for (const name of await readdir(directory)) {
     const owner = STAGED_NAME.exec(name)?.groups
@@ -84,7 +99,7 @@ export async function listLeftovers(directory: string): Promise<readonly string[
     const isHere = owner['place'] === PLACE
     const isInUse = isHere
       ? isAlive(Number(owner['pid']), owner['instance'] ?? '')
-      : await isRecent(join(directory, name))
+      : await isRecent(join(directory, name), now)
     if (!isInUse) left.push(name)
   }
   return left
@@ -102,9 +117,9 @@ function isAlive(owner: number, instance: string): boolean {
 }
 
 /** Whoever writes a staged file does so all the time: an upload that stands still is cut long before. */
-async function isRecent(file: string): Promise<boolean> {
+async function isRecent(file: string, now: number): Promise<boolean> {
   try {
-    return Date.now() - (await stat(file)).mtimeMs < LIMITS.stagedElsewhereMs
+    return now - (await stat(file)).mtimeMs < LIMITS.stagedElsewhereMs
   } catch (error) {
     // Its owner has published it meanwhile.
     if (isMissing(error)) return true
