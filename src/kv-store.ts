@@ -270,6 +270,11 @@ export interface KvStore extends AsyncDisposable {
    * @throws the reason of `signal`
    */
   hold(name: string, signal: AbortSignal): Promise<Held>
+  /**
+   * Milliseconds since 1970 as all agree on who use this database, whatever the clocks of their machines say: what ends credentials goes by
+   * it. Absent where they are one machine.
+   */
+  now?(): number
   /** Cheap proof that the database answers, for readiness. `STORAGE_FULL` where it answers, but refused a change a moment ago. */
   ping(): Promise<void>
 }

@@ -33,6 +33,8 @@ export const LIMITS = {
   databaseStatementTimeoutMs: 30 * SECOND,
   /** A connection to PostgreSQL that stays is asked this often whether it still answers, and given up like any other when it does not. */
   databasePulseMs: 5 * SECOND,
+  /** So often a server looks what time PostgreSQL has: clocks are set, and drift. */
+  databaseClockMs: 1 * MINUTE,
   /** Between two tries to connect it again, at first and at most: an outage is over for us soon after it is for the database. */
   databaseRetryMsMin: 100,
   databaseRetryMsMax: 2 * SECOND,
@@ -445,7 +447,7 @@ export const LIMITS = {
 
   /** All checks of `depot doctor` together: somebody waits for them. */
   doctorMs: 8 * SECOND,
-  /** One question that it asks the network, or a program that is not a package manager. */
+  /** One question that it asks the network, or a program that is not a package manager; longer where all may take longer. */
   doctorProbeMs: 2500,
   /** And for a lock of the database: writers of ours take milliseconds. */
   doctorLockMs: 1 * SECOND,

@@ -101,7 +101,11 @@ export async function openKv({
     }
     case 'postgres': {
       const { openPostgresKv } = await import('./kv/postgres/store.ts')
-      return openPostgresKv({ ...postgresTarget(location.url, database), schema })
+      return openPostgresKv({
+        ...postgresTarget(location.url, database),
+        schema,
+        ...(warn === undefined ? {} : { warn }),
+      })
     }
   }
 }

@@ -20,8 +20,13 @@ export async function checkDatabase({ databaseUrl, mode }: ServeConfig): Promise
 async function checkPostgres(url: string, mode: Mode): Promise<readonly Finding[]> {
   const { inspectPostgres } = await import('../../storage/kv/postgres/inspect.ts')
   const state = await inspectPostgres(url)
-  const schema = schemaFindings(state, mode)
-  return schema.length > 0 ? schema : [ok(`PostgreSQL ${state.version} answers, and its tables are up to date`)]
+  const { clockFault } = await import('../../storage/kv/postgres/clock.ts')
+  const clock = clockFault(state.aheadMs)
+  const faults = [
+    ...schemaFindings(state, mode),
+    ...(clock === undefined ? [] : [warn(clock, 'timedatectl set-ntp true   (here, and where PostgreSQL runs)')]),
+  ]
+  return faults.length > 0 ? faults : [ok(`PostgreSQL ${state.version} answers, and its tables are up to date`)]
 }
 
 async function checkSqlite(file: string, mode: Mode): Promise<readonly Finding[]> {

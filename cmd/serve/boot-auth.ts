@@ -1,7 +1,7 @@
 import { loginAttempts } from '../../auth/login-attempts.ts'
 import { storedTokens } from '../../auth/stored-tokens.ts'
 import { OPEN_ACCESS } from '../../src/access.ts'
-import { accountsOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
+import { accountsOf, clockOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
 
 /**
  * Wire up who may do what: everyone everything without an auth file, otherwise its keys and the tokens that they made.
@@ -17,7 +17,7 @@ export async function bootAuth(options: BootAuthOptions): Promise<BootedAuth> {
 }
 
 function openDoor({ depot, siblings }: BootAuthOptions): BootedAuth {
-  const tokens = storedTokens({ store: depot, knowsKey: () => false })
+  const tokens = storedTokens({ store: depot, knowsKey: () => false, now: clockOf(depot) })
   return {
     access: OPEN_ACCESS,
     ...accountsOf({ depot, tokens, attempts: loginAttempts(siblings), open: true }),

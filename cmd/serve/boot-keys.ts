@@ -5,7 +5,7 @@ import { storedTokens } from '../../auth/stored-tokens.ts'
 import { createUsedLogins } from '../../auth/used-logins.ts'
 import { openAuthFile } from '../../auth/watch-auth-file.ts'
 import { ECOSYSTEMS } from '../../protocols/index.ts'
-import { accountsOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
+import { accountsOf, clockOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
 
 /**
  * Wire up an auth file: its keys and the tokens that they made decide.
@@ -23,18 +23,20 @@ export async function bootKeys({
   const { events } = depot
   const authFile = followed ?? (await openAuthFile({ file, ecosystems: ECOSYSTEMS, events, warn }))
   const attempts = loginAttempts(siblings)
-  const knowsKey = (fingerprint: string): boolean => liveKey(authFile.current(), fingerprint, Date.now()) !== undefined
-  const stored = storedTokens({ store: depot, knowsKey })
+  const now = clockOf(depot)
+  const knowsKey = (fingerprint: string): boolean => liveKey(authFile.current(), fingerprint, now()) !== undefined
+  const stored = storedTokens({ store: depot, knowsKey, now })
   const access = createAccess({
     authFile,
     tokens: stored,
-    usedLogins: createUsedLogins(depot.kv, () => Math.floor(Date.now() / 1000)),
+    usedLogins: createUsedLogins(depot.kv, () => Math.floor(now() / 1000)),
     readAuth: config.readAuth,
     audiencesOf: (host) => (config.audiences.length > 0 ? config.audiences : hostAudience(host)),
     pathPrefix: config.publicUrl === undefined ? '' : new URL(config.publicUrl).pathname.replace(/\/$/, ''),
     ecosystems: ECOSYSTEMS,
     events,
     attempts,
+    now,
   })
   siblings.hear((news) => {
     if (news !== 'credentials changed') return

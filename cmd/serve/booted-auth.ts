@@ -38,6 +38,11 @@ export function accountsOf({
   depot,
   ...common
 }: Omit<NpmAccounts, 'logins'> & { readonly depot: Depot }): Pick<BootedAuth, 'account' | 'accounts'> {
-  const accounts = { ...common, logins: webLogins({ store: depot, attempts: common.attempts }) }
+  const accounts = { ...common, logins: webLogins({ store: depot, attempts: common.attempts, now: clockOf(depot) }) }
   return { account: accountProtocol({ ...accounts, ecosystems: ECOSYSTEMS, version: depotVersion() }), accounts }
+}
+
+/** The time that credentials end by: that of the database, where several machines share one. */
+export function clockOf({ kv }: Pick<Depot, 'kv'>): () => number {
+  return () => kv.now?.() ?? Date.now()
 }

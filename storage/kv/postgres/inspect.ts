@@ -1,4 +1,5 @@
 import { migrationState, readMigrations, type MigrationState } from '../migrate.ts'
+import { measureAhead } from './clock.ts'
 import { openPool } from './pool.ts'
 import { appliedToPostgres } from './migrate.ts'
 import { explainStart } from './start.ts'
@@ -6,6 +7,8 @@ import { explainStart } from './start.ts'
 /** What somebody who only looks sees of a PostgreSQL database. */
 export interface PostgresState extends MigrationState {
   readonly version: string
+  /** Milliseconds by which this machine is ahead of it. */
+  readonly aheadMs: number
 }
 
 /** Look at a database without changing it. @throws DepotError `STORAGE_DOWN` when it cannot be reached */
@@ -17,6 +20,7 @@ export async function inspectPostgres(url: string): Promise<PostgresState> {
       const [server] = await client<{ server_version: string }[]>`SHOW server_version`
       return {
         version: server?.server_version ?? '',
+        aheadMs: await measureAhead(client),
         ...migrationState(readMigrations('postgres'), await appliedToPostgres(client)),
       }
     })

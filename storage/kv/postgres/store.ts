@@ -5,6 +5,7 @@ import { checkCommit } from '../checks.ts'
 import { createLine } from '../line.ts'
 import type { SchemaRule } from '../migrate.ts'
 import { openPool, type Pool, type PoolOptions } from './pool.ts'
+import { clockFault, openClock } from './clock.ts'
 import { applyCommit, isApplied } from './commit.ts'
 import { connectPostgres, endClient, type PostgresTarget } from './connect.ts'
 import { postgresError } from './errors.ts'
@@ -22,6 +23,8 @@ export interface PostgresKvOptions extends PostgresTarget {
   readonly poolMax?: number
   /** What becomes of an older database; `migrate` when absent. */
   readonly schema?: SchemaRule
+  /** Told when this machine has another time than the database. */
+  readonly warn?: (message: string) => void
 }
 
 /**
@@ -34,6 +37,12 @@ export async function openPostgresKv(options: PostgresKvOptions): Promise<KvStor
   // One to read and one for changes, so that neither waits for the other.
   const poolMax = shareOf(most, Math.min(2, most))
   const pool = await openPrepared({ ...options, poolMax }, options.schema)
+  const clock = await openClock(pool).catch(async (error: unknown) => {
+    await pool[Symbol.asyncDispose]()
+    throw error
+  })
+  const fault = clockFault(clock.aheadMs())
+  if (fault !== undefined) options.warn?.(fault)
   const { transact, end } = transactions(pool)
   const session = openSession({ target: options, purpose: 'lock' })
   const line = createLine()
@@ -57,11 +66,13 @@ export async function openPostgresKv(options: PostgresKvOptions): Promise<KvStor
         (client, id) => isMoved(client, from, to, id),
       ),
     hold: (name, signal) => holdInPostgres(session, line, name, signal),
+    now: clock.now,
     async ping() {
       // A server that answers may have lost the tables: while they are restored nobody is to be sent here.
       await pool.use((client) => client`SELECT 1 FROM migration LIMIT 1`)
     },
     async [Symbol.asyncDispose]() {
+      clock[Symbol.dispose]()
       await end()
       await session[Symbol.asyncDispose]()
       await pool[Symbol.asyncDispose]()
