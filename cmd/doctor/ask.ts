@@ -17,6 +17,8 @@ export interface Answer {
 
 export interface Question {
   readonly url: URL
+  /** It is late after so long. */
+  readonly limitMs: number
   readonly headers?: Readonly<Record<string, string>>
   /** Certificates to trust, PEM; by default those that Node does. */
   readonly ca?: readonly string[] | undefined
@@ -27,10 +29,10 @@ export interface Question {
  *
  * @throws Error of the network, with its code, or DepotError `STORAGE_DOWN` for one that is late, or too long
  */
-export function askOnce({ url, headers = {}, ca }: Question): Promise<Answer> {
+export function askOnce({ url, limitMs, headers = {}, ca }: Question): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { get } = url.protocol === 'https:' ? https : http
-    const signal = AbortSignal.timeout(LIMITS.doctorProbeMs)
+    const signal = AbortSignal.timeout(limitMs)
     const options = {
       agent: false,
       signal,
@@ -53,6 +55,11 @@ export function askOnce({ url, headers = {}, ca }: Question): Promise<Answer> {
     })
     request.on('error', failed)
   })
+}
+
+/** How long one question may take where all of them together take `limitMs` at most: some come after another. Pure. */
+export function probeMs(limitMs: number): number {
+  return Math.max(LIMITS.doctorProbeMs, Math.floor((limitMs * LIMITS.doctorProbeMs) / LIMITS.doctorMs))
 }
 
 /** Nothing came in the time that one question has. */

@@ -4,7 +4,8 @@ import tls, { type PeerCertificate } from 'node:tls'
 import { LIMITS } from '../../src/limits.ts'
 import type { Environment } from '../environment.ts'
 import { asText, readUserFile } from '../user-file.ts'
-import { late } from './ask.ts'
+import { late, probeMs } from './ask.ts'
+import type { ClientContext } from './client-context.ts'
 
 /** What a server showed, and what is wrong with it under some roots. */
 export interface Handshake {
@@ -12,6 +13,8 @@ export interface Handshake {
   /** OpenSSL's name of the fault, or Node's; undefined when it is trusted. */
   readonly fault: string | undefined
 }
+
+type Reach = Pick<ClientContext, 'url' | 'limitMs'>
 
 /** The port of a URL. */
 export function portOf(url: URL): number {
@@ -26,10 +29,11 @@ export function hostOf(url: URL): string {
 /**
  * Meet a server and judge its certificate; nothing is sent.
  *
+ * @param reach `limitMs`: how long all that is asked may take
  * @param ca roots to judge by, PEM; by default Node's own
  * @throws Error when it does not speak TLS, or DepotError when not in time
  */
-export function shakeHands(url: URL, ca?: readonly string[]): Promise<Handshake> {
+export function shakeHands({ url, limitMs }: Reach, ca?: readonly string[]): Promise<Handshake> {
   const host = hostOf(url)
   return new Promise((resolve, reject) => {
     const socket = tls.connect({
@@ -39,7 +43,7 @@ export function shakeHands(url: URL, ca?: readonly string[]): Promise<Handshake>
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(ca === undefined ? {} : { ca: [...ca] }),
     })
-    socket.setTimeout(LIMITS.doctorProbeMs, () => socket.destroy(late()))
+    socket.setTimeout(probeMs(limitMs), () => socket.destroy(late()))
     socket.once('error', reject)
     socket.once('secureConnect', () => {
       const fault = socket.authorized ? undefined : String(socket.authorizationError)
@@ -102,11 +106,14 @@ const NAMED_BY = [
 ]
 
 /** Files by which this server can be trusted, of those that somebody chose here, the system's among them. */
-export async function trustingFile(url: URL, env: Environment): Promise<string | undefined> {
+export async function trustingFile({
+  env,
+  ...reach
+}: Reach & { readonly env: Environment }): Promise<string | undefined> {
   const files = [...NAMED_BY.map((name) => env[name] ?? ''), ...SYSTEM_FILES].filter((file) => file !== '')
   for (const file of new Set(files)) {
     const { pem } = await rootsIn(file, '')
-    if (pem.length > 0 && (await shakeHands(url, pem)).fault === undefined) return file
+    if (pem.length > 0 && (await shakeHands(reach, pem)).fault === undefined) return file
   }
   return undefined
 }

@@ -2,7 +2,7 @@ import type { CliIo, ParsedArgs } from '../cli.ts'
 import { below } from '../client/depot-url.ts'
 import type { Environment } from '../environment.ts'
 import type { UsedClient } from '../use/edits.ts'
-import { askOnce, isWelcome, whyNot, type Answer } from './ask.ts'
+import { askOnce, isWelcome, probeMs, whyNot, type Answer } from './ask.ts'
 import { rootsIn, shakeHands, trustingFile } from './certificates.ts'
 import { skip, type Finding } from './finding.ts'
 
@@ -31,12 +31,17 @@ export type ClientBase = Pick<ClientContext, 'url' | 'env' | 'cwd' | 'flags' | '
 
 /** Begin to examine how a depot looks from here. */
 export function clientContext(base: ClientBase): ClientContext {
-  const { url, env } = base
-  const caFile = once(() => neededFile(url, env))
+  const { url } = base
+  const caFile = once(() => neededFile(base))
   const ask: ClientContext['ask'] = async (path, headers) => {
     const file = await caFile()
     const ca = file === undefined ? undefined : (await rootsIn(file, '')).pem
-    return askOnce({ url: below(url, path), ca, ...(headers === undefined ? {} : { headers }) })
+    return askOnce({
+      url: below(url, path),
+      limitMs: probeMs(base.limitMs),
+      ca,
+      ...(headers === undefined ? {} : { headers }),
+    })
   }
   return {
     ...base,
@@ -54,10 +59,10 @@ export function withDepot(
   return async (context) => ((await context.silence()) === undefined ? look(context) : [skip('no depot answers')])
 }
 
-async function neededFile(url: URL, env: Environment): Promise<string | undefined> {
-  if (url.protocol === 'http:') return undefined
-  const { fault } = await shakeHands(url)
-  return fault === undefined ? undefined : trustingFile(url, env)
+async function neededFile(base: ClientBase): Promise<string | undefined> {
+  if (base.url.protocol === 'http:') return undefined
+  const { fault } = await shakeHands(base)
+  return fault === undefined ? undefined : trustingFile(base)
 }
 
 async function whySilent(ask: ClientContext['ask']): Promise<string | undefined> {

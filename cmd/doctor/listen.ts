@@ -2,13 +2,15 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { realpath } from 'node:fs/promises'
 
+import { LIMITS } from '../../src/limits.ts'
 import { messageOf, systemCode } from '../../src/thrown.ts'
 import { parseDatabaseUrl } from '../../storage/database-url.ts'
 import type { ServeConfig } from '../settings/config.ts'
 import { localUrl } from '../serve/local-url.ts'
 import { readSigningKeys } from '../signing/nix-keys.ts'
-import { askOnce, isWelcome, whyNot } from './ask.ts'
+import { askOnce, isWelcome, probeMs, whyNot } from './ask.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
+import type { ServerContext } from './server-context.ts'
 import { holdersOf, listenersOn, type Holder } from './processes.ts'
 
 /** Whether a server could listen where it is to, or who does already. */
@@ -25,7 +27,10 @@ export async function checkPort(config: ServeConfig): Promise<readonly Finding[]
     return [fail(`we cannot listen on ${where}: ${messageOf(error)}`, 'export DEPOT_LISTEN_ADDR=127.0.0.1:8080')]
   const listeners = await listenersOn(port)
   const elsewhere = `${other}:${await freePort(host)}`
-  const answer = await askOnce({ url: new URL(localUrl({ address: host, port })) }).catch(() => undefined)
+  const answer = await askOnce({
+    url: new URL(localUrl({ address: host, port })),
+    limitMs: LIMITS.doctorProbeMs,
+  }).catch(() => undefined)
   if (answer === undefined || !isWelcome(answer)) return [fail(`${where} is taken by ${named(listeners)}`, elsewhere)]
   if (await isOurs(config, listeners)) return [ok(`a depot with this store answers on ${where} (${named(listeners)})`)]
   return [fail(`another depot, with another store, answers on ${where} (${named(listeners)})`, elsewhere)]
@@ -67,7 +72,10 @@ function named(listeners: readonly Holder[]): string {
 }
 
 /** Whether what clients are told leads here. */
-export async function checkPublicUrl(config: ServeConfig): Promise<readonly Finding[]> {
+export async function checkPublicUrl(
+  config: ServeConfig,
+  { limitMs }: Pick<ServerContext, 'limitMs'>,
+): Promise<readonly Finding[]> {
   const { publicUrl } = config
   if (publicUrl === undefined)
     return config.loopback
@@ -75,7 +83,7 @@ export async function checkPublicUrl(config: ServeConfig): Promise<readonly Find
       : [warn('none: npm gets no tarballs beyond this machine', 'depot serve --public-url https://depot.example.org')]
   const look = `curl -v ${publicUrl}/healthz`
   const url = new URL(`${publicUrl}/nix/nix-cache-info`)
-  const answer = await askOnce({ url }).catch(whyNot)
+  const answer = await askOnce({ url, limitMs: probeMs(limitMs) }).catch(whyNot)
   if (typeof answer === 'string') return [warn(`${publicUrl} does not answer from here: ${answer}`, look)]
   if (answer.status === 401) return [ok(`${publicUrl} answers, and asks for credentials`)]
   if (answer.status !== 200) return [fail(`${publicUrl} answers as no depot does: status ${answer.status}`, look)]

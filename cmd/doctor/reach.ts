@@ -5,14 +5,14 @@ import { LIMITS } from '../../src/limits.ts'
 import { isLoopback } from '../../src/network.ts'
 import { messageOf, systemCode } from '../../src/thrown.ts'
 import { depotKey, isInClear } from '../client/depot-url.ts'
-import { whyNot } from './ask.ts'
+import { probeMs, whyNot } from './ask.ts'
 import { faultText, hostOf, portOf, shakeHands, trustingFile } from './certificates.ts'
 import type { ClientContext } from './client-context.ts'
 import { fail, ok, skip, warn, type Finding } from './finding.ts'
 import { shellWord } from './shell-word.ts'
 
 /** The name, and the port behind it. */
-export async function checkAddress({ url }: ClientContext): Promise<readonly Finding[]> {
+export async function checkAddress({ url, limitMs }: ClientContext): Promise<readonly Finding[]> {
   const host = hostOf(url)
   const port = portOf(url)
   let address: string
@@ -26,7 +26,7 @@ export async function checkAddress({ url }: ClientContext): Promise<readonly Fin
       ),
     ]
   }
-  const refused = await connects(host, port)
+  const refused = await connects({ host, port }, probeMs(limitMs))
   if (refused === undefined) return [ok(`${host} is ${address}, and port ${port} answers`)]
   const start = isLoopback(host)
     ? `depot serve --listen-addr ${address}:${port}`
@@ -35,21 +35,25 @@ export async function checkAddress({ url }: ClientContext): Promise<readonly Fin
 }
 
 /** @returns why not */
-function connects(host: string, port: number): Promise<string | undefined> {
+function connects(
+  address: { readonly host: string; readonly port: number },
+  limitMs: number,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = net.connect({ host, port })
+    const socket = net.connect(address)
     const done = (why: string | undefined): void => {
       socket.destroy()
       resolve(why)
     }
-    socket.setTimeout(LIMITS.doctorProbeMs, () => done('nothing comes back'))
+    socket.setTimeout(limitMs, () => done('nothing comes back'))
     socket.once('connect', () => done(undefined))
     socket.once('error', (error) => done(systemCode(error) ?? error.message))
   })
 }
 
 /** The certificate itself; whether each client trusts it, its own check tells. */
-export async function checkTls({ url, env }: ClientContext): Promise<readonly Finding[]> {
+export async function checkTls(context: ClientContext): Promise<readonly Finding[]> {
+  const { url } = context
   if (url.protocol === 'http:')
     return isInClear(url)
       ? [
@@ -59,7 +63,7 @@ export async function checkTls({ url, env }: ClientContext): Promise<readonly Fi
           ),
         ]
       : [skip('plain http, on this machine')]
-  const { certificate, fault } = await shakeHands(url).catch((error: unknown) => ({
+  const { certificate, fault } = await shakeHands(context).catch((error: unknown) => ({
     certificate: undefined,
     fault: whyNot(error),
   }))
@@ -88,7 +92,7 @@ export async function checkTls({ url, env }: ClientContext): Promise<readonly Fi
     .flat()
     .filter((word) => word !== undefined)
     .join(' ')
-  const file = await trustingFile(url, env)
+  const file = await trustingFile(context)
   return [
     fail(
       `depot does not trust the certificate: ${faultText(fault)} (issued by ${issuer})`,

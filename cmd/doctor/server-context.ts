@@ -13,6 +13,8 @@ import { skip, type Finding } from './finding.ts'
 /** What the checks of a server's machine start from. */
 export interface ServerContext {
   readonly env: Environment
+  /** How long all checks may take. */
+  readonly limitMs: number
   /** As `depot serve` would run, or why it would not start. */
   readonly config: ServeConfig | string
   /** The configuration file that counts, if there is one. */
@@ -22,10 +24,10 @@ export interface ServerContext {
 }
 
 /** Read the settings as `depot serve` does. */
-export function serverContext(flags: ParsedArgs['flags'], env: Environment): ServerContext {
+export function serverContext(flags: ParsedArgs['flags'], env: Environment, limitMs: number): ServerContext {
   const places = configPaths(env, homeOf(env)).filter((place) => existsSync(place))
   const file = lastOf(flags, 'config') ?? configFileOf(env) ?? places[0]
-  return { env, config: readConfig(flags, env), file, ignored: places.filter((place) => place !== file) }
+  return { env, limitMs, config: readConfig(flags, env), file, ignored: places.filter((place) => place !== file) }
 }
 
 function readConfig(flags: ParsedArgs['flags'], env: Environment): ServeConfig | string {

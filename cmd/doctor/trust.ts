@@ -9,14 +9,14 @@ import { shellWord } from './shell-word.ts'
  * @param fix what makes it go by a file
  */
 export async function judgeTrust(
-  { url, env }: ClientContext,
+  context: ClientContext,
   client: string,
   { roots, fix }: { readonly roots: Roots; readonly fix: (file: string) => string },
 ): Promise<readonly Finding[]> {
-  if (url.protocol === 'http:') return []
-  const { fault } = await shakeHands(url, roots.pem)
+  if (context.url.protocol === 'http:') return []
+  const { fault } = await shakeHands(context, roots.pem)
   if (fault === undefined) return [ok(`${client} trusts the certificate (${roots.from})`)]
-  const file = await trustingFile(url, env)
+  const file = await trustingFile(context)
   const message = `${client} does not trust the certificate: ${faultText(fault)} (its roots: ${roots.from})`
   if (file === undefined) return [fail(message, `${fix('ca.pem')}   (the certificate of its authority: see tls)`)]
   return [fail(message, fix(shellWord(file)))]

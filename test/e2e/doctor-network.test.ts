@@ -6,6 +6,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { LIMITS } from '../../src/limits.ts'
 import { makeAuthority, type Authority } from '../helpers/certificates.ts'
 import { cliUser, type CliUser } from '../helpers/cli-user.ts'
 import { binOf, examine, examineByProcess, paste } from '../helpers/doctor.ts'
@@ -27,6 +28,9 @@ afterAll(async () => {
 
 /** Each package manager is started several times, on a machine that may be busy. */
 const LIMIT_MS = 180_000
+
+/** For depots that answer late, or never: as somebody who says nothing of it waits. */
+const HURRY = ['--timeout', String(LIMITS.doctorMs / 1000)]
 
 const NETWORK = 'address,tls,proxy,depot,clock,account'
 
@@ -72,7 +76,7 @@ describe('e2e/doctor: the way to a depot', () => {
     await using silent = await listening(
       createServer((socket) => void sockets.push({ [Symbol.asyncDispose]: async () => void socket.destroy() })),
     )
-    const { findings, status } = await examineByProcess(user, [silent.url])
+    const { findings, status } = await examineByProcess(user, [silent.url, ...HURRY])
     for (const socket of sockets) await socket[Symbol.asyncDispose]()
     expect(status).toBe(1)
     expect(findings.find(({ check }) => check === 'depot')?.message).toContain('no answer in time')
@@ -81,7 +85,7 @@ describe('e2e/doctor: the way to a depot', () => {
 
   it('comes to an end where packets vanish', async () => {
     // An address of documentation (RFC 5737): nobody has it.
-    const { findings, status } = await examineByProcess(user, ['http://192.0.2.1:8080'])
+    const { findings, status } = await examineByProcess(user, ['http://192.0.2.1:8080', ...HURRY])
     expect(status).toBe(1)
     expect(findings.find(({ check }) => check === 'address')).toMatchObject({ status: 'fail' })
   })
@@ -93,10 +97,25 @@ describe('e2e/doctor: the way to a depot', () => {
       const timer = setInterval(() => response.write('a'), 100)
       response.on('close', () => clearInterval(timer))
     })
-    const { troubles, status } = await examineByProcess(user, [other.url, '--only', 'depot,clock,account'])
+    const { troubles, status } = await examineByProcess(user, [other.url, '--only', 'depot,clock,account', ...HURRY])
     expect(status).toBe(1)
     expect(troubles.map(({ check }) => check)).toEqual(['depot', 'clock', 'account'])
     for (const { message } of troubles) expect(message).toBe('it cannot be looked at: no answer in time')
+  })
+
+  it('gives a slow depot the time that it was given itself', async () => {
+    await using slow = await answering((request, response) => {
+      setTimeout(() => {
+        void fetch(`${depot.url}${request.url}`)
+          .then((answer) => answer.text())
+          .then((text) => response.end(text))
+      }, LIMITS.doctorProbeMs + 500)
+    })
+    const hurried = await examineByProcess(user, [slow.url, '--only', 'depot', ...HURRY])
+    expect(hurried.troubles[0]?.message).toContain('no answer in time')
+    const { troubles, status } = await examineByProcess(user, [slow.url, '--only', 'depot', '--timeout', '40'])
+    expect(troubles).toEqual([])
+    expect(status).toBe(0)
   })
 
   it('tells in one line that a depot is of another version', async () => {

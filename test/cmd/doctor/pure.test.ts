@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
+import { probeMs } from '../../../cmd/doctor/ask.ts'
 import { serverFindings } from '../../../cmd/doctor/database.ts'
 import { fail, printed, reported } from '../../../cmd/doctor/finding.ts'
 import { judgeMemory, judgeOpenFiles, judgeYear } from '../../../cmd/doctor/machine.ts'
@@ -10,6 +11,7 @@ import { sizeText } from '../../../cmd/doctor/sizes.ts'
 import { judgeVersions } from '../../../cmd/doctor/version-gap.ts'
 import { judgeDisk } from '../../../cmd/doctor/store.ts'
 import { DepotError } from '../../../src/errors.ts'
+import { LIMITS } from '../../../src/limits.ts'
 
 const MIB = 1024 * 1024
 
@@ -24,6 +26,10 @@ describe('what the doctor says', () => {
   it('shows no credentials, and nothing that moves a terminal', () => {
     const said = reported('pip', fail('https://me:hunter2@host/simple \u001b[2J', 'use dpt_aaaaaaaaaaaa_secret'))
     expect(JSON.stringify(said)).not.toMatch(/hunter2|secret"|\\u001b/)
+  })
+
+  it('gives each question its share of the time that all may take, and never less than usual', () => {
+    expect([1000, LIMITS.doctorMs, 60_000].map(probeMs)).toEqual([LIMITS.doctorProbeMs, LIMITS.doctorProbeMs, 18_750])
   })
 
   it('keeps its order, whoever is done first, and waits for nobody longer than it is to', async () => {
