@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 import type { BlobLocation } from './blob-store.ts'
 import type { NamedStore } from './blob-stores.ts'
 import { LIMITS } from '../limits.ts'
+import { withinMs } from '../within.ts'
 
 export interface MovedCopiesOptions {
   readonly from: NamedStore
@@ -34,10 +33,11 @@ export interface MovedCopies {
 export function movedCopies({ from, keptMs, hasMoved, demandTurn, lost }: MovedCopiesOptions): MovedCopies {
   const begunMs = performance.now()
   const dueMsOf = new Map<BlobLocation, number>()
+  const isLost = new Promise<void>((resolve) => lost?.addEventListener('abort', () => resolve(), { once: true }))
 
   async function remove(location: BlobLocation, dueMs: number): Promise<void> {
     const leftMs = dueMs - performance.now()
-    if (leftMs > 0) await sleep(leftMs, undefined, { signal: lost }).catch(demandTurn)
+    if (leftMs > 0) await withinMs(isLost, leftMs)
     demandTurn()
     // Somebody may have sent it anew meanwhile, and it may have come back here.
     if (await hasMoved(location)) await from.blobs.delete(location)
