@@ -35,6 +35,8 @@ export const LIMITS = {
   databasePulseMs: 5 * SECOND,
   /** So often a server looks what time PostgreSQL has: clocks are set, and drift. */
   databaseClockMs: 1 * MINUTE,
+  /** An answer that took longer, because the database stood still meanwhile, tells too little of it. */
+  databaseClockAnswerMs: 1 * SECOND,
   /** Between two tries to connect it again, at first and at most: an outage is over for us soon after it is for the database. */
   databaseRetryMsMin: 100,
   databaseRetryMsMax: 2 * SECOND,

@@ -94,7 +94,7 @@ async function fillWhileClientsPush({ volume, databaseUrl, workers, left }: Fill
   expect(statuses).toContain(507)
   expect(await broken(server, clients.journal)).toEqual([])
   // Each worker tells of what it has met itself.
-  await expect.poll(ready).toBe('200 ready\ndatabase: full\n')
+  await expect.poll(ready, { timeout: 15_000 }).toBe('200 ready\ndatabase: full\n')
 
   const before = acknowledged(clients.journal)
   await rm(volume.join('filler'))

@@ -16,11 +16,13 @@ export interface DatabaseClock extends Disposable {
  * @throws DepotError `STORAGE_DOWN` when it cannot be asked the first time
  */
 export async function openClock(pool: Pool): Promise<DatabaseClock> {
-  let aheadMs = await pool.use(measureAhead)
+  let { aheadMs } = await pool.use(measureAhead)
   const timer = setInterval(() => {
     // Where it cannot be asked now, nothing else can either, and the difference stays what it was.
     pool.use(measureAhead).then(
-      (measured) => (aheadMs = measured),
+      (measured) => {
+        if (measured.tookMs <= LIMITS.databaseClockAnswerMs) aheadMs = measured.aheadMs
+      },
       () => {},
     )
   }, LIMITS.databaseClockMs)
@@ -32,13 +34,14 @@ export async function openClock(pool: Pool): Promise<DatabaseClock> {
   }
 }
 
-/** How many milliseconds this machine is ahead of a database, right to half the time that the answer takes. */
-export async function measureAhead(client: Client): Promise<number> {
+/** How many whole milliseconds this machine is ahead of a database, right to half the time that the answer took. */
+export async function measureAhead(client: Client): Promise<{ readonly aheadMs: number; readonly tookMs: number }> {
   const before = Date.now()
   const [row] = await client<{ ms: number }[]>`
     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms`
   if (row === undefined) throw new Error('a SELECT without FROM has one row')
-  return (before + Date.now()) / 2 - row.ms
+  const after = Date.now()
+  return { aheadMs: Math.round((before + after) / 2 - row.ms), tookMs: after - before }
 }
 
 /** What an operator should know about it; undefined when both clocks agree. */

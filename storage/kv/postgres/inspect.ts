@@ -20,7 +20,7 @@ export async function inspectPostgres(url: string): Promise<PostgresState> {
       const [server] = await client<{ server_version: string }[]>`SHOW server_version`
       return {
         version: server?.server_version ?? '',
-        aheadMs: await measureAhead(client),
+        aheadMs: (await measureAhead(client)).aheadMs,
         ...migrationState(readMigrations('postgres'), await appliedToPostgres(client)),
       }
     })
