@@ -5,7 +5,6 @@ import { LIMITS } from '../../src/limits.ts'
 import type { Environment } from '../environment.ts'
 import { asText, readUserFile } from '../user-file.ts'
 import { late, probeMs } from './ask.ts'
-import type { ClientContext } from './client-context.ts'
 
 /** What a server showed, and what is wrong with it under some roots. */
 export interface Handshake {
@@ -14,7 +13,11 @@ export interface Handshake {
   readonly fault: string | undefined
 }
 
-type Reach = Pick<ClientContext, 'url' | 'limitMs'>
+/** A server, and how long all that is asked of it may take. */
+interface Reach {
+  readonly url: URL
+  readonly limitMs: number
+}
 
 /** The port of a URL. */
 export function portOf(url: URL): number {
@@ -29,7 +32,6 @@ export function hostOf(url: URL): string {
 /**
  * Meet a server and judge its certificate; nothing is sent.
  *
- * @param reach `limitMs`: how long all that is asked may take
  * @param ca roots to judge by, PEM; by default Node's own
  * @throws Error when it does not speak TLS, or DepotError when not in time
  */
