@@ -18,7 +18,7 @@ export function watchRoom(
 
   function refused(error: unknown): void {
     if (!hasCode(error, 'STORAGE_FULL')) return
-    if (full === undefined) events.databaseFull(error.message)
+    if (full === undefined || nowMs() >= full.untilMs) events.databaseFull(error.message)
     full = { message: error.message, untilMs: nowMs() + LIMITS.databaseFullMs }
   }
 

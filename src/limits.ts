@@ -37,6 +37,8 @@ export const LIMITS = {
   databaseClockMs: 1 * MINUTE,
   /** An answer that took longer, because the database stood still meanwhile, tells too little of it. */
   databaseClockAnswerMs: 1 * SECOND,
+  /** This machine's clock was set when it has moved so much against one that nobody sets. */
+  databaseClockJumpMs: 1 * SECOND,
   /** Between two tries to connect it again, at first and at most: an outage is over for us soon after it is for the database. */
   databaseRetryMsMin: 100,
   databaseRetryMsMax: 2 * SECOND,

@@ -37,8 +37,9 @@ export interface BootAuthOptions {
 export function accountsOf({
   depot,
   ...common
-}: Omit<NpmAccounts, 'logins'> & { readonly depot: Depot }): Pick<BootedAuth, 'account' | 'accounts'> {
-  const accounts = { ...common, logins: webLogins({ store: depot, attempts: common.attempts, now: clockOf(depot) }) }
+}: Omit<NpmAccounts, 'logins' | 'now'> & { readonly depot: Depot }): Pick<BootedAuth, 'account' | 'accounts'> {
+  const now = clockOf(depot)
+  const accounts = { ...common, now, logins: webLogins({ store: depot, attempts: common.attempts, now }) }
   return { account: accountProtocol({ ...accounts, ecosystems: ECOSYSTEMS, version: depotVersion() }), accounts }
 }
 

@@ -19,6 +19,8 @@ export interface NpmAccounts {
   readonly attempts: Buckets
   /** Whether everybody may do everything here: nobody logs in then. */
   readonly open: boolean
+  /** The time that tokens end by, in milliseconds since 1970. */
+  readonly now: () => number
 }
 
 /** `npm whoami`: who the caller is, and 401 for one that shows no good credentials, as the public registry has it. */

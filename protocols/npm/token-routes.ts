@@ -12,16 +12,15 @@ import { parsePackageName } from './package-name.ts'
 
 /** `npm token list|create|revoke`. */
 export function tokenRoutes(accounts: NpmAccounts): readonly Route[] {
-  const { tokens } = accounts
+  const { tokens, now } = accounts
   return [
     route({
       method: 'GET',
       pattern: '/-/npm/v1/tokens',
       action: 'account',
       async handle({ principal }) {
-        const now = Date.now()
         const live = (await tokens.list(known(principal))).filter(
-          ({ revokedAt, expiresAt }) => revokedAt === undefined && now < expiresAt,
+          ({ revokedAt, expiresAt }) => revokedAt === undefined && now() < expiresAt,
         )
         return accountResponse(200, { objects: live.map((info) => shown(info)), urls: {} })
       },

@@ -36,6 +36,7 @@ export function movedCopies({ from, keptMs, hasMoved, demandTurn, lost }: MovedC
   const isLost = new Promise<void>((resolve) => lost?.addEventListener('abort', () => resolve(), { once: true }))
 
   async function remove(location: BlobLocation, dueMs: number): Promise<void> {
+    demandTurn()
     const leftMs = dueMs - performance.now()
     if (leftMs > 0) await withinMs(isLost, leftMs)
     demandTurn()

@@ -68,7 +68,7 @@ export async function sweepLeftovers(directory: string): Promise<Disposable> {
 }
 
 async function removeLeftovers(directory: string): Promise<void> {
-  for (const name of await listLeftovers(directory, await timeOf(directory))) {
+  for (const name of await listLeftovers(directory)) {
     await unlink(join(directory, name)).catch((error: unknown) => {
       if (!isMissing(error)) throw error
     })
@@ -85,14 +85,15 @@ async function timeOf(directory: string): Promise<number> {
     await unlink(file)
     return mtimeMs
   } catch {
-    // A full disk, above all, and then what is left over had better go.
-    return Date.now()
+    // Where it cannot be written in, what another host has there counts as new.
+    return 0
   }
 }
 
-/** The names of those files. @param now of the folder, where it is known */
-export async function listLeftovers(directory: string, now = Date.now()): Promise<readonly string[]> {
+/** The names of those files. */
+export async function listLeftovers(directory: string): Promise<readonly string[]> {
   const left: string[] = []
+  const now = await timeOf(directory)
   for (const name of await readdir(directory)) {
     const owner = STAGED_NAME.exec(name)?.groups
     if (owner === undefined) continue

@@ -55,6 +55,16 @@ describe('a database that is watched', () => {
     expect(told).toEqual(['no room', 'recovered'])
   })
 
+  it('is told to be full again when it has been long since it was', async () => {
+    const { watched, state, told, world } = await watchedDatabase()
+    await using _world = world
+    state.fault = FULL
+    await expect(watched.commit(CHANGE)).rejects.toBe(FULL)
+    state.nowMs = LIMITS.databaseFullMs
+    await expect(watched.commit(CHANGE)).rejects.toBe(FULL)
+    expect(told).toEqual(['no room', 'no room'])
+  })
+
   it('is not full because of any other fault', async () => {
     const { watched, state, told, world } = await watchedDatabase()
     await using _world = world

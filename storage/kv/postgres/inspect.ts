@@ -1,5 +1,5 @@
 import { migrationState, readMigrations, type MigrationState } from '../migrate.ts'
-import { measureAhead } from './clock.ts'
+import { measureClock } from './clock.ts'
 import { openPool } from './pool.ts'
 import { appliedToPostgres } from './migrate.ts'
 import { explainStart } from './start.ts'
@@ -20,7 +20,7 @@ export async function inspectPostgres(url: string): Promise<PostgresState> {
       const [server] = await client<{ server_version: string }[]>`SHOW server_version`
       return {
         version: server?.server_version ?? '',
-        aheadMs: (await measureAhead(client)).aheadMs,
+        aheadMs: (await measureClock(client)).aheadMs,
         ...migrationState(readMigrations('postgres'), await appliedToPostgres(client)),
       }
     })
