@@ -56,9 +56,8 @@ export function doctorCommand(options: DoctorOptions): Command {
       'depot doctor - --only nix,npm --json',
     ],
     async run({ flags, positionals: [typed] }) {
-      if (typed === undefined)
-        return examine(SERVER_CHECKS, serverContext(flags, env, limitOf(flags)), { ...options, flags })
       const limitMs = limitOf(flags)
+      if (typed === undefined) return examine(SERVER_CHECKS, serverContext(flags, env, limitMs), { ...options, flags })
       const profiles = await readProfiles(env)
       const { url } = findDepot({ ...options, url: typed === '-' ? undefined : typed }, profiles)
       const use = (client: UsedClient): string => useCommandFor(url, profiles, client)

@@ -27,9 +27,9 @@ export type Moved =
   | { readonly left: BlobPlace; readonly reason: string }
 
 /**
- * Move every blob of one store to another while servers run: copied, read back and hashed, then its row, then the old file goes (`keptMs` later). It may be
- * stopped at any moment and begun again: a blob lies where its row says, at every moment. One at a time in a depot: of two, one may bring
- * a blob back to where the other is about to delete it.
+ * Move every blob of one store to another while servers run: copied, read back and hashed, then its row, then the old file goes (`keptMs`
+ * later). It may be stopped at any moment and begun again: a blob lies where its row says, at every moment. One at a time in a depot: of
+ * two, one may bring a blob back to where the other is about to delete it.
  *
  * @throws DepotError `STORAGE_FULL`, `STORAGE_DOWN` when one of the stores or the database cannot go on; `BAD_REQUEST` when both stores are one
  * place, and nothing is moved

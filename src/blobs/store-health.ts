@@ -115,13 +115,13 @@ export function createStoreHealth(
 }
 
 /** Whether new blobs may go there: what is on its way must still fit, and some file systems become slow without any room. */
-export function hasRoom({ freeBytes, sizeBytes }: Space): boolean {
-  return freeBytes >= Math.min(LIMITS.storeReserveBytes, sizeBytes * RESERVE_SHARE)
+export function hasRoom({ freeBytes, sizeBytes }: Space, reserveBytes: number = LIMITS.storeReserveBytes): boolean {
+  return freeBytes >= Math.min(reserveBytes, sizeBytes * RESERVE_SHARE)
 }
 
 /** Whether hardly any blob would find room. */
-export function isFull({ freeBytes, sizeBytes }: Space): boolean {
-  return freeBytes < Math.min(LIMITS.storeFullBytes, sizeBytes * RESERVE_SHARE)
+export function isFull(space: Space): boolean {
+  return !hasRoom(space, LIMITS.storeFullBytes)
 }
 
 /** Of a small volume, which could not be used otherwise. */

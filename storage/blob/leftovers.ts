@@ -93,14 +93,14 @@ async function timeOf(directory: string): Promise<number> {
 /** The names of those files. */
 export async function listLeftovers(directory: string): Promise<readonly string[]> {
   const left: string[] = []
-  const now = await timeOf(directory)
+  let now: number | undefined
   for (const name of await readdir(directory)) {
     const owner = STAGED_NAME.exec(name)?.groups
     if (owner === undefined) continue
     const isHere = owner['place'] === PLACE
     const isInUse = isHere
       ? isAlive(Number(owner['pid']), owner['instance'] ?? '')
-      : await isRecent(join(directory, name), now)
+      : await isRecent(join(directory, name), (now ??= await timeOf(directory)))
     if (!isInUse) left.push(name)
   }
   return left

@@ -56,6 +56,7 @@ interface Measured {
   readonly tookMs: number
 }
 
+/** Ask a database what time it has. */
 export async function measureClock(client: Client): Promise<Measured> {
   const before = performance.now()
   const [row] = await client<{ ms: number }[]>`

@@ -16,7 +16,7 @@ import { writerThread } from '../../../../storage/kv/sqlite/thread.ts'
 import { openSqliteKv } from '../../../../storage/kv/sqlite/store.ts'
 import { auditEntry } from '../../../conformance/kv-samples.ts'
 import { describeWith } from '../../../helpers/have.ts'
-import { fillUp } from '../../../helpers/small-volume.ts'
+import { fillUp, smallVolume } from '../../../helpers/small-volume.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 describe('a SQLite connection', () => {
@@ -203,25 +203,20 @@ describeWith('tmpfs', 'a SQLite store on a full disk', () => {
 
 describeWith('tmpfs', 'opening a SQLite store on a full disk', () => {
   it('says STORAGE_FULL when its log finds no room, and opens when there is', async () => {
-    await using dir = await tempDir()
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', dir.path])
-    try {
-      const file = dir.join('depot.db')
-      const kv = await openSqliteKv({ file })
-      await put(kv, 'before')
-      // The log goes with the last one who writes, and so must be made anew.
-      await kv[Symbol.asyncDispose]()
-      await fillUp(dir.path, dir.join('filler'), 0)
-      await expect(openSqliteKv({ file })).rejects.toMatchObject({
-        code: 'STORAGE_FULL',
-        message: 'the disk of the database is full: free some space and try again',
-      })
-      await rm(dir.join('filler'))
-      await using again = await openSqliteKv({ file })
-      await put(again, 'after')
-    } finally {
-      execFileSync('umount', [dir.path])
-    }
+    await using volume = await smallVolume(2)
+    const file = volume.join('depot.db')
+    const kv = await openSqliteKv({ file })
+    await put(kv, 'before')
+    // The log goes with the last one who writes, and so must be made anew.
+    await kv[Symbol.asyncDispose]()
+    await fillUp(volume.path, volume.join('filler'), 0)
+    await expect(openSqliteKv({ file })).rejects.toMatchObject({
+      code: 'STORAGE_FULL',
+      message: 'the disk of the database is full: free some space and try again',
+    })
+    await rm(volume.join('filler'))
+    await using again = await openSqliteKv({ file })
+    await put(again, 'after')
   })
 })
 
