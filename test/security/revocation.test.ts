@@ -17,10 +17,12 @@ const READ = '/nix/nix-cache-info'
 /** What the auth file promises. */
 const WITHIN_MS = 6000
 
-/** Servers in this process that are started from now on have a clock that stands still, until it is set. */
-function stopClock(): number {
-  vi.useFakeTimers({ toFake: ['Date'] })
-  return Date.now()
+/**
+ * Servers in this process that are started from now on have clocks that stand still, that which nobody sets among them, until
+ * `vi.advanceTimersByTime` moves both.
+ */
+function stopClocks(): void {
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] })
 }
 afterEach(() => void vi.useRealTimers())
 
@@ -62,16 +64,17 @@ describe('a key that leaves the auth file', () => {
   })
 
   it('goes at its time, with its tokens and logins that are remembered, when it has one', async () => {
-    const end = stopClock() + 2500
-    const expires = new Date(end).toISOString()
+    stopClocks()
+    const livesMs = 2500
+    const expires = new Date(Date.now() + livesMs).toISOString()
     await using world = await startWorld({ authFile: `w ${owner.line} owner@test expires=${expires}\n${OTHER}` })
     const token = `Bearer ${await makeToken(world.url, owner, ['*:*:*'])}`
     const login = `Bearer ${forge(owner, world.url)}`
-    for (const now of [Date.now(), end - 1]) {
-      vi.setSystemTime(now)
+    for (const passedMs of [0, livesMs - 1]) {
+      vi.advanceTimersByTime(passedMs)
       for (const each of [token, login]) expect(await statusOf(world, each)).toBe(200)
     }
-    vi.setSystemTime(end)
+    vi.advanceTimersByTime(1)
     for (const each of [token, login]) expect(await statusOf(world, each)).toBe(401)
     const login2 = `Bearer ${loginFor(owner, world.url, 'PUT', READ)}`
     expect(await writes(world, login2, READ)).toBe(401)
@@ -115,7 +118,7 @@ describe('a token that is revoked', () => {
 describeWith('postgres', 'a token that is revoked on another server of the same database', () => {
   it('is refused as soon as that one is told, and of those that it was not told of none is good for five seconds', async () => {
     // What is trusted for some seconds is not trusted any more only because somebody said so.
-    const now = stopClock()
+    stopClocks()
     await using database = await createDatabase()
     const options = { authFile: `w ${owner.line} owner@test\n${OTHER}`, databaseUrl: database.url }
     await using one = await startWorld(options)
@@ -132,9 +135,9 @@ describeWith('postgres', 'a token that is revoked on another server of the same 
     // With another version: who notes its last use at this moment must not write over it.
     await database.sql`UPDATE record SET version = version + 1, value = jsonb_set(value::jsonb, '{revokedAt}', '1')::text
       WHERE cache = 0 AND kind = 'auth-token' AND key = ${second.split('_')[1] ?? ''}`
-    vi.setSystemTime(now + LIMITS.tokenTrustedMs - 1)
+    vi.advanceTimersByTime(LIMITS.tokenTrustedMs - 1)
     expect(await statusOf(two, `Bearer ${second}`)).toBe(200)
-    vi.setSystemTime(now + LIMITS.tokenTrustedMs)
+    vi.advanceTimersByTime(1)
     expect(await statusOf(two, `Bearer ${second}`)).toBe(401)
   })
 
