@@ -14,11 +14,12 @@ import { createRouter, type Match, type Mount } from './http/router.ts'
 import { guardSite, type Site, type SiteGuard } from './http/site.ts'
 import { MAIN_CACHE, type MaybePromise } from './kv-store.ts'
 import { operations, type Lifecycle } from './operations.ts'
-import type { DepotRequest, Protocol } from './protocol.ts'
+import type { DepotRequest, Protocol, Route } from './protocol.ts'
 import { createReadiness, type Part } from './readiness.ts'
 import { createRefusals, type Failed } from './refusals.ts'
 import type { Siblings } from './siblings.ts'
 import { createWantedNotes, type WantedNotes } from './wanted.ts'
+import { wantedRoutes } from './wanted-routes.ts'
 
 export interface AppOptions {
   readonly depot: Depot
@@ -84,11 +85,14 @@ export function createApp({
   parts = partsOf(depot),
   siblings,
 }: AppOptions): App {
-  const mounts = mountsOf(depot, [operations(createReadiness(parts), lifecycle), ...protocols])
+  const wanted = createWantedNotes(depot, (ecosystem) => protocols.find(({ name }) => name === ecosystem)?.held)
+  const mounts = mountsOf([operations(createReadiness(parts), lifecycle), ...protocols], (protocol) => [
+    ...wantedRoutes(depot, wanted, protocol),
+    ...protocol.routes(depot),
+  ])
   const router = createRouter(mounts)
   const guard = guardSite(site)
   const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot, siblings) })
-  const wanted = createWantedNotes(depot, (ecosystem) => protocols.find(({ name }) => name === ecosystem)?.held)
   const refuse = createRefusals({ events: depot.events, router, wanted })
   const hono = new Hono<Env>()
 
@@ -154,9 +158,9 @@ async function handled(request: AuthorizedRequest, { route, params }: Match): Pr
   return response
 }
 
-function mountsOf(depot: Depot, protocols: readonly Protocol[]): Mount[] {
+function mountsOf(protocols: readonly Protocol[], routesOf: (protocol: Protocol) => readonly Route[]): Mount[] {
   return protocols.flatMap((protocol) => {
-    const routes = protocol.routes(depot)
+    const routes = routesOf(protocol)
     const mount = { path: protocol.mount, protocol, cache: MAIN_CACHE, routes }
     const under = protocol.mount === '/' ? [] : [mount]
     if (protocol.root !== true) return under

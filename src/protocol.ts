@@ -28,7 +28,7 @@ export interface Protocol {
    * do it at once. What it throws is told as an event, and the next start tries again.
    */
   tend?(depot: Depot, stop: AbortSignal): Promise<void>
-  /** Which of the names that its routes note as `wanted` are to be had by now. */
+  /** Which of the names that its routes note as `wanted` are to be had by now; with it come the routes that list what is not (wanted-routes.ts). */
   readonly held?: Held
   /** The body of a failure as this ecosystem's clients show it, for the target that was asked for. Without it: the message as plain text. */
   errorBody?(error: DepotError, target: string): { readonly contentType: string; readonly body: string } | undefined

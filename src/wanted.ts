@@ -65,13 +65,21 @@ export function createWantedNotes(
     }
   }
 
+  /** What cannot be written now will be asked for again, and is noted then. */
+  async function writeOrDrop(some: Pending): Promise<void> {
+    try {
+      await write(some)
+    } catch {
+      for (const name of some.names) known.delete(idOf(some, name))
+    }
+  }
+
   function flush(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
     const batch = [...pending.values()]
     pending.clear()
-    // What cannot be written now will be asked for again.
-    writing = writing.then(() => Promise.all(batch.map(write))).then(noop, noop)
+    writing = writing.then(() => Promise.all(batch.map(writeOrDrop))).then(noop)
     return writing
   }
 
@@ -79,17 +87,18 @@ export function createWantedNotes(
     note(cache, ecosystem, name) {
       // People put credentials into addresses.
       if (redacted(name) !== name) return
-      const id = `${cache.id} ${ecosystem}`
+      const id = idOf({ cache, ecosystem }, name)
       if (known.size >= LIMITS.wantedNamesMax || nowMs() - knownSinceMs >= LIMITS.wantedKnownMs) {
         known.clear()
         knownSinceMs = nowMs()
       }
-      if (known.has(`${id} ${name}`)) return
-      const some = pending.get(id) ?? { cache, ecosystem, names: new Set() }
+      if (known.has(id)) return
+      const under = idOf({ cache, ecosystem }, '')
+      const some = pending.get(under) ?? { cache, ecosystem, names: new Set() }
       if (some.names.size >= LIMITS.wantedNamesMax) return
-      known.add(`${id} ${name}`)
+      known.add(id)
       some.names.add(name)
-      pending.set(id, some)
+      pending.set(under, some)
       timer ??= setTimeout(() => void flush(), LIMITS.wantedWrittenMs).unref()
     },
     flush,
@@ -97,6 +106,10 @@ export function createWantedNotes(
 }
 
 function noop(): void {}
+
+function idOf({ cache, ecosystem }: Omit<Pending, 'names'>, name: string): string {
+  return `${cache.id} ${ecosystem} ${name}`
+}
 
 /** When so many more are too many, what has come goes, and then the oldest: what is still wanted will be asked for again. */
 async function makeRoom(

@@ -1,6 +1,5 @@
 import { inventoryRoute } from '../../src/inventory-route.ts'
 import type { Protocol } from '../../src/protocol.ts'
-import { wantedRoutes } from '../../src/wanted-routes.ts'
 import { heldAs } from '../../src/wanted.ts'
 import { cacheInfoRoutes } from './cache-info.ts'
 import { debugInfoRoutes } from './debug-info-routes.ts'
@@ -54,7 +53,6 @@ export function nixProtocol(options: NixOptions): Protocol {
       manyNarinfosRoute(depot, rules),
       ...pathRoutes(depot),
       ...deletionRoutes(depot),
-      ...wantedRoutes(depot, 'nix', HELD),
       inventoryRoute(depot, PATH_KIND),
     ],
     held: HELD,

@@ -2,7 +2,6 @@ import type { DepotError } from '../../src/errors.ts'
 import { MAIN_CACHE } from '../../src/kv-store.ts'
 import { inventoryRoute } from '../../src/inventory-route.ts'
 import type { Protocol } from '../../src/protocol.ts'
-import { wantedRoutes } from '../../src/wanted-routes.ts'
 import { NO_ADVISORIES, type Advisories } from './advisories.ts'
 import { attestationRoutes } from './attestation-routes.ts'
 import { auditRoutes } from './audit-routes.ts'
@@ -66,7 +65,6 @@ export function npmProtocol({ accounts, npmKeys: keys, advisories = NO_ADVISORIE
       ...tombstoneRoutes(depot),
       ...seedRoutes(depot, keys?.signer),
       ...importRoutes(depot),
-      ...wantedRoutes(depot, 'npm', held),
       inventoryRoute(depot, KIND.version),
     ],
     held,

@@ -6,7 +6,6 @@ import { textResponse } from '../../src/http/respond.ts'
 import { LIMITS } from '../../src/limits.ts'
 import { inventoryRoute } from '../../src/inventory-route.ts'
 import { route, type Protocol, type Route } from '../../src/protocol.ts'
-import { wantedRoutes } from '../../src/wanted-routes.ts'
 import { brokenArchive } from './archive-error.ts'
 import { mergeEntry, parseEntry } from './file-entry.ts'
 import { fileResponse, hotFile } from './files.ts'
@@ -42,7 +41,6 @@ export const python: Protocol = {
     ...projectRoutes(depot),
     ...tombstoneRoutes(depot),
     missingRoute(depot),
-    ...wantedRoutes(depot, 'python', held),
     inventoryRoute(depot, FILE_KIND),
     ...projectLists(depot),
     listRedirect(),

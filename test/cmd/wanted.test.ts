@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import { createDepot } from '../../src/create-depot.ts'
+import type { Depot } from '../../src/depot.ts'
+import { DepotError } from '../../src/errors.ts'
 import { SILENT_EVENTS } from '../../src/events.ts'
 import { MAIN_CACHE } from '../../src/kv-store.ts'
 import { LIMITS } from '../../src/limits.ts'
@@ -18,7 +20,6 @@ const HASH = '0'.repeat(32)
 const WHEEL = 'greeting-1.0-py3-none-any.whl'
 
 async function listed(world: World, ecosystem: string, ...flags: readonly string[]): Promise<string[]> {
-  await world.app.wanted.flush()
   const { status, stdout, stderr } = await runDepot(['wanted', ecosystem, world.url, ...flags])
   expect([status, stderr]).toEqual([0, ''])
   return stdout.split('\n').filter((line) => line !== '')
@@ -124,6 +125,24 @@ describe('notes of what is wanted', () => {
     expect(names).toHaveLength(LIMITS.wantedNamesMax)
     expect(names).toContain('later')
     expect(names).not.toContain('name-77')
+  })
+
+  it('are noted when they are asked for again after they could not be written', async () => {
+    await using world = await startWorld({ blobs: 'memory' })
+    let fails = true
+    const failing: Depot = {
+      ...world.depot,
+      commit: async (cache, change) => {
+        if (fails) throw new DepotError('STORAGE_DOWN', 'the database is down')
+        return world.depot.commit(cache, change)
+      },
+    }
+    const notes = createWantedNotes(failing, () => undefined)
+    for (fails of [true, false]) {
+      notes.note(MAIN_CACHE, 'test', 'name')
+      await notes.flush()
+    }
+    expect(await wantedNames(world.depot, MAIN_CACHE, 'test')).toEqual(['name'])
   })
 
   it('come back when somebody had them forgotten', async () => {
