@@ -93,7 +93,7 @@ export function createApp({
   const router = createRouter(mounts)
   const guard = guardSite(site)
   const gate = createGate({ site: guard, router, access, denied: createDenialLog(depot, siblings) })
-  const refuse = createRefusals({ events: depot.events, router, wanted })
+  const refuse = createRefusals({ depot, router, wanted })
   const hono = new Hono<Env>()
 
   hono.all('*', async (context) => {

@@ -1,3 +1,4 @@
+import { dateHeader } from './clock.ts'
 import { weightsOf } from './http/negotiate.ts'
 import { jsonResponse, textResponse } from './http/respond.ts'
 import { LIMITS } from './limits.ts'
@@ -15,9 +16,14 @@ export function operations(readiness: Readiness, lifecycle: Lifecycle): Protocol
     name: 'depot',
     mount: '/',
     root: true,
-    routes: () => [
+    routes: (depot) => [
       route({ method: 'GET', pattern: '/', action: 'public', handle: () => textResponse(200, WELCOME) }),
-      route({ method: 'GET', pattern: '/healthz', action: 'public', handle: () => textResponse(200, 'ok\n') }),
+      route({
+        method: 'GET',
+        pattern: '/healthz',
+        action: 'public',
+        handle: () => textResponse(200, 'ok\n', dateHeader(depot)),
+      }),
       route({
         method: 'GET',
         pattern: '/readyz',

@@ -1,5 +1,6 @@
+import { dateHeader } from './clock.ts'
+import type { Depot } from './depot.ts'
 import { DepotError, hasCode } from './errors.ts'
-import type { Events } from './events.ts'
 import type { Admitted, RawRequest } from './gate.ts'
 import { errorAnswer, type ErrorAnswer } from './http/error-response.ts'
 import { parseTarget } from './http/path.ts'
@@ -17,7 +18,7 @@ export interface Failed {
 }
 
 export interface RefusalOptions {
-  readonly events: Pick<Events, 'requestRefused' | 'unexpectedError'>
+  readonly depot: Pick<Depot, 'kv' | 'events'>
   readonly router: Router
   readonly wanted: WantedNotes
 }
@@ -27,16 +28,20 @@ export interface RefusalOptions {
  * found is noted as wanted where somebody could bring it.
  */
 export function createRefusals({
-  events,
+  depot,
   router,
   wanted,
 }: RefusalOptions): (error: unknown, failed: Failed) => ErrorAnswer {
   return (error, { requestId, raw, admitted }) => {
-    if (error instanceof DepotError) events.requestRefused(requestId, error.status, error.code, error.message)
-    else events.unexpectedError(requestId, error)
+    if (error instanceof DepotError) depot.events.requestRefused(requestId, error.status, error.code, error.message)
+    else depot.events.unexpectedError(requestId, error)
     if (hasCode(error, 'NOT_FOUND') && admitted !== undefined) noteWanted(wanted, admitted.match)
     const protocol = admitted?.match.mount.protocol ?? protocolOf(router, raw)
-    return errorAnswer(told(error, raw.method), protocol, raw.target)
+    const answer = errorAnswer(told(error, raw.method), protocol, raw.target)
+    // Whose login is refused looks here whether their clock is wrong.
+    return hasCode(error, 'UNAUTHENTICATED')
+      ? { ...answer, headers: { ...answer.headers, ...dateHeader(depot) } }
+      : answer
   }
 }
 

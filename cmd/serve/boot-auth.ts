@@ -1,7 +1,8 @@
 import { loginAttempts } from '../../auth/login-attempts.ts'
 import { storedTokens } from '../../auth/stored-tokens.ts'
 import { OPEN_ACCESS } from '../../src/access.ts'
-import { accountsOf, clockOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
+import { clockOf } from '../../src/clock.ts'
+import { accountsOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
 
 /**
  * Wire up who may do what: everyone everything without an auth file, otherwise its keys and the tokens that they made.

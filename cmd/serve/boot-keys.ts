@@ -5,7 +5,8 @@ import { storedTokens } from '../../auth/stored-tokens.ts'
 import { createUsedLogins } from '../../auth/used-logins.ts'
 import { openAuthFile } from '../../auth/watch-auth-file.ts'
 import { ECOSYSTEMS } from '../../protocols/index.ts'
-import { accountsOf, clockOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
+import { clockOf } from '../../src/clock.ts'
+import { accountsOf, type BootAuthOptions, type BootedAuth } from './booted-auth.ts'
 
 /**
  * Wire up an auth file: its keys and the tokens that they made decide.

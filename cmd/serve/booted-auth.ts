@@ -4,6 +4,7 @@ import type { AuthFile } from '../../auth/watch-auth-file.ts'
 import { ECOSYSTEMS } from '../../protocols/index.ts'
 import type { NpmAccounts } from '../../protocols/npm/account-routes.ts'
 import type { Access } from '../../src/access.ts'
+import { clockOf } from '../../src/clock.ts'
 import type { Depot } from '../../src/depot.ts'
 import type { Protocol } from '../../src/protocol.ts'
 import type { Siblings } from '../../src/siblings.ts'
@@ -41,9 +42,4 @@ export function accountsOf({
   const now = clockOf(depot)
   const accounts = { ...common, now, logins: webLogins({ store: depot, attempts: common.attempts, now }) }
   return { account: accountProtocol({ ...accounts, ecosystems: ECOSYSTEMS, version: depotVersion() }), accounts }
-}
-
-/** The time that credentials end by: that of the database, where several machines share one. */
-export function clockOf({ kv }: Pick<Depot, 'kv'>): () => number {
-  return () => kv.now?.() ?? Date.now()
 }
