@@ -17,8 +17,8 @@ describe('the launcher', () => {
     expect(seen.get('NODE_OPTIONS')).toBe('--stack-trace-limit=20 --max-semi-space-size=8')
     expect(seen.get('MALLOC_ARENA_MAX')).toBe('2')
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
-    expect(server.logs()).not.toMatch(/warning/i)
     expect(await server.stop()).toBe(0)
+    expect(server.logs()).not.toMatch(/warning/i)
   })
 
   it('leaves alone what its operator bounded', async () => {

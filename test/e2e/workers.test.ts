@@ -14,7 +14,9 @@ import { startWorkerServer, type WorkerServer } from '../helpers/worker-server.t
 const TIME = { timeout: 180_000 }
 
 /** A client opens several connections, so each of its runs is answered by more than one worker. */
-function expectAll(server: WorkerServer): void {
+async function expectAll(server: WorkerServer): Promise<void> {
+  // With its last lines.
+  expect(await server.stop()).toBe(0)
   const workers = server.entries().flatMap(({ worker, msg }) => (msg === 'request' ? [worker] : []))
   expect(new Set(workers)).toEqual(new Set([1, 2]))
   expect(server.logs()).not.toMatch(/"level":[56]0/)
@@ -30,7 +32,7 @@ describeWith('nix', 'e2e/workers: nix', () => {
     await using puller = await nixClient(key)
     await puller.pull(`${server.url}/nix`, top)
     expect((await puller.run('store verify', '-r', top)).match(/^checking /gm)).toHaveLength(12)
-    expectAll(server)
+    await expectAll(server)
   })
 })
 
@@ -44,7 +46,7 @@ describeWith('npm', 'e2e/workers: npm', () => {
     await npm.run(app, 'install')
     const load = createRequire(path.join(app, 'index.js'))
     expect(load('@acme/button')).toBe('@acme/button@1.0.0')
-    expectAll(server)
+    await expectAll(server)
   })
 })
 
@@ -61,6 +63,6 @@ describeWith(['twine', 'pip', 'python'], 'e2e/workers: python', () => {
     const index = { PIP_INDEX_URL: `${server.url}/python/simple/` }
     const output = await client.ok(have.paths.pip, ['install', '--target', target, 'shared-tool<2'], index)
     expect(output).toContain('Successfully installed shared-tool-1.1')
-    expectAll(server)
+    await expectAll(server)
   })
 })

@@ -28,6 +28,7 @@ describe('a worker that is killed', () => {
         using _talk = await server.connectTo(worker)
       }
     }
+    expect(await server.stop()).toBe(0)
     expect(
       server.entries().filter(({ msg, how }) => msg === 'worker ended' && how === 'ended by SIGKILL'),
     ).toHaveLength(3)
