@@ -32,6 +32,7 @@ async function startS3Server(url: string): Promise<S3Server> {
     url: server.url,
     greeting: server.greeting,
     async expectWhole() {
+      await server.stop()
       expect(server.logs()).not.toMatch(/"level":[56]0/)
       const checked = await runDepot(['fsck', '--full', '--store-path', server.dataDir], env)
       expect([checked.status, checked.stdout]).toEqual([0, expect.stringMatching(/^\d+ blobs, .* 0 errors\n$/)])

@@ -118,6 +118,7 @@ function describeKills(name: string, open: (dir: TempDir) => Promise<Stores>): v
     for (const { name: what, send } of uploads) expect(await send(server.url), what).toBeLessThan(300)
     for (const { verify } of uploads) expect(await verify(server.url)).toBe('whole')
     expect(await kinds()).toEqual([])
+    await server.stop()
     expect(server.logs()).not.toContain('"level":50')
   })
 }

@@ -40,7 +40,7 @@ export async function killAgainAndAgain({ rounds, random, maker, server: options
     await Promise.all(writers)
   }
   await using server = await start()
-  expect(server.logs()).not.toContain('"level":50')
   await server.stop()
+  expect(server.logs()).not.toContain('"level":50')
   return journal
 }

@@ -52,9 +52,9 @@ async function killing(database: readonly string[]): Promise<void> {
   expect(await broken(server, journal)).toEqual([])
   await expect.poll(async () => (await server.workerPids()).length, { timeout: 60_000 }).toBe(2)
   await expect.poll(() => stagedFiles(server.dataDir), { timeout: 60_000 }).toEqual([])
+  expect(await server.stop()).toBe(0)
   const errors = server.entries().filter(({ level = 0, msg }) => level >= 50 && msg !== 'worker ended')
   expect(errors).toEqual([])
-  expect(await server.stop()).toBe(0)
   for (const check of [
     ['fsck', '--full'],
     ['audit', 'verify'],

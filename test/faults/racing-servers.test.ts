@@ -60,8 +60,8 @@ describeWith(['postgres', 's3'], 'two servers over one PostgreSQL and one bucket
         expect(found.filter((problem) => problem !== undefined)).toEqual([])
       }
       for (const server of [one, other]) {
-        expect(server.logs()).not.toContain('"level":50')
         await server.stop()
+        expect(server.logs()).not.toContain('"level":50')
       }
       const { status, stdout } = await runDepot(['fsck', '--full', '--store-path', dataDir], env)
       expect(stdout).not.toMatch(/^error/m)

@@ -294,8 +294,8 @@ describeWith(['s3', 's3Second'], 'a server with stores on a disk and in two buck
       expect(await finishedMove(config, ['near', 'disk'])).toBe(0)
       expect(await places.buckets.near.keys()).toEqual([])
       expect(await broken(server, journal)).toEqual([])
-      expect(server.logs()).not.toContain('"level":50')
       await server.stop()
+      expect(server.logs()).not.toContain('"level":50')
       expect(await findings(config)).toEqual([])
     },
   )

@@ -87,8 +87,8 @@ describeWith('postgres', 'two servers over one database', () => {
           const response = await fetch(server.url + at, { headers: { Authorization: `Bearer ${login}` } })
           expect(bytes.equals(await response.bytes())).toBe(true)
         }
-        expect(server.logs()).not.toContain('"level":50')
         await server.stop()
+        expect(server.logs()).not.toContain('"level":50')
       }
       const { status } = await runDepot(['fsck', '--full', '--store-path', dataDir, `--database-url=${database.url}`])
       expect(status).toBe(0)

@@ -158,6 +158,7 @@ describeWith('s3', 'a server whose bucket is not as it was told', () => {
     const upload = await fetch(depot.url + path, { method: 'PUT', body: Uint8Array.from(content) })
     expect([upload.status, upload.headers.get('retry-after')]).toEqual([503, '5'])
     expect(await upload.text()).toMatch(/^the blob store cannot be used/)
+    await depot.stop()
     expect(depot.logs()).not.toContain(secretAccessKey)
   })
 })
