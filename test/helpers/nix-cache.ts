@@ -12,6 +12,8 @@ export interface TestCache extends AsyncDisposable {
   /** Statuses that it answers with instead, by the same paths. */
   readonly refusals: Map<string, number>
   readonly requests: readonly IncomingMessage[]
+  /** So many archives more are answered; those behind them wait for ever. */
+  archivesLeft: number
   /** Paths that were asked for since the last call, without those of narinfos. */
   archivesAsked(): readonly string[]
   /** Put a path there, signed by the key of the tests unless told otherwise. */
@@ -42,6 +44,7 @@ export async function startNixCache(): Promise<TestCache> {
     const path = (incoming.url ?? '').slice(1).split('?')[0] ?? ''
     const refusal = refusals.get(path)
     if (refusal !== undefined) return void outgoing.writeHead(refusal, { 'retry-after': '0' }).end()
+    if (path.startsWith('nar/') && cache.archivesLeft-- <= 0) return
     const file = files.get(path)
     if (file === undefined) return void outgoing.writeHead(404).end()
     const from = Number(/^bytes=(\d+)-$/.exec(incoming.headers.range ?? '')?.[1] ?? 0)
@@ -51,11 +54,12 @@ export async function startNixCache(): Promise<TestCache> {
       .end(file.subarray(from))
   })
   let told = 0
-  return {
+  const cache: TestCache = {
     url: upstream.url,
     files,
     refusals,
     requests: upstream.requests,
+    archivesLeft: Infinity,
     archivesAsked() {
       const fresh = upstream.requests.slice(told).map(({ url = '' }) => url)
       told = upstream.requests.length
@@ -75,6 +79,7 @@ export async function startNixCache(): Promise<TestCache> {
     },
     [Symbol.asyncDispose]: () => upstream[Symbol.asyncDispose](),
   }
+  return cache
 }
 
 function signatureOf(signed: string, how: AddOptions['signature']): string | undefined {

@@ -11,6 +11,8 @@ export interface NpmUpstream extends AsyncDisposable {
   readonly asked: string[]
   /** What a path is answered with instead. */
   readonly answers: Map<string, RequestListener>
+  /** So many requests more are answered; those behind them wait for ever. */
+  left: number
   /** The document of a package, which may be changed. */
   document(name: string): Document
   /** Publish a version. The second argument stands in its manifest only. */
@@ -32,6 +34,7 @@ export async function startNpmUpstream(): Promise<NpmUpstream> {
   const server = await startUpstream((incoming, outgoing) => {
     const path = decodeURIComponent(incoming.url ?? '')
     asked.push(`${incoming.method} ${path}`)
+    if (upstream.left-- <= 0) return
     const answer = answers.get(path)
     if (answer !== undefined) return answer(incoming, outgoing)
     const document = documents.get(path.slice(1))
@@ -48,10 +51,11 @@ export async function startNpmUpstream(): Promise<NpmUpstream> {
     return found
   }
 
-  return {
+  const upstream: NpmUpstream = {
     url: `${server.url}/`,
     asked,
     answers,
+    left: Infinity,
     document,
     async add(packageJson, manifest = {}) {
       const { name, version } = packageJson
@@ -67,6 +71,7 @@ export async function startNpmUpstream(): Promise<NpmUpstream> {
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
+  return upstream
 }
 
 /** Answers with some bytes, also with the rest of them. @param cutAfter end the connection after so many, before the rest is sent */
