@@ -22,6 +22,8 @@ export interface WireProxy extends AsyncDisposable {
   readonly faults: WireFaults
   /** Connections that are open now. */
   open(): number
+  /** Those that were made so far, and not refused. */
+  accepted(): number
   /** Those that were refused so far. */
   refused(): number
   /** Reset those that are open. */
@@ -32,7 +34,7 @@ export interface WireProxy extends AsyncDisposable {
 export async function startWireProxy(target: string, faults: WireFaults = {}): Promise<WireProxy> {
   const { hostname, port } = new URL(target)
   const clients = new Set<Socket>()
-  let refused = 0
+  let [refused, accepted] = [0, 0]
   const server = createServer({ allowHalfOpen: true }, (client) => {
     client.on('error', () => {})
     if (faults.refusing === true) {
@@ -40,6 +42,7 @@ export async function startWireProxy(target: string, faults: WireFaults = {}): P
       client.resetAndDestroy()
       return
     }
+    accepted++
     const upstream = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
     upstream.on('error', () => client.resetAndDestroy())
     clients.add(client)
@@ -58,6 +61,7 @@ export async function startWireProxy(target: string, faults: WireFaults = {}): P
     port: (server.address() as AddressInfo).port,
     faults,
     open: () => clients.size,
+    accepted: () => accepted,
     refused: () => refused,
     resetAll: () => clients.forEach((client) => client.resetAndDestroy()),
     async [Symbol.asyncDispose]() {
