@@ -64,6 +64,14 @@ async function begin({ caller, method, path, lengthBytes, headers = {} }: Upload
   }
 }
 
+/** Leave an upload that was let in. What of it was staged is cleared away when the server has noticed, and it is refused after that. */
+async function goAway({ socket }: Sent): Promise<void> {
+  const before = world.refusals.length
+  socket.destroy()
+  await expect.poll(() => world.refusals.slice(before)).toEqual(['BODY_TRUNCATED'])
+  expect(await storedFiles(world.dir)).toEqual([])
+}
+
 const key =
   (name: string, which: typeof writer): (() => Caller) =>
   () =>
@@ -125,6 +133,7 @@ describe('an upload that is refused', () => {
     const headers = { Expect: '100-continue' }
     using sent = await begin({ caller: key('writer', writer)(), method: 'PUT', path: NAR, lengthBytes: MIB, headers })
     await expect.poll(() => sent.text()).toContain('100 Continue')
+    await goAway(sent)
   })
 
   it('hears the answer while it is still sending', async () => {
@@ -171,6 +180,7 @@ describe('a form for a project outside of the scope', () => {
     sent.socket.write(Buffer.alloc(MIB))
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(sent.text()).toBe('')
+    await goAway(sent)
   })
 
   it('is not let in by a name in the form that its file does not have', async () => {
