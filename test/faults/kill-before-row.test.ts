@@ -61,8 +61,8 @@ async function onPostgres(): Promise<Stores> {
       await holder.unsafe('BEGIN; LOCK TABLE blob IN SHARE MODE')
       return {
         async release() {
-          // What a server has sent goes on without it, until its connection is found to be gone.
-          await holder`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          // What a server has sent goes on without it, until its connection is found to be gone; and what is told to end has ended a moment later.
+          await holder`SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()`
           await holder.end()
         },
