@@ -58,7 +58,7 @@ describeWith('tmpfs', 'faults/several-stores: a store that is full', () => {
       expect(filesIn(dir.join('large'))).toContain(tooLarge.sha256)
       expect(filesIn(small.join('blobs', 'tmp'))).toEqual([])
       for (const file of [first, tooLarge, last, again]) expect(await servesFile(server.url, 'full', file)).toBe(true)
-      expect(server.logs()).toContain('"store":"small","code":"STORAGE_FULL"')
+      await expect.poll(() => server.logs()).toContain('"store":"small","code":"STORAGE_FULL"')
       const { status, stdout } = await runDepot(['fsck', '--full', '--config', config])
       expect([status, stdout]).toEqual([0, expect.stringContaining(' 0 errors')])
     },
